@@ -1,0 +1,53 @@
+# The host tests: GoogleTest over lib, mm, fs and the pure parts of kernel, unchanged, compiled for the host in 64 and in
+# 32 bits with the address and undefined-behaviour sanitizers. The code under test goes into an archive, so a test
+# links what it uses and nothing else.
+
+HOST_CXX ?= g++
+GTEST ?= /usr/src/googletest/googletest
+HOST_CODE := $(wildcard lib/*.cpp mm/*.cpp fs/*.cpp fs/*/*.cpp host_tests/support/*.cpp) $(HOST_KERNEL_CODE)
+HOST_TESTS := $(wildcard host_tests/*.cpp)
+HOST_FLAGS := -std=c++20 -O1 -g -fno-omit-frame-pointer $(warnings) -D_GLIBCXX_ASSERTIONS -DFAULTLINE_DEBUG=1 -fsanitize=address,undefined \
+	-fno-sanitize-recover=all -I. -Ihost_tests/support -isystem $(GTEST)/include -isystem $(GTEST)
+
+HOST64_CXX := $(HOST_CXX)
+HOST32_CXX := $(USER_CXX)
+# The 32-bit tests run without a foreign architecture on the machine: the cross toolchain's own loader and C library.
+HOST32_LINK := -static-libasan -static-libubsan -static-libgcc -static-libstdc++ \
+	-Wl,--dynamic-linker=/usr/i686-linux-gnu/lib/ld-linux.so.2 -Wl,-rpath,/usr/i686-linux-gnu/lib
+
+# $(1) is 64 or 32
+define host_tests
+$(eval dir := $(BUILD)/host$(1))
+$(call remember_flags,$(dir)/flags,$(HOST$(1)_CXX) $(HOST_FLAGS))
+
+$(dir)/%.o: %.cpp $(dir)/flags
+	$(say) HOST$(1) $$<
+	$(Q)mkdir -p $$(@D)
+	$(Q)$(HOST$(1)_CXX) $(HOST_FLAGS) -MMD -MP -c -o $$@ $$<
+
+$(dir)/gtest.o: $(dir)/flags
+	$(say) HOST$(1) gtest
+	$(Q)$(HOST$(1)_CXX) -std=c++20 -O1 -isystem $(GTEST)/include -isystem $(GTEST) -c -o $$@ $(GTEST)/src/gtest-all.cc
+$(dir)/gtest_main.o: $(dir)/flags
+	$(Q)$(HOST$(1)_CXX) -std=c++20 -O1 -isystem $(GTEST)/include -c -o $$@ $(GTEST)/src/gtest_main.cc
+
+$(call remember_flags,$(dir)/objects,$(HOST_CODE) $(HOST_TESTS))
+
+$(dir)/code.a: $(HOST_CODE:%.cpp=$(dir)/%.o) $(dir)/objects
+	$(Q)rm -f $$@ && $(AR) rcsP $$@ $$(filter %.o,$$^)
+
+$(dir)/tests: $(HOST_TESTS:%.cpp=$(dir)/%.o) $(dir)/gtest.o $(dir)/gtest_main.o $(dir)/code.a
+	$(say) LINK $$@
+	$(Q)$(HOST$(1)_CXX) -fsanitize=address,undefined $(HOST$(1)_LINK) -o $$@ $$^ -pthread
+
+-include $(patsubst %.cpp,$(dir)/%.d,$(HOST_CODE) $(HOST_TESTS))
+endef
+$(eval $(call host_tests,64))
+$(eval $(call host_tests,32))
+
+.PHONY: host-test-build
+host-test-build: $(if $(HOST_TESTS),$(BUILD)/host64/tests $(BUILD)/host32/tests)
+
+host-test: host-test-build
+	$(Q)$(BUILD)/host64/tests --gtest_brief=1
+	$(Q)$(BUILD)/host32/tests --gtest_brief=1

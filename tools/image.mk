@@ -1,0 +1,20 @@
+# The root image (ext2, made from a directory tree) and the bootable GRUB image.
+
+.PHONY: image
+image: $(BUILD)/root.img
+
+ROOT_MIB ?= 64
+ROOT_FILES := $(shell find user/root -type f 2>/dev/null)
+
+$(BUILD)/busybox:
+	$(Q)tools/fetch-busybox $@
+
+$(BUILD)/root.img: $(BUILD)/busybox $(USER_PROGRAMS) $(ROOT_FILES) tools/mkroot
+	$(say) IMAGE $@
+	$(Q)tools/mkroot --size $(ROOT_MIB) --busybox $(BUILD)/busybox --tree user/root --output $@ $(USER_PROGRAMS)
+
+iso: $(BUILD)/faultline.iso
+
+$(BUILD)/faultline.iso: $(BUILD)/kernel.elf $(BUILD)/root.img boot/grub.cfg
+	$(say) ISO $@
+	$(Q)tools/mkiso $(BUILD)/kernel.elf $(BUILD)/root.img boot/grub.cfg $@
