@@ -1,0 +1,22 @@
+// Time: a monotonic clock, one one-shot timer per CPU, the wall clock at boot.
+#pragma once
+
+#include <cstdint>
+
+namespace faultline {
+
+// Nanoseconds since boot; never goes back, the same on all CPUs. Any context.
+uint64_t clock_monotonic();
+
+// The processor's cycle counter; under QEMU's -icount shift=0 it counts guest instructions.
+uint64_t clock_cycles();
+
+// Seconds since 1970 UTC, read from the battery clock at boot; wall time is this plus clock_monotonic() (and what
+// settimeofday adds, which is the kernel's business).
+uint64_t clock_boot_wall_seconds();
+
+// Arms this CPU's timer to call kernel_timer_interrupt() at `nanoseconds` of the monotonic clock or soon after; the last call
+// wins; ~0 disarms. Interrupts off.
+void clock_arm(uint64_t nanoseconds);
+
+}  // namespace faultline

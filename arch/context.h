@@ -1,0 +1,81 @@
+// A thread's machine state: the trap frame that user registers are saved in, the kernel context that a switch saves, x87/SSE
+// state, the user's TLS descriptors. The trap entry's assembly and this header agree by static_assert.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "lib/address.h"
+#include "lib/result.h"
+
+namespace faultline {
+
+// What trap entry pushes, lowest address first; the processor pushed from `error` (or eip) on.
+struct TrapFrame {
+  uint32_t gs, fs, es, ds;
+  uint32_t ebx, ecx, edx, esi, edi, ebp, eax;  // Linux's system-call order, which sigcontext and ptrace also know
+  uint32_t vector;
+  uint32_t error;  // the processor's error code, or 0; for a system call the original eax
+  uint32_t eip, cs, eflags;
+  uint32_t esp, ss;  // only there when the trap came from user mode
+
+  bool from_user() const { return (cs & 3) == 3; }
+};
+static_assert(offsetof(TrapFrame, ebx) == 16 && offsetof(TrapFrame, eip) == 52 && sizeof(TrapFrame) == 72);
+
+inline constexpr uint32_t kVectorPageFault = 14;
+inline constexpr uint32_t kVectorSystemCall = 0x80;
+// Page-fault error code bits (SDM 4.7).
+inline constexpr uint32_t kFaultProtection = 1, kFaultWrite = 2, kFaultUser = 4, kFaultReserved = 8;
+
+// x87/SSE state as FXSAVE writes it; 16-byte aligned.
+struct alignas(16) FloatState {
+  uint8_t bytes[512];
+};
+
+// The three TLS slots of set_thread_area: GDT entries 6..8, as Linux numbers them.
+inline constexpr uint32_t kTlsSlots = 3, kFirstTlsEntry = 6;
+struct TlsDescriptors {
+  uint64_t entries[kTlsSlots] = {};
+};
+
+// The callee-saved state of a thread that does not run; the rest is on its kernel stack.
+struct Context {
+  uint32_t stack_pointer = 0;
+};
+
+// Prepares a context that, when first switched to, calls entry(argument) on the stack whose top is given, with
+// interrupts off and preemption disabled once, as if it had called context_switch.
+void context_prepare(Context& context, void* stack_top, void (*entry)(void*), void* argument);
+
+// Saves the running thread's context in `from` and continues `to`. Interrupts off. Returns when somebody switches back.
+extern "C" void context_switch(Context& from, const Context& to);
+
+// Per switch, for the CPU this runs on: kernel stack for traps from user mode (TSS.esp0), and TLS descriptors.
+void context_set_kernel_stack(void* stack_top);
+void context_load_tls(const TlsDescriptors& tls);
+
+// x87/SSE: lazily or eagerly is arch's business. `save` writes the running state, `restore` loads it.
+void float_state_initialize(FloatState& state);
+void float_state_save(FloatState& state);
+void float_state_restore(const FloatState& state);
+
+// Where a trap frame lives for a thread that entered from user mode: the top of its kernel stack.
+inline TrapFrame* user_trap_frame(void* stack_top) { return static_cast<TrapFrame*>(stack_top) - 1; }
+
+// The selectors and flags of a fresh user frame (execve).
+void trap_frame_initialize_user(TrapFrame& frame, VirtAddr entry, VirtAddr stack);
+
+// Leaves to user mode through the frame at the stack's top; never returns. Interrupts off, preemption enabled.
+extern "C" [[noreturn]] void trap_return_to_user(TrapFrame* frame);
+
+// Upward calls that kernel/ implements. Interrupts are off on entry of trap_dispatch for interrupts and faults alike;
+// system_call_dispatch is entered with interrupts on.
+extern "C" void trap_dispatch(TrapFrame* frame);
+extern "C" void system_call_dispatch(TrapFrame* frame);
+// Work to do before returning to user mode (signals, reschedule): called by entry code while interrupts are off and
+// the current thread's work flag is set. Implemented in kernel/.
+extern "C" void return_to_user_work(TrapFrame* frame);
+void kernel_timer_interrupt();
+
+}  // namespace faultline

@@ -1,0 +1,61 @@
+// The processor primitives that locks need inline, for x86. The host's own stand in host_tests/support/machine/.
+#pragma once
+
+#include <cstdint>
+
+namespace faultline::machine {
+
+// The first words of every CPU's area, which %gs points at while in the kernel. The rest is arch/x86/per_cpu.h's.
+struct CpuAreaHead {
+  CpuAreaHead* self;             // %gs:0
+  uint32_t index;                // %gs:4
+  uint32_t preemption_disabled;  // %gs:8: nesting depth; the scheduler pre-empts only at zero
+  void* current_thread;          // %gs:12
+  uint32_t need_reschedule;      // %gs:16
+};
+
+inline void relax() { asm volatile("pause" ::: "memory"); }
+
+inline uint32_t this_cpu() {
+  uint32_t index;
+  asm volatile("movl %%gs:4, %0" : "=r"(index));
+  return index;
+}
+
+inline void* current_thread_pointer() {
+  void* thread;
+  asm volatile("movl %%gs:12, %0" : "=r"(thread));
+  return thread;
+}
+
+// Implemented by kernel/scheduler.cpp: pre-empts this thread if a reschedule was asked for while it could not be.
+void preemption_point();
+
+inline void preemption_disable() { asm volatile("incl %%gs:8" ::: "memory"); }
+inline void preemption_enable() {
+  // The flag is looked at when the depth reaches zero, so that a wake-up under a lock switches at once after it.
+  bool outermost;
+  asm volatile("decl %%gs:8" : "=@ccz"(outermost) : : "memory");
+  if (outermost) {
+    uint32_t wanted;
+    asm volatile("movl %%gs:16, %0" : "=r"(wanted));
+    if (wanted) [[unlikely]]
+      preemption_point();
+  }
+}
+
+inline uint32_t interrupts_save_and_disable() {
+  uint32_t flags;
+  asm volatile("pushfl; popl %0; cli" : "=r"(flags) : : "memory");
+  return flags;
+}
+inline void interrupts_restore(uint32_t flags) {
+  if (flags & 0x200) asm volatile("sti" ::: "memory");
+}
+inline bool interrupts_enabled() {
+  uint32_t flags;
+  asm volatile("pushfl; popl %0" : "=r"(flags));
+  return (flags & 0x200) != 0;
+}
+
+}  // namespace faultline::machine

@@ -1,0 +1,136 @@
+// Ticket spin locks whose rank is part of their type. Two kinds: SpinLock for data that only threads touch, and
+// InterruptSpinLock, which also keeps this CPU's interrupts off, for data that interrupt handlers touch too.
+// Neither may be held while sleeping, while touching user memory, or for long.
+#pragma once
+
+#include <cstdint>
+
+#include <machine/cpu_inline.h>
+
+#include "lib/annotations.h"
+#include "lib/atomic.h"
+#include "lib/lock_rank.h"
+#include "lib/panic.h"
+
+namespace faultline {
+
+#if defined(FAULTLINE_DEBUG) && FAULTLINE_DEBUG
+// The debug build's witness: what this CPU holds, in which order (lib/lock_order.cpp). Panics on a rank inversion,
+// a lock taken twice, and a sleep with a spin lock held.
+void lock_order_acquired(const void* lock, LockRank rank, bool was_try);
+void lock_order_released(const void* lock);
+void lock_order_assert_may_sleep();
+#else
+inline void lock_order_acquired(const void*, LockRank, bool) {}
+inline void lock_order_released(const void*) {}
+inline void lock_order_assert_may_sleep() {}
+#endif
+
+class CAPABILITY("ticket lock") TicketLock {
+ public:
+  constexpr TicketLock() = default;
+  TicketLock(const TicketLock&) = delete;
+  TicketLock& operator=(const TicketLock&) = delete;
+
+  void lock_raw() {
+    uint16_t ticket = next_.fetch_add(1, memory_order_relaxed);
+    while (serving_.load(memory_order_acquire) != ticket) machine::relax();
+  }
+  bool try_lock_raw() {
+    uint16_t serving = serving_.load(memory_order_relaxed);
+    uint16_t expected = serving;
+    return next_.compare_exchange_strong(expected, static_cast<uint16_t>(serving + 1), memory_order_acquire);
+  }
+  void unlock_raw() {
+    serving_.store(static_cast<uint16_t>(serving_.load(memory_order_relaxed) + 1), memory_order_release);
+  }
+  bool is_locked() const { return next_.load(memory_order_relaxed) != serving_.load(memory_order_relaxed); }
+
+ private:
+  Atomic<uint16_t> next_{0};
+  Atomic<uint16_t> serving_{0};
+};
+
+// Pre-emption is off while a spin lock is held (machine::preemption_disable), so the holder always runs.
+template <LockRank kRank>
+class CAPABILITY("spin lock") SpinLock {
+ public:
+  static_assert(kRank > LockRank::kSleepingLast);
+  constexpr SpinLock() = default;
+
+  void lock() ACQUIRE() NO_THREAD_SAFETY_ANALYSIS {
+    machine::preemption_disable();
+    ticket_.lock_raw();
+    lock_order_acquired(this, kRank, false);
+  }
+  bool try_lock() TRY_ACQUIRE(true) NO_THREAD_SAFETY_ANALYSIS {
+    machine::preemption_disable();
+    if (ticket_.try_lock_raw()) {
+      lock_order_acquired(this, kRank, true);
+      return true;
+    }
+    machine::preemption_enable();
+    return false;
+  }
+  void unlock() RELEASE() NO_THREAD_SAFETY_ANALYSIS {
+    lock_order_released(this);
+    ticket_.unlock_raw();
+    machine::preemption_enable();
+  }
+  bool is_locked() const { return ticket_.is_locked(); }
+
+ private:
+  TicketLock ticket_;
+};
+
+template <LockRank kRank>
+class CAPABILITY("interrupt spin lock") InterruptSpinLock {
+ public:
+  static_assert(kRank > LockRank::kSleepingLast);
+  constexpr InterruptSpinLock() = default;
+
+  // Returns the interrupt state to give back to unlock().
+  [[nodiscard]] uint32_t lock() ACQUIRE() NO_THREAD_SAFETY_ANALYSIS {
+    uint32_t state = machine::interrupts_save_and_disable();
+    ticket_.lock_raw();
+    lock_order_acquired(this, kRank, false);
+    return state;
+  }
+  void unlock(uint32_t state) RELEASE() NO_THREAD_SAFETY_ANALYSIS {
+    lock_order_released(this);
+    ticket_.unlock_raw();
+    machine::interrupts_restore(state);
+  }
+  bool is_locked() const { return ticket_.is_locked(); }
+
+ private:
+  TicketLock ticket_;
+};
+
+// Scoped holders: `LockGuard guard(lock);` for SpinLock, Mutex and the sides of RwLock that look like one.
+template <typename Lock>
+class SCOPED_CAPABILITY LockGuard {
+ public:
+  explicit LockGuard(Lock& lock) ACQUIRE(lock) : lock_(lock) { lock_.lock(); }
+  ~LockGuard() RELEASE() { lock_.unlock(); }
+  LockGuard(const LockGuard&) = delete;
+  LockGuard& operator=(const LockGuard&) = delete;
+
+ private:
+  Lock& lock_;
+};
+
+template <LockRank kRank>
+class SCOPED_CAPABILITY InterruptLockGuard {
+ public:
+  explicit InterruptLockGuard(InterruptSpinLock<kRank>& lock) ACQUIRE(lock) : lock_(lock), state_(lock.lock()) {}
+  ~InterruptLockGuard() RELEASE() { lock_.unlock(state_); }
+  InterruptLockGuard(const InterruptLockGuard&) = delete;
+  InterruptLockGuard& operator=(const InterruptLockGuard&) = delete;
+
+ private:
+  InterruptSpinLock<kRank>& lock_;
+  uint32_t state_;
+};
+
+}  // namespace faultline

@@ -1,0 +1,46 @@
+// The lock order of the whole kernel on one page: a lock may be taken only while every lock held has a lower rank.
+// Checked at run time in debug builds. Reclaim goes against the order and therefore only ever tries.
+#pragma once
+
+#include <cstdint>
+
+namespace faultline {
+
+enum class LockRank : uint8_t {
+  // Sleeping locks, outermost first. Nothing that sleeps may be held with a spin lock.
+  kMountTable = 1,
+  kRename,         // one cross-directory rename at a time per file system
+  kInodeContent,   // serialises write, truncate and append of one inode; held across user copies, so *before* the
+                   // space: a fault taken while copying may take the space, and the fault path never takes this one
+  kDirectory,      // entries of one directory (parents before children)
+  kTerminal,
+  kPipe,
+  kFile,           // the position of one open file
+  kSpace,          // an address space's regions (read-write)
+  kObject,         // an object's size and page index
+  kFrameBusy,      // one page under I/O: a bit, sleeps
+  kBlockMap,       // a file system's inode block map and allocation bitmaps; may do I/O to metadata pages
+  kJournal,
+  kSleepingLast = 31,
+  // Spin locks.
+  kProcessTable = 32,
+  kProcess,
+  kSignal,
+  kDentry,
+  kDescriptors,
+  kPageTable,      // one page-table page, the lock is in its frame
+  kReverseMap,     // the bit in a frame
+  kSwapSlots,
+  kDevice,
+  kBlockQueue,
+  kTimer,
+  kWaitQueue,
+  kRunQueue,
+  kFrameAllocator,
+  kSlab,
+  kShootdown,
+  kLog,
+  kLeaf,
+};
+
+}  // namespace faultline

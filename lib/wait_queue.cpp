@@ -1,0 +1,33 @@
+// Wait queues: see wait_queue.h.
+#include "lib/wait_queue.h"
+
+namespace faultline {
+
+void WaitQueue::add(WaitEntry& entry) {
+  InterruptLockGuard guard(lock_);
+  if (entry.exclusive_)
+    entries_.push_back(entry);
+  else
+    entries_.push_front(entry);
+  waiters_.fetch_add(1, memory_order_seq_cst);
+}
+
+void WaitQueue::remove(WaitEntry& entry) {
+  InterruptLockGuard guard(lock_);
+  if (!entry.is_linked()) return;
+  entries_.remove(entry);
+  waiters_.fetch_sub(1, memory_order_relaxed);
+}
+
+void WaitQueue::wake_slow(uint32_t events, uint32_t exclusive_limit) {
+  InterruptLockGuard guard(lock_);
+  for (WaitEntry& entry : entries_) {
+    if (entry.exclusive_ && exclusive_limit-- == 0) break;
+    if (entry.notify_(entry, events) == WaitEntry::Verdict::kRemove) {
+      if (entry.is_linked()) entries_.remove(entry);
+      waiters_.fetch_sub(1, memory_order_relaxed);
+    }
+  }
+}
+
+}  // namespace faultline

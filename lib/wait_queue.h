@@ -1,0 +1,89 @@
+// The one wait-queue mechanism under blocking calls, select, poll, epoll and completion queues: entries with a
+// callback, woken with a mask of events.
+#pragma once
+
+#include <cstdint>
+
+#include "lib/list.h"
+#include "lib/lock.h"
+#include "lib/scheduling.h"
+
+namespace faultline {
+
+class WaitEntry : public ListNode<> {
+ public:
+  // Called under the queue's lock, perhaps in an interrupt: must not sleep, and must not touch this queue except by
+  // returning kRemove. `events` is what became true (poll masks; 0xffffffff when the waker does not distinguish).
+  enum class Verdict : uint8_t { kKeep, kRemove };
+  using Notify = Verdict (*)(WaitEntry& self, uint32_t events);
+
+  explicit WaitEntry(Notify notify, bool exclusive = false) : notify_(notify), exclusive_(exclusive) {}
+
+ private:
+  friend class WaitQueue;
+  Notify notify_;
+  bool exclusive_;  // a wake with a limit stops after this many exclusive entries
+};
+
+class WaitQueue {
+ public:
+  static constexpr uint32_t kAllEvents = 0xffffffffu;
+
+  WaitQueue() = default;
+  // Nobody may wait any more.
+  ~WaitQueue() = default;
+
+  // Any context. Non-exclusive entries stand before exclusive ones.
+  void add(WaitEntry& entry);
+  // No-op if the entry has been removed by its own verdict. Afterwards its callback is not running on any CPU.
+  void remove(WaitEntry& entry);
+  // Calls the entries' callbacks; at most `exclusive_limit` exclusive ones. Any context. Cheap when nobody waits.
+  void wake(uint32_t events = kAllEvents, uint32_t exclusive_limit = 1) {
+    if (has_waiters()) wake_slow(events, exclusive_limit);
+  }
+  void wake_all(uint32_t events = kAllEvents) { wake(events, ~0u); }
+  // A hint unless the waker's own lock orders it after add().
+  bool has_waiters() const { return waiters_.load(memory_order_seq_cst) != 0; }
+
+ private:
+  void wake_slow(uint32_t events, uint32_t exclusive_limit);
+
+  InterruptSpinLock<LockRank::kWaitQueue> lock_;
+  List<WaitEntry> entries_ GUARDED_BY(lock_);
+  Atomic<uint32_t> waiters_{0};
+};
+
+// An entry that wakes the thread which made it.
+class ThreadWaitEntry : public WaitEntry {
+ public:
+  explicit ThreadWaitEntry(bool exclusive = false) : WaitEntry(&notify, exclusive), thread_(*current_thread()) {}
+
+ private:
+  static Verdict notify(WaitEntry& self, uint32_t) {
+    faultline::wake(static_cast<ThreadWaitEntry&>(self).thread_);
+    return Verdict::kKeep;
+  }
+  Thread& thread_;
+};
+
+// Sleeps until `condition()` is true. The condition is evaluated with no lock of the queue held, at least once before
+// sleeping; it must become true before the matching wake(). Errors as block(): kINTR, kTIMEDOUT.
+template <typename Condition>
+Result<void> wait_until(WaitQueue& queue, Condition condition, SleepKind kind = SleepKind::kUninterruptible,
+                        Deadline deadline = Deadline::never(), bool exclusive = false) {
+  if (condition()) return {};
+  ThreadWaitEntry entry(exclusive);
+  queue.add(entry);
+  Result<void> result;
+  while (!condition()) {
+    result = block(kind, deadline);
+    if (!result.ok()) {
+      if (condition()) result = {};
+      break;
+    }
+  }
+  queue.remove(entry);
+  return result;
+}
+
+}  // namespace faultline

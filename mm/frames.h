@@ -1,0 +1,45 @@
+// Physical memory: one 32-byte record for every page of RAM, and the allocator of pages (xv6: kalloc, kfree).
+// A buddy allocator with per-CPU magazines in front of it. Running out is an error the caller passes on.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "arch/mmu.h"
+#include "lib/address.h"
+#include "lib/result.h"
+
+namespace faultline {
+
+struct FrameRange {
+  FrameNumber first;
+  uint32_t count = 0;
+};
+
+// What a frame is used for: shown by /proc and memview, checked by the invariants.
+enum class FrameUse : uint8_t {
+  kFree, kReserved, kKernel, kSlab, kKernelStack, kPageDirectory, kPageTable, kAnonymous, kObject,
+};
+
+enum class Zeroing : uint8_t { kNotNeeded, kZeroed };
+
+// Builds the frame table and the free lists from RAM that nobody uses (sorted, disjoint). Boot only; panics if the table
+// does not fit.
+void frames_initialize(std::span<const FrameRange> usable);
+
+// One page, with map and pins zero. May run reclaim (and so sleep) unless called with preemption off. Errors: kNOMEM.
+Result<FrameNumber> frame_allocate(FrameUse use, Zeroing zeroing);
+void frame_free(FrameNumber frame);
+
+// 2^order contiguous pages for drivers and slabs. Errors: kNOMEM.
+Result<FrameNumber> frames_allocate(uint32_t order, FrameUse use, Zeroing zeroing);
+void frames_free(FrameNumber first, uint32_t order);
+
+struct FrameStatistics {
+  uint32_t total;      // pages of RAM the kernel manages
+  uint32_t free;       // exact: magazines counted as free
+  uint32_t by_use[16];  // by FrameUse
+};
+FrameStatistics frame_statistics();
+
+}  // namespace faultline

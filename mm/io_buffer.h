@@ -1,0 +1,52 @@
+// Where the bytes of a read or write come from and go to: the caller's user memory (one or several pieces) or a kernel buffer
+// (exec's headers, tests). Files see only this, so every file can serve both.
+#pragma once
+
+#include <cstddef>
+#include <span>
+
+#include "lib/address.h"
+#include "lib/result.h"
+
+namespace faultline {
+
+struct IoPiece {
+  VirtAddr address;  // user
+  uint32_t bytes;
+};
+
+class IoBuffer {
+ public:
+  // A user range; nothing is checked before the bytes move.
+  static IoBuffer user(VirtAddr address, size_t bytes) { return IoBuffer({address, static_cast<uint32_t>(bytes)}, {}, bytes); }
+  // Several user ranges; `pieces` must outlive the buffer.
+  static IoBuffer user_pieces(std::span<const IoPiece> pieces);
+  static IoBuffer kernel(void* data, size_t bytes) {
+    IoBuffer buffer({}, {}, bytes);
+    buffer.kernel_ = static_cast<uint8_t*>(data);
+    return buffer;
+  }
+
+  size_t remaining() const { return remaining_; }
+  size_t done() const { return done_; }
+
+  // Moves up to `bytes` (and at most remaining()) to or from the caller's memory and advances. Returns how many bytes moved, or
+  // kFAULT if none could. May sleep in a page fault: see user_memory.h for what must not be held.
+  Result<size_t> put(const void* source, size_t bytes);   // read(2)'s direction
+  Result<size_t> put_zeroes(size_t bytes);
+  Result<size_t> take(void* destination, size_t bytes);   // write(2)'s direction
+  // As put and take, but nothing moved counts as failure even in part (fixed-size records).
+  Result<void> put_all(const void* source, size_t bytes);
+  Result<void> take_all(void* destination, size_t bytes);
+  void shrink_to(size_t bytes) { remaining_ = bytes < remaining_ ? bytes : remaining_; }
+
+ private:
+  IoBuffer(IoPiece first, std::span<const IoPiece> more, size_t bytes) : current_(first), more_(more), remaining_(bytes) {}
+  IoPiece current_{};
+  std::span<const IoPiece> more_;
+  uint8_t* kernel_ = nullptr;
+  size_t remaining_ = 0;
+  size_t done_ = 0;
+};
+
+}  // namespace faultline

@@ -1,0 +1,114 @@
+// An Object backs memory that is shared: the pages of a file (this *is* the page cache) or anonymous shared memory. read(),
+// write() and every MAP_SHARED mapping use the object's own frames, so they are coherent by construction.
+// Invariants: an index holds at most one frame; a frame under I/O is busy; dirty bits live in the PTEs until collected.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "lib/address.h"
+#include "lib/list.h"
+#include "lib/mutex.h"
+#include "lib/ref.h"
+#include "lib/result.h"
+#include "mm/io_buffer.h"
+
+namespace faultline {
+
+// Fills and empties the pages of an object that caches something: a file system's inode, a block device. Called with no object, table
+// or spin lock held and the frames busy; may sleep. (The upward call of mm, inverted.)
+class PageSource {
+ public:
+  // Reads pages first .. first+frames.size() into `frames`; parts past the end are zeroed by the source. All or nothing. kIO, kNOMEM.
+  virtual Result<void> read_pages(PageIndex first, std::span<const FrameNumber> frames) = 0;
+  // Writes them out; returns when the device has taken the data (not necessarily flushed).
+  virtual Result<void> write_pages(PageIndex first, std::span<const FrameNumber> frames) = 0;
+  // Makes sure that the pages can be written back later (allocates blocks for holes). Errors: kNOSPC, kIO, kDQUOT-like.
+  virtual Result<void> prepare_write(PageIndex first, uint32_t pages) = 0;
+
+ protected:
+  ~PageSource() = default;
+};
+
+// A frame of an object, resident and kept so while this lives. Kernel users only; mappings are counted elsewhere.
+class PinnedFrame {
+ public:
+  PinnedFrame() = default;
+  explicit PinnedFrame(FrameNumber frame) : frame_(frame) {}  // takes over one pin
+  PinnedFrame(PinnedFrame&& other) noexcept : frame_(other.frame_) { other.frame_ = FrameNumber::none(); }
+  PinnedFrame& operator=(PinnedFrame&& other) noexcept {
+    std::swap(frame_, other.frame_);
+    return *this;
+  }
+  ~PinnedFrame();
+  FrameNumber frame() const { return frame_; }
+  uint8_t* data() const;  // through the direct map
+  explicit operator bool() const { return !frame_.is_none(); }
+
+ private:
+  FrameNumber frame_;
+};
+
+enum class WriteBack : uint8_t {
+  kStart,  // queue it, don't wait (MS_ASYNC, the periodic flusher)
+  kWait,   // return when the source has taken all of it, with the first error seen
+};
+
+class Object {
+ public:
+  // Shared anonymous memory (MAP_SHARED|MAP_ANONYMOUS, tmpfs, memfd, System V): counts its own users, and dies with the last.
+  static Result<Ref<Object>> create_anonymous(uint64_t bytes);
+
+  // A cache of `source`, embedded in its owner (an inode, a device). References to it are references to the owner.
+  Object(PageSource& source, uint64_t bytes);
+  // All pages must have been dropped (see drop_all) and no region may map it.
+  virtual ~Object();
+
+  // Ref<Object>. Overridden by owners that embed an object so that a mapping keeps the owner.
+  virtual void acquire();
+  virtual void release();
+
+  uint64_t size() const;  // bytes; pages wholly past it are SIGBUS
+
+  // Copies to `buffer` from `offset`, up to the size; returns bytes copied (0 at the end). Starts read-ahead for sequential use.
+  // May sleep; the caller holds no lock that the fault path takes. Errors: kIO, kFAULT, kNOMEM, kINTR never.
+  Result<size_t> read(uint64_t offset, IoBuffer& buffer);
+  // Copies from `buffer` to `offset`, growing size as bytes arrive; calls prepare_write first. Returns bytes written, an error only if
+  // none were. The caller serialises writers (inode content lock).
+  Result<size_t> write(uint64_t offset, IoBuffer& buffer);
+
+  // The page, filled, pinned: for metadata (directories, bitmaps) and for the kernel's own reads. kIO, kNOMEM; kINVAL past the size.
+  Result<PinnedFrame> page(PageIndex index);
+  // As page(), but a page that is not resident is zeroed instead of read (it will be overwritten whole).
+  Result<PinnedFrame> page_for_overwrite(PageIndex index);
+  // The caller has changed the pinned page's bytes (metadata); it will be written back.
+  void mark_dirty(PageIndex index);
+
+  // Grows or truncates: unmaps and frees pages past the new end, zeroes the tail of the last page. May sleep. The caller holds the content lock.
+  Result<void> resize(uint64_t bytes);
+  // Frees whole pages of the range so that they are read (or zero) again: hole punching.
+  Result<void> discard(PageIndex first, uint32_t pages);
+
+  // Writes dirty pages of the range back (dirty = frame flag or any PTE's D bit, cleared and flushed before the copy leaves).
+  Result<void> write_back(PageIndex first, uint32_t pages, WriteBack mode);
+  Result<void> write_back_all(WriteBack mode) { return write_back(PageIndex(0), ~0u, mode); }
+  // Frees clean, unmapped, unpinned pages; returns how many (drop_caches, memory pressure).
+  uint32_t drop_clean();
+  // Frees every page, dirty or not; for owners that die (an inode without links).
+  void drop_all();
+
+  uint32_t resident_pages() const;
+  uint32_t dirty_pages() const;
+
+ protected:
+  Object(PageSource* source, uint64_t bytes);
+
+  // The MM owner adds the private state here: size, page index (lib/sparse_array.h), lock, list of regions, counts.
+};
+
+// Every object with dirty pages is written back: sync(2) (kWait) and the flusher thread (kStart).
+Result<void> objects_write_back_all(WriteBack mode);
+// Frees clean cached pages everywhere; returns how many.
+uint32_t objects_drop_clean();
+
+}  // namespace faultline

@@ -1,0 +1,68 @@
+// Small kernel objects: size-class caches over whole pages, per-CPU magazines in front. All fallible. Any context with
+// preemption on or off, but not interrupt handlers. An empty slab page goes back to the frame allocator.
+#pragma once
+
+#include <cstddef>
+#include <new>
+#include <utility>
+
+#include "lib/ref.h"
+#include "lib/result.h"
+
+namespace faultline {
+
+void slab_initialize();
+
+// Uninitialised bytes, aligned to 16 (64 for sizes of 64 and up), up to 128 KiB; null when memory is out. `bytes` must be given back.
+void* slab_allocate(size_t bytes);
+void slab_free(void* pointer, size_t bytes);
+
+// Constructs a T in slab memory: kNOMEM or the object, to be ended with slab_delete (usually from T::destroy).
+template <typename T, typename... Arguments>
+Result<T*> slab_new(Arguments&&... arguments) {
+  void* memory = slab_allocate(sizeof(T));
+  if (!memory) return Errno::kNOMEM;
+  return new (memory) T(std::forward<Arguments>(arguments)...);
+}
+template <typename T>
+void slab_delete(T* object) {
+  object->~T();
+  slab_free(object, sizeof(T));
+}
+
+// A byte or element buffer of a size known at run time, freed with its owner.
+template <typename T>
+class Buffer {
+ public:
+  Buffer() = default;
+  static Result<Buffer> create(size_t count) {
+    if (count > (128 * 1024) / sizeof(T)) return Errno::kNOMEM;
+    Buffer buffer;
+    buffer.data_ = static_cast<T*>(slab_allocate(count * sizeof(T)));
+    if (!buffer.data_) return Errno::kNOMEM;
+    buffer.count_ = count;
+    return buffer;
+  }
+  Buffer(Buffer&& other) noexcept : data_(std::exchange(other.data_, nullptr)), count_(std::exchange(other.count_, 0)) {}
+  Buffer& operator=(Buffer&& other) noexcept {
+    std::swap(data_, other.data_);
+    std::swap(count_, other.count_);
+    return *this;
+  }
+  ~Buffer() {
+    if (data_) slab_free(data_, count_ * sizeof(T));
+  }
+  T* data() const { return data_; }
+  size_t size() const { return count_; }
+  T& operator[](size_t index) const {
+    ASSERT(index < count_);
+    return data_[index];
+  }
+
+ private:
+  static_assert(std::is_trivially_destructible_v<T>);
+  T* data_ = nullptr;
+  size_t count_ = 0;
+};
+
+}  // namespace faultline
