@@ -59,7 +59,7 @@ def symbolise(text, kernel=None):
     kernel = kernel or KERNEL
     lines = text.splitlines()
     found = [(number, address) for number, line in enumerate(lines)
-             for address in re.findall(r"\b(?:0x)?([89a-f][0-9a-f]{7})\b", line, re.I)]
+             for address in re.findall(r"\b(?:0x)?([89a-f][0-9a-f]{7}|001[0-9a-f]{5})\b", line, re.I)]
     if not found or not os.path.exists(kernel):
         return text
     # A return address may belong to the next line, or to the next function: ask for the byte before it.

@@ -1,11 +1,11 @@
 # The programs for user space, all static. A folder of user/ with a main.cpp is one program, named after the folder; in
 # any other folder every .cpp is a program of its own. Those of user/bench are free of a C library, so that nothing but
-# the kernel is measured, unless their name ends in _libc.
+# the kernel is measured, unless their name ends in _libc. tools/mkroot says where in the image they go.
 
 user_mains := $(wildcard user/*/main.cpp)
 user_singles := $(filter-out $(addsuffix %,$(dir $(user_mains))),$(wildcard user/*/*.cpp))
 USER_PROGRAMS := $(patsubst user/%/main.cpp,$(BUILD)/user/%,$(user_mains)) \
-	$(foreach s,$(user_singles),$(BUILD)/user/$(basename $(notdir $(s))))
+	$(user_singles:user/%.cpp=$(BUILD)/user/%)
 
 USER_FLAGS := -std=c++20 -m32 -march=i686 -O2 -g -fno-pie -fno-stack-protector $(warnings) -fcf-protection=none -I. -Iuser/include
 USER_FREE_FLAGS := -ffreestanding -fno-builtin -fno-exceptions -fno-rtti -fno-threadsafe-statics -fno-asynchronous-unwind-tables \
@@ -16,15 +16,16 @@ user: $(USER_PROGRAMS)
 
 $(eval $(call remember_flags,$(BUILD)/user/.flags,$(USER_CXX) $(USER_FLAGS) $(USER_LINK) $(USER_FREE_FLAGS)))
 
-# $(1) program, $(2) sources, $(3) further flags
+# $(1) program, as in tests/fork; $(2) sources; $(3) further flags
 define user_program
 $(BUILD)/user/$(1): $(2) $(BUILD)/user/.flags
 	$(say) USER $(1)
-	$(Q)$(USER_CXX) $(USER_FLAGS) $(3) -MMD -MP -MF $(BUILD)/user/.$(1).d -MT $$@ $(USER_LINK) -o $$@.debug $(2)
+	$(Q)mkdir -p $$(@D)
+	$(Q)$(USER_CXX) $(USER_FLAGS) $(3) -MMD -MP -MF $$@.d -MT $$@ $(USER_LINK) -o $$@.debug $(2)
 	$(Q)$(USER_PREFIX)strip -o $$@ $$@.debug
--include $(BUILD)/user/.$(1).d
+-include $(BUILD)/user/$(1).d
 endef
 
 free_flags = $(if $(filter user/bench/%,$(1)),$(if $(filter %_libc.cpp,$(1)),,$(USER_FREE_FLAGS)))
 $(foreach m,$(user_mains),$(eval $(call user_program,$(patsubst user/%/main.cpp,%,$(m)),$(wildcard $(dir $(m))*.cpp))))
-$(foreach s,$(user_singles),$(eval $(call user_program,$(basename $(notdir $(s))),$(s),$(call free_flags,$(s)))))
+$(foreach s,$(user_singles),$(eval $(call user_program,$(s:user/%.cpp=%),$(s),$(call free_flags,$(s)))))
