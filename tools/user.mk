@@ -7,7 +7,7 @@ user_singles := $(filter-out $(addsuffix %,$(dir $(user_mains))),$(wildcard user
 USER_PROGRAMS := $(patsubst user/%/main.cpp,$(BUILD)/user/%,$(user_mains)) \
 	$(user_singles:user/%.cpp=$(BUILD)/user/%)
 
-USER_FLAGS := -std=c++20 -m32 -march=i686 -O2 -g -fno-pie -fno-stack-protector $(warnings) -fcf-protection=none -I. -Iuser/include
+USER_FLAGS := -std=c++20 -m32 -march=i686 -O2 -g -fno-pie -fno-stack-protector $(warnings) -Wno-format-truncation -fcf-protection=none -I. -Iuser/include
 USER_FREE_FLAGS := -ffreestanding -fno-builtin -fno-exceptions -fno-rtti -fno-threadsafe-statics -fno-asynchronous-unwind-tables \
 	-mno-sse -mno-mmx -nostdlib -Wl,-z,norelro -Wl,-z,noexecstack
 USER_LINK := -static -no-pie -Wl,--build-id=none
