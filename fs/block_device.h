@@ -1,0 +1,90 @@
+// A disk as the file systems see it, and the interface that block drivers implement. Transfers are asynchronous: a request completes through
+// its callback, perhaps in an interrupt; the synchronous helpers wait for it.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "fs/inode.h"
+#include "lib/list.h"
+#include "lib/result.h"
+
+namespace faultline {
+
+inline constexpr uint32_t kSectorSize = 512;
+
+// A piece of physical memory of a transfer: within one frame.
+struct BlockSegment {
+  PhysAddr address;
+  uint32_t bytes;  // a multiple of kSectorSize
+};
+
+enum class BlockOperation : uint8_t { kRead, kWrite, kFlush };
+
+struct BlockRequest : ListNode<> {
+  static constexpr uint32_t kMaxSegments = 32;
+  BlockOperation operation = BlockOperation::kRead;
+  uint64_t sector = 0;
+  uint32_t segment_count = 0;
+  BlockSegment segments[kMaxSegments];
+  // Called once, any context, must not sleep; the request belongs to its maker again. `status` is kIO on failure.
+  void (*complete)(BlockRequest& request, Result<void> status) = nullptr;
+  void* context = nullptr;
+
+  uint32_t sectors() const {
+    uint32_t bytes = 0;
+    for (uint32_t i = 0; i < segment_count; i++) bytes += segments[i].bytes;
+    return bytes / kSectorSize;
+  }
+};
+
+class BlockDevice : public PageSource {
+ public:
+  // `name` without /dev/: "vda", "hda1", "ram0"; it must live for ever. Registers nothing.
+  BlockDevice(StringView name, DeviceNumber number, uint64_t sectors, bool read_only);
+
+  StringView name() const { return name_; }
+  DeviceNumber number() const { return number_; }
+  uint64_t sectors() const { return sectors_; }
+  bool is_read_only() const { return read_only_; }
+
+  // Queues the request; may sleep for a free slot; the device may reorder requests but a flush covers all writes completed before it.
+  virtual void submit(BlockRequest& request) = 0;
+
+  // Synchronous forms: sleep until done. kIO; kROFS; kINVAL past the end. `first` counts sectors.
+  Result<void> transfer(BlockOperation operation, uint64_t first, std::span<const BlockSegment> segments);
+  Result<void> flush();
+
+  // The cache of the raw device: metadata of file systems and reads of /dev/vda share these pages.
+  Object& object() { return object_; }
+
+  // PageSource, for the raw device's cache.
+  Result<void> read_pages(PageIndex first, std::span<const FrameNumber> frames) override;
+  Result<void> write_pages(PageIndex first, std::span<const FrameNumber> frames) override;
+  Result<void> prepare_write(PageIndex first, uint32_t pages) override;
+
+ protected:
+  virtual ~BlockDevice() = default;
+
+ private:
+  // Devices live for ever: references to their cache cost nothing.
+  class DeviceObject final : public Object {
+   public:
+    using Object::Object;
+    void acquire() override {}
+    void release() override {}
+  };
+  StringView name_;
+  DeviceNumber number_;
+  uint64_t sectors_;
+  bool read_only_;
+  DeviceObject object_;
+};
+
+// Makes a device (and its partitions, if it has an MBR) known: /dev gets nodes, mount and root= find it. kNOMEM.
+Result<void> block_device_register(BlockDevice& device);
+BlockDevice* block_device_find(StringView name);
+BlockDevice* block_device_find(DeviceNumber number);
+BlockDevice* block_device_at(uint32_t index);  // in order of registration; null past the last
+
+}  // namespace faultline

@@ -1,0 +1,16 @@
+// Character devices: drivers and the kernel register an opener by number and name; /dev shows a node for each.
+#pragma once
+
+#include "fs/file.h"
+
+namespace faultline {
+
+// Opens minor `number` for a new file description of `inode`. Errors as open(2): kNXIO, kIO, kBUSY.
+using CharacterDeviceOpen = Result<Ref<File>> (*)(Ref<Inode> inode, DeviceNumber number, uint32_t flags);
+
+// `name` without /dev/ ("null", "ttyS0", "pts/0" makes the directory); it must live for ever. Errors: kNOMEM, kEXIST.
+Result<void> character_device_register(StringView name, DeviceNumber number, uint32_t mode, CharacterDeviceOpen open);
+// For nodes that come and go (pts).
+void character_device_unregister(DeviceNumber number);
+
+}  // namespace faultline

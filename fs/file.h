@@ -1,0 +1,71 @@
+// An open file description: what open(2) makes and descriptors share. Position, status flags, and the operations by type.
+#pragma once
+
+#include <cstdint>
+
+#include "fs/dentry.h"
+#include "fs/inode.h"
+#include "fs/poll.h"
+#include "lib/abi/fcntl.h"
+#include "mm/io_buffer.h"
+#include "mm/space.h"
+#include "mm/user_memory.h"
+
+namespace faultline {
+
+class File : public RefCounted<File>, public RegionBacking {
+ public:
+  // `flags` as open(2): access mode and status flags. The path may be empty (pipes, memfd); inode may be null.
+  File(Ref<Inode> inode, uint32_t flags) : inode_(std::move(inode)), flags_(flags) {}
+  static void destroy(File* file) { file->last_reference_gone(); }
+
+  Inode* inode() const { return inode_.get(); }
+  const Path& path() const { return path_; }
+  void set_path(Path path) { path_ = std::move(path); }
+  uint32_t flags() const { return flags_.load(memory_order_relaxed); }
+  // F_SETFL's part: O_APPEND, O_NONBLOCK, O_DIRECT, O_NOATIME.
+  void set_status_flags(uint32_t flags);
+  bool is_readable() const { return (flags() & kOpenAccessMode) != kOpenWriteOnly; }
+  bool is_writable() const { return (flags() & kOpenAccessMode) != kOpenReadOnly; }
+  bool is_non_blocking() const { return flags() & kOpenNonBlocking; }
+
+  // read(2), write(2) at the file's own position, and pread, pwrite at `offset`. Return bytes moved. The syscall layer has checked the access
+  // mode. Positional calls on streams are kSPIPE.
+  virtual Result<size_t> read(IoBuffer& buffer);
+  virtual Result<size_t> write(IoBuffer& buffer);
+  virtual Result<size_t> read_at(uint64_t offset, IoBuffer& buffer) { return (void)offset, (void)buffer, Errno::kINVAL; }
+  virtual Result<size_t> write_at(uint64_t offset, IoBuffer& buffer) { return (void)offset, (void)buffer, Errno::kINVAL; }
+  virtual bool is_seekable() const { return false; }
+  virtual Result<uint64_t> seek(int64_t offset, uint32_t whence);
+
+  // Returns the events that are true now; registers the caller with the queues that will wake when they change.
+  virtual uint32_t poll(PollTable* table) { return (void)table, kPollIn | kPollOut | kPollReadNormal | kPollWriteNormal; }
+  virtual Result<uint32_t> ioctl(uint32_t request, uint32_t argument) { return (void)request, (void)argument, Errno::kNOTTY; }
+  virtual Result<void> read_directory(DirectorySink& sink) { return (void)sink, Errno::kNOTDIR; }
+  // The object that mmap of this file maps, or kNODEV. Private and shared mappings alike. Devices may return one of their own (/dev/zero: a null
+  // Ref means "as anonymous").
+  virtual Result<Ref<Object>> map_object() { return Errno::kNODEV; }
+  virtual Result<void> synchronize(bool data_only);
+  // A descriptor of this file was closed (not necessarily the last): POSIX locks of the process go.
+  virtual void descriptor_closed() {}
+
+  // RegionBacking: a mapping holds the file open.
+  void acquire() override { RefCounted<File>::acquire(); }
+  void release() override { RefCounted<File>::release(); }
+  void describe(FormatSink& sink) const override;
+  uint32_t device() const override;
+  uint64_t inode_number() const override;
+
+ protected:
+  virtual ~File() = default;
+  virtual void last_reference_gone() = 0;  // usually slab_delete(this)
+  uint64_t position_ GUARDED_BY(position_lock_) = 0;
+  Mutex<LockRank::kFile> position_lock_;
+
+ private:
+  Ref<Inode> inode_;
+  Path path_;
+  Atomic<uint32_t> flags_;
+};
+
+}  // namespace faultline
