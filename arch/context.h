@@ -69,13 +69,29 @@ void trap_frame_initialize_user(TrapFrame& frame, VirtAddr entry, VirtAddr stack
 // Leaves to user mode through the frame at the stack's top; never returns. Interrupts off, preemption enabled.
 extern "C" [[noreturn]] void trap_return_to_user(TrapFrame* frame);
 
-// Upward calls that kernel/ implements. Interrupts are off on entry of trap_dispatch for interrupts and faults alike;
-// system_call_dispatch is entered with interrupts on.
+// The address whose access raised the page fault (CR2). Read it before interrupts are enabled again.
+VirtAddr page_fault_address();
+
+// For a fault in the kernel that nothing resolved: if the instruction is one that may fault (a user copy), continues it at its
+// fix-up when the frame returns. False: it was our own bug, panic_trap() it.
+bool trap_fix_up(TrapFrame& frame);
+
+// Upward calls that kernel/ implements.
+//
+// The first word of a Thread is `Atomic<uint32_t> work`: entry code reads it through the per-CPU current_thread.
+//
+// trap_dispatch: exceptions only (vectors 0 to 31, NMI and double fault excepted), interrupts off, from user mode or the kernel.
+// Interrupts never get there: arch serves them, calling the handlers that interrupt_install and clock_arm name.
 extern "C" void trap_dispatch(TrapFrame* frame);
+// Entered with interrupts on; the result goes to frame->eax.
 extern "C" void system_call_dispatch(TrapFrame* frame);
-// Work to do before returning to user mode (signals, reschedule): called by entry code while interrupts are off and
-// the current thread's work flag is set. Implemented in kernel/.
+// Work to do before returning to user mode (signals, reschedule): called by entry code with interrupts off, again and again as
+// long as the current thread's work word or the CPU's need_reschedule is set. May enable interrupts; returns with them off.
 extern "C" void return_to_user_work(TrapFrame* frame);
+// The one-shot timer went off. Interrupts off, on the interrupted thread's stack.
 void kernel_timer_interrupt();
+//
+// An interrupt that returns to kernel code with interrupts on, preemption not disabled and need_reschedule set calls
+// machine::preemption_point(), interrupts off. A cpu_kick() sets need_reschedule on the CPU that it interrupts.
 
 }  // namespace faultline
