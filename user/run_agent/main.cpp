@@ -30,7 +30,7 @@ enum class Frame : char {
     kHello = 'H',   // nothing: the kernel has booted, the agent runs
     kOutput = 'O',  // bytes of standard output
     kError = 'E',   // bytes of standard error
-    kProblem = 'P', // a sentence about what the agent itself could not do
+    kProblem = 'P', // text about what the agent itself could not do
     kExit = 'X',    // one byte: the exit status
 };
 
@@ -140,8 +140,8 @@ bool forward(int fd, Frame type) {
 }
 
 // Passes output on until the command has ended. What others that hold the pipes might still write is not waited for.
-int supervise(pid_t pid, const int outputs[2]) {
-    constexpr Frame kTypes[] = {Frame::kOutput, Frame::kError};
+int supervise(pid_t pid, const int outputs[2], Frame error_type) {
+    const Frame types[] = {Frame::kOutput, error_type};
     pollfd files[3] = {{outputs[0], POLLIN, 0}, {outputs[1], POLLIN, 0}, {child_ended[0], POLLIN, 0}};
     int result = 0;
     for (bool ended = false; !ended;) {
@@ -151,7 +151,7 @@ int supervise(pid_t pid, const int outputs[2]) {
         }
         if (poll(files, 3, -1) < 0) continue;
         for (int i = 0; i < 2; i++)
-            if (files[i].revents != 0 && !forward(files[i].fd, kTypes[i])) files[i].fd = -1;
+            if (files[i].revents != 0 && !forward(files[i].fd, types[i])) files[i].fd = -1;
         if (files[2].revents != 0) {
             char bytes[64];
             while (read(child_ended[0], bytes, sizeof bytes) > 0) {}
@@ -160,7 +160,7 @@ int supervise(pid_t pid, const int outputs[2]) {
     }
     for (int i = 0; i < 2; i++) {
         fcntl(outputs[i], F_SETFL, O_NONBLOCK);
-        while (forward(outputs[i], kTypes[i])) {}
+        while (forward(outputs[i], types[i])) {}
     }
     return result;
 }
@@ -202,7 +202,7 @@ bool hand_back(const std::vector<std::string>& paths) {
         std::vector<std::string> copy = {"/bin/busybox", "cp", "-R", "-p", "-H", paths[i], target};
         int outputs[2];
         pid_t pid = start(copy, outputs);
-        int status = pid < 0 ? 125 : supervise(pid, outputs);
+        int status = pid < 0 ? 125 : supervise(pid, outputs, Frame::kProblem);
         if (pid >= 0) close(outputs[0]), close(outputs[1]);
         all_done = all_done && status == 0;
     }
@@ -230,7 +230,7 @@ int main() {
         int outputs[2];
         pid_t pid = start(command, outputs);
         if (pid < 0) problem("fork");
-        else status = supervise(pid, outputs);
+        else status = supervise(pid, outputs, Frame::kError);
     }
 
     stop_the_others();
