@@ -42,6 +42,9 @@ class IoBuffer {
 
  private:
   IoBuffer(IoPiece first, std::span<const IoPiece> more, size_t bytes) : current_(first), more_(more), remaining_(bytes) {}
+  size_t contiguous(size_t limit);
+  template <typename MoveKernel, typename MoveUser>
+  Result<size_t> move(size_t bytes, MoveKernel move_kernel, MoveUser move_user);
   IoPiece current_{};
   std::span<const IoPiece> more_;
   uint8_t* kernel_ = nullptr;

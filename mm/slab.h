@@ -1,5 +1,5 @@
 // Small kernel objects: size-class caches over whole pages, per-CPU magazines in front. All fallible. Any context with
-// preemption on or off, but not interrupt handlers. An empty slab page goes back to the frame allocator.
+// preemption on or off, but not interrupt handlers. An empty slab goes back to the frame allocator at once.
 #pragma once
 
 #include <cstddef>
@@ -11,11 +11,15 @@
 
 namespace faultline {
 
+// Boot only, after frames_initialize().
 void slab_initialize();
 
-// Uninitialised bytes, aligned to 16 (64 for sizes of 64 and up), up to 128 KiB; null when memory is out. `bytes` must be given back.
+// Uninitialised bytes, aligned to 16, up to 128 KiB; null when memory is out. The same `bytes` must be given back.
 void* slab_allocate(size_t bytes);
 void slab_free(void* pointer, size_t bytes);
+
+// Empties the magazines of every CPU, so that slabs without users are frames again. May be called from any thread.
+void slab_drain();
 
 // Constructs a T in slab memory: kNOMEM or the object, to be ended with slab_delete (usually from T::destroy).
 template <typename T, typename... Arguments>
