@@ -6,6 +6,7 @@
 #include <span>
 
 #include "arch/cpu.h"
+#include "arch/topology.h"
 #include "lib/address.h"
 
 namespace faultline {
@@ -21,8 +22,9 @@ void traps_initialize();
 // `memory_end` frames, kernel stacks in proportion to it, devices. Drops the identity map and with it the null page.
 void mmu_initialize(FrameNumber memory_end, BootFrameSource source);
 
-// Finds the interrupt controllers (ACPI's, else the 8259), and starts this CPU's timer clock. Interrupts stay off.
-void interrupts_initialize();
+// Sets up the interrupt controllers that `topology` names, else the 8259; then the clock, whose rate is measured in less than
+// 20 ms, and this CPU's timer. Interrupts stay off.
+void interrupts_initialize(const MachineTopology& topology);
 void clock_initialize();
 
 // How many processors the machine has that could run, this one included.
