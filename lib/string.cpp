@@ -6,7 +6,7 @@
 
 extern "C" {
 
-void* memcpy(void* destination, const void* source, size_t bytes) {
+void* memcpy(void* destination, const void* source, size_t bytes) noexcept {
   void* to = destination;
   size_t dwords = bytes / 4;
   asm volatile("rep movsl" : "+D"(to), "+S"(source), "+c"(dwords) : : "memory");
@@ -15,7 +15,7 @@ void* memcpy(void* destination, const void* source, size_t bytes) {
   return destination;
 }
 
-void* memmove(void* destination, const void* source, size_t bytes) {
+void* memmove(void* destination, const void* source, size_t bytes) noexcept {
   if (static_cast<char*>(destination) - static_cast<const char*>(source) >= static_cast<ptrdiff_t>(bytes) ||
       destination <= source)
     return memcpy(destination, source, bytes);
@@ -25,7 +25,7 @@ void* memmove(void* destination, const void* source, size_t bytes) {
   return destination;
 }
 
-void* memset(void* destination, int value, size_t bytes) {
+void* memset(void* destination, int value, size_t bytes) noexcept {
   void* to = destination;
   uint32_t pattern = 0x01010101u * static_cast<uint8_t>(value);
   size_t dwords = bytes / 4;
@@ -35,7 +35,7 @@ void* memset(void* destination, int value, size_t bytes) {
   return destination;
 }
 
-int memcmp(const void* left, const void* right, size_t bytes) {
+int memcmp(const void* left, const void* right, size_t bytes) noexcept {
   const uint8_t* a = static_cast<const uint8_t*>(left);
   const uint8_t* b = static_cast<const uint8_t*>(right);
   for (size_t i = 0; i < bytes; i++)
@@ -43,7 +43,7 @@ int memcmp(const void* left, const void* right, size_t bytes) {
   return 0;
 }
 
-size_t strlen(const char* text) {
+size_t strlen(const char* text) noexcept {
   size_t length = 0;
   while (text[length]) length++;
   return length;

@@ -7,11 +7,11 @@
 #include "lib/panic.h"
 
 extern "C" {
-void* memcpy(void* destination, const void* source, size_t bytes);
-void* memmove(void* destination, const void* source, size_t bytes);
-void* memset(void* destination, int value, size_t bytes);
-int memcmp(const void* left, const void* right, size_t bytes);
-size_t strlen(const char* text);
+void* memcpy(void* destination, const void* source, size_t bytes) noexcept;
+void* memmove(void* destination, const void* source, size_t bytes) noexcept;
+void* memset(void* destination, int value, size_t bytes) noexcept;
+int memcmp(const void* left, const void* right, size_t bytes) noexcept;
+size_t strlen(const char* text) noexcept;
 }
 
 namespace faultline {
