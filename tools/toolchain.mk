@@ -28,7 +28,7 @@ CLANGXX := $(firstword $(shell command -v clang++ clang++-19 clang++-18 clang++-
 KERNEL_CXX := $(CLANGXX) --target=i686-linux-gnu
 general_registers := -mno-mmx -mno-sse
 # Checks the annotations of lib/annotations.h: which lock guards what, and who must hold it.
-warnings += -Wthread-safety
+kernel_warnings := -Wthread-safety
 else
 KERNEL_CXX := $(TOOLPREFIX)g++
 general_registers := -mgeneral-regs-only
