@@ -8,7 +8,7 @@ HELPER(show) {
     for (char** e = environ; *e; e++) say("{%s}", *e);
 }
 
-// Runs a program with a given argv and environment and collects its standard output; -1 - errno if exec failed.
+// Runs a program with a given argv and environment and collects its standard output; 200 is an exec that failed.
 static int output_of(const char* path, const char* const* argv, const char* const* envp, char* text, size_t size) {
     int fd[2];
     CHECK_OK(pipe(fd));
@@ -17,7 +17,7 @@ static int output_of(const char* path, const char* const* argv, const char* cons
         close(fd[0]);
         close(fd[1]);
         execve(path, (char**)argv, (char**)envp);
-        _exit(200 + 0 * errno);
+        _exit(200);
     });
     close(fd[1]);
     size_t n = 0;

@@ -63,6 +63,9 @@ inline const char* g_directory = "/tmp";
 inline const char* g_test = "?";
 inline int scale(int otherwise) { return g_scale ? g_scale : otherwise; }
 
+// For the few rules that Faultline makes stricter than Linux.
+inline bool on_faultline() { return access("/proc/faultline", F_OK) == 0; }
+
 // ---- output and checks: plain write(2), so that forks cannot print a buffer twice
 inline void say(const char* format, ...) __attribute__((format(printf, 1, 2)));
 inline void say(const char* format, ...) {
@@ -195,8 +198,8 @@ inline void check_fault(Fault got, Fault expected, const char* text, const char*
 }
 #define CHECK_FAULT(statement, number, si_code, si_address) \
     check_fault(fault_of([&] { statement; }), Fault{number, si_code, (uintptr_t)(si_address)}, #statement, __FILE__, __LINE__)
-inline char peek(uintptr_t address) { return *(volatile char*)address; }
-inline void poke(uintptr_t address, char value) { *(volatile char*)address = value; }
+inline char peek(uintptr_t address) { asm volatile("" : "+r"(address)); return *(volatile char*)address; }
+inline void poke(uintptr_t address, char value) { asm volatile("" : "+r"(address)); *(volatile char*)address = value; }
 
 // ---- memory and files
 inline char* map_pages(int pages, int protection = PROT_READ | PROT_WRITE, int flags = MAP_PRIVATE | MAP_ANONYMOUS, int fd = -1, off_t offset = 0) {
