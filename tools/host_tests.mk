@@ -7,7 +7,7 @@ GTEST ?= /usr/src/googletest/googletest
 HOST_CODE := $(wildcard lib/*.cpp mm/*.cpp fs/*.cpp fs/*/*.cpp host_tests/support/*.cpp) $(HOST_KERNEL_CODE)
 HOST_TESTS := $(wildcard host_tests/*.cpp)
 HOST_FLAGS := -std=c++20 -O1 -g -fno-omit-frame-pointer $(warnings) -D_GLIBCXX_ASSERTIONS -DFAULTLINE_DEBUG=1 -fsanitize=address,undefined \
-	-fno-sanitize-recover=all -I. -Ihost_tests/support -isystem $(GTEST)/include -isystem $(GTEST)
+	-fno-sanitize-recover=all -I. -idirafter host_tests/support -isystem $(GTEST)/include -isystem $(GTEST)
 
 HOST64_CXX := $(HOST_CXX)
 HOST32_CXX := $(USER_CXX)

@@ -6,9 +6,10 @@ KERNEL_SOURCES := $(wildcard lib/*.cpp mm/*.cpp fs/*.cpp fs/*/*.cpp drivers/*.cp
 	kernel/*/*.cpp arch/x86/*.cpp arch/x86/*.S boot/*.S boot/*.cpp)
 KERNEL_OBJECTS := $(KERNEL_SOURCES:%=$(BUILD)/kernel/%.o)
 
+# <machine/…> is looked up after the system's own headers: a features.h of ours must not stand in for theirs.
 KERNEL_FLAGS := -std=c++20 -m32 -march=i686 -ffreestanding -fno-exceptions -fno-rtti -fno-threadsafe-statics -fno-pie \
 	-fno-stack-protector -fno-asynchronous-unwind-tables $(general_registers) -O2 -g -fno-omit-frame-pointer $(warnings) $(kernel_warnings) \
-	-D_GLIBCXX_ASSERTIONS -fcf-protection=none -I. -Iarch/x86 $(if $(filter 1,$(DEBUG)),-DFAULTLINE_DEBUG=1)
+	-D_GLIBCXX_ASSERTIONS -fcf-protection=none -I. -idirafter arch/x86 $(if $(filter 1,$(DEBUG)),-DFAULTLINE_DEBUG=1)
 KERNEL_LDFLAGS := -m elf_i386 -nostdlib -static -T linker.ld -z noexecstack -z max-page-size=0x1000 --build-id=none
 kernel_link = $(LD) $(KERNEL_LDFLAGS) -o $@ $(KERNEL_OBJECTS) $(filter %ksyms.o %ksyms-empty.o,$^) $(LIBGCC)
 
@@ -24,7 +25,7 @@ $(BUILD)/kernel/%.cpp.o: %.cpp $(BUILD)/kernel/flags
 $(BUILD)/kernel/%.S.o: %.S $(BUILD)/kernel/flags
 	$(say) AS $<
 	$(Q)mkdir -p $(@D)
-	$(Q)$(KERNEL_CXX) $(filter -m32 -march=% -g -I% -D%,$(KERNEL_FLAGS)) -x assembler-with-cpp -MMD -MP -c -o $@ $<
+	$(Q)$(KERNEL_CXX) $(filter -m32 -march=% -g -D%,$(KERNEL_FLAGS)) -I. -x assembler-with-cpp -MMD -MP -c -o $@ $<
 
 # Sources that come and go change the list of objects, which the links depend on.
 $(eval $(call remember_flags,$(BUILD)/kernel/objects,$(KERNEL_LDFLAGS) $(KERNEL_OBJECTS)))
