@@ -28,6 +28,19 @@ inline void* current_thread_pointer() {
   return thread;
 }
 
+// The scheduler's: who runs here, and that somebody else should.
+inline void set_current_thread_pointer(void* thread) { asm volatile("movl %0, %%gs:12" : : "r"(thread) : "memory"); }
+inline void set_need_reschedule(uint32_t wanted) { asm volatile("movl %0, %%gs:16" : : "r"(wanted) : "memory"); }
+inline bool need_reschedule() {
+  uint32_t wanted;
+  asm volatile("movl %%gs:16, %0" : "=r"(wanted));
+  return wanted != 0;
+}
+inline uint32_t preemption_depth() {
+  uint32_t depth;
+  asm volatile("movl %%gs:8, %0" : "=r"(depth));
+  return depth;
+}
 // Implemented by kernel/scheduler.cpp: pre-empts this thread if a reschedule was asked for while it could not be.
 void preemption_point();
 

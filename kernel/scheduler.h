@@ -1,0 +1,42 @@
+// The scheduler: one run queue for each CPU, ordered by virtual runtime, pre-emptive; idle CPUs halt. lib/scheduling.h is
+// its face for the lower floors.
+#pragma once
+
+#include <cstdint>
+
+#include "kernel/thread.h"
+
+namespace faultline {
+
+// Makes the context that boots into the idle thread of this CPU, so that current_thread() works and locks may be taken.
+// Once on each CPU, interrupts off; the boot CPU needs slab first.
+void scheduler_initialize();
+// The CPU joins the others: runs threads, halts when there are none. Never returns.
+[[noreturn]] void scheduler_enter_cpu();
+
+// Makes a new thread runnable, on an idle CPU if there is one.
+void scheduler_start(Thread& thread);
+// Ends the running thread: it never runs again, its stack is reused. Everything else of it has been given up.
+[[noreturn]] void scheduler_exit();
+// The running thread changes to `space` (execve, exit: null). The caller keeps the reference until this returns; afterwards no
+// CPU has the old one loaded, unless other threads run in it.
+void scheduler_switch_space(AddressSpace* space);
+// Changes nice or allowed CPUs; moves the thread if it must.
+void scheduler_set_nice(Thread& thread, int nice);
+void scheduler_set_allowed(Thread& thread, CpuMask allowed);
+// Monotonic nanoseconds that `thread` has run, the present slice included if it is the caller.
+uint64_t scheduler_run_time(const Thread& thread);
+
+struct SchedulerStatistics {
+  uint64_t switches = 0;
+  uint64_t idle_time = 0;     // nanoseconds, all CPUs
+  uint64_t user_time = 0, kernel_time = 0;
+  uint32_t runnable = 0;      // threads that run or could
+};
+SchedulerStatistics scheduler_statistics(uint32_t cpu);
+// Load averages as sysinfo(2): 1, 5, 15 minutes, 16-bit fractions.
+void scheduler_load_averages(uint32_t (&loads)[3]);
+// Fatal for the caller's loop: a thread between blocks may ask whether its sleep of `kind` would be cut short now.
+bool sleep_is_interrupted(SleepKind kind);
+
+}  // namespace faultline

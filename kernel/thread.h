@@ -1,0 +1,114 @@
+// A thread: what the scheduler runs. It has a kernel stack, machine state, a signal mask and signals of its own; everything that
+// threads of a program share belongs to its Process. Kernel threads have no process.
+#pragma once
+
+#include <cstdint>
+
+#include "arch/context.h"
+#include "arch/cpu.h"
+#include "kernel/signal.h"
+#include "lib/atomic.h"
+#include "lib/list.h"
+#include "lib/ref.h"
+#include "lib/result.h"
+#include "lib/scheduling.h"
+
+namespace faultline {
+
+class AddressSpace;
+class Process;
+
+// Bits of Thread::work: what must happen before the thread runs user code again. Entry code only asks whether it is zero.
+inline constexpr uint32_t kWorkSignal = 1u << 0;      // look for signals, or the process is ending or stopping
+inline constexpr uint32_t kWorkRestart = 1u << 1;     // a system call returned one of the restart codes
+inline constexpr uint32_t kWorkMask = 1u << 2;        // a temporary signal mask is in force
+
+enum class ThreadState : uint8_t { kRunnable, kRunning, kSleeping, kStopped, kDead };
+
+struct RunQueueTag;
+struct ThreadGroupTag;
+
+// What entry code and the switch reach by fixed offsets.
+struct ThreadHead {
+  Atomic<uint32_t> work{0};   // offset 0
+  void* stack_top = nullptr;  // offset 4: the kernel stack's, where the user's trap frame lives
+};
+static_assert(sizeof(void*) == 8 || offsetof(ThreadHead, stack_top) == 4);
+
+class Thread : public ThreadHead, public ListNode<RunQueueTag>, public ListNode<ThreadGroupTag> {
+ public:
+  static constexpr uint32_t kNameLimit = 16;
+
+  // A thread with a stack, not yet runnable; a kernel thread if `process` is null. `entry(argument)` runs with interrupts on.
+  // kNOMEM.
+  static Result<Thread*> create(Process* process, void (*entry)(void*), void* argument);
+  // For a thread that never ran.
+  static void destroy(Thread* thread);
+
+  TrapFrame& frame() { return *user_trap_frame(stack_top); }
+  Process& process() const {
+    DEBUG_ASSERT(process_ != nullptr);
+    return *process_;
+  }
+  bool is_kernel_thread() const { return process_ == nullptr; }
+  uint32_t id() const { return id_; }
+  void add_work(uint32_t bits) { work.fetch_or(bits, memory_order_seq_cst); }
+  void clear_work(uint32_t bits) { work.fetch_and(~bits, memory_order_relaxed); }
+
+  // --- Machine state; the scheduler's while the thread does not run.
+  Context context;
+  FloatState float_state;
+  TlsDescriptors tls;
+  AddressSpace* space = nullptr;  // what to activate; the process (or the exec in progress) holds the reference
+
+  // --- Scheduling: guarded by the lock of run queue `cpu`.
+  Atomic<uint32_t> cpu{0};             // whose run queue it is, or was, on
+  ThreadState state = ThreadState::kSleeping;
+  SleepKind sleep_kind = SleepKind::kUninterruptible;
+  Atomic<bool> permit{false};          // lib/scheduling.h
+  int8_t nice = 0;
+  CpuMask allowed_cpus = ~0u;
+  uint64_t virtual_runtime = 0;        // nanoseconds, scaled by weight
+  uint64_t started_running = 0;        // monotonic nanoseconds
+  uint64_t run_time = 0;               // nanoseconds on a CPU
+  uint64_t user_ticks = 0, kernel_ticks = 0;  // samples that split run_time
+  uint32_t voluntary_switches = 0, involuntary_switches = 0;
+
+  // --- Its own, or written only by itself.
+  uint32_t minor_faults = 0, major_faults = 0;
+  uint32_t clear_child_tid = 0;        // user address, CLONE_CHILD_CLEARTID
+  uint32_t set_child_tid = 0;          // user address, CLONE_CHILD_SETTID: written at the first return to user mode
+  uint32_t robust_list = 0, robust_list_size = 0;
+  uint64_t restart_deadline = 0;       // of a sleep that a stop interrupted and that is going to be called again; 0: none
+  AlternateStack alternate_stack;
+  char name[kNameLimit] = {};
+
+  // --- Signals: guarded by the process' signal lock; the mask is written only by the thread itself.
+  SignalSet signal_mask = 0;
+  SignalSet saved_mask = 0;            // with kWorkMask
+  SignalSet waited_for = 0;            // sigtimedwait: wakes for these although they are blocked
+  PendingSignals pending;
+
+ private:
+  friend class Process;
+  friend struct ThreadCache;  // kernel/thread.cpp
+  friend Result<Thread*> kernel_thread_create(const char* name, void (*entry)(void*), void* argument);
+  template <typename T, typename... Arguments>
+  friend Result<T*> slab_new(Arguments&&...);
+  template <typename T>
+  friend void slab_delete(T*);
+  Thread() = default;
+  ~Thread() = default;
+
+  Process* process_ = nullptr;  // holds a reference
+  uint32_t id_ = 0;
+  void (*entry_)(void*) = nullptr;
+  void* argument_ = nullptr;
+};
+
+inline Thread& running_thread() { return *static_cast<Thread*>(machine::current_thread_pointer()); }
+
+// A thread of the kernel's own, runnable at once. `name` must live for ever. It ends by returning. kNOMEM.
+Result<Thread*> kernel_thread_create(const char* name, void (*entry)(void*), void* argument);
+
+}  // namespace faultline
