@@ -3,8 +3,8 @@
 
 #include <cstdint>
 
-#include "fs/dentry.h"
 #include "fs/inode.h"
+#include "fs/path.h"
 #include "fs/poll.h"
 #include "lib/abi/fcntl.h"
 #include "mm/io_buffer.h"
@@ -57,7 +57,7 @@ class File : public RefCounted<File>, public RegionBacking {
   uint64_t inode_number() const override;
 
  protected:
-  virtual ~File() = default;
+  virtual ~File();
   virtual void last_reference_gone() = 0;  // usually slab_delete(this)
   uint64_t position_ GUARDED_BY(position_lock_) = 0;
   Mutex<LockRank::kFile> position_lock_;

@@ -17,6 +17,9 @@ namespace faultline {
 class File;
 class FileSystem;
 class BlockDevice;
+class FileLocks;
+class Pipe;
+struct Path;
 
 // st_mode's type bits, as in inode(7).
 enum class FileType : uint16_t {
@@ -38,6 +41,8 @@ struct DeviceNumber {
   constexpr uint64_t encode() const {
     return (minor & 0xff) | static_cast<uint64_t>(major & 0xfff) << 8 | static_cast<uint64_t>(minor & 0xfff00) << 12;
   }
+  static constexpr DeviceNumber decode(uint32_t packed) { return {packed >> 8 & 0xfff, (packed & 0xff) | (packed >> 12 & 0xfff00)}; }
+  constexpr bool operator==(const DeviceNumber&) const = default;
 };
 
 // What stat(2) tells. `blocks` is in 512-byte units.
@@ -51,6 +56,11 @@ struct Attributes {
   uint32_t block_size = 4096;
   uint64_t blocks = 0;
   Timestamp accessed, modified, changed;
+};
+
+// What a permission check needs.
+struct AccessAttributes {
+  uint32_t mode = 0, uid = 0, gid = 0;
 };
 
 // What chmod, chown, utimensat and truncate change; only the fields whose bit is set.
@@ -82,6 +92,13 @@ class Inode : public RefCounted<Inode> {
   bool is_directory() const { return type_ == FileType::kDirectory; }
 
   virtual Attributes attributes() = 0;
+  // The part of attributes() that path walking asks of each directory; file systems that can answer faster do.
+  virtual AccessAttributes access_attributes() {
+    Attributes all = attributes();
+    return {all.mode, all.uid, all.gid};
+  }
+  // A directory whose names the dentry cache may keep. /proc's come and go by themselves.
+  virtual bool names_are_stable() const { return true; }
   // Permission has been checked by the caller. kSize is truncate: regular files only; takes the content lock itself. kROFS, kIO, kNOSPC, kFBIG.
   virtual Result<void> set_attributes(const AttributeChange& change) = 0;
 
@@ -105,10 +122,14 @@ class Inode : public RefCounted<Inode> {
   virtual Result<size_t> read_link(std::span<char> buffer);
   // Magic links of /proc (exe, cwd, fd/N): where they lead without any text; null for ordinary symlinks.
   virtual bool is_magic_link() const { return false; }
+  virtual Result<void> follow_magic_link(Path& target) { return (void)target, Errno::kINVAL; }
 
   // Regular files: the page cache of this file. Null for others.
   virtual Object* object() { return nullptr; }
-  // An open file of this inode. Regular files and directories are opened by fs/file.cpp's standard ones; devices, fifos and /proc override.
+  // fallocate(2): `mode` as there. The content lock is held. kOPNOTSUPP, kNOSPC.
+  virtual Result<void> allocate_range(uint32_t mode, uint64_t offset, uint64_t bytes) { return (void)mode, (void)offset, (void)bytes, Errno::kOPNOTSUPP; }
+  // A new open file of this inode, by type: the standard regular file and directory, a pipe's end, the device's own. Only /proc and its like
+  // override it. May wait (fifos).
   virtual Result<Ref<File>> open(uint32_t flags);
   // Data (and metadata unless `data_only`) is on stable storage, the device flushed. kIO.
   virtual Result<void> synchronize(bool data_only) { return (void)data_only, Result<void>(); }
@@ -117,8 +138,13 @@ class Inode : public RefCounted<Inode> {
 
   Mutex<LockRank::kInodeContent>& content_lock() { return content_lock_; }
 
+  // State that any type of file system's inodes may have, made when first needed and gone with the inode.
+  Result<Pipe*> fifo();                                             // the buffer of a fifo: fs/pipe.cpp
+  FileLocks* locks() { return locks_.load(memory_order_acquire); }  // null: nobody has ever locked it: fs/file_locks.cpp
+  Result<FileLocks*> locks_or_new();
+
  protected:
-  virtual ~Inode() = default;
+  virtual ~Inode();
   // The count reached zero. A file system that keeps inodes in a cache decides here to keep or delete (no links: free its blocks).
   virtual void last_reference_gone() = 0;
 
@@ -126,6 +152,8 @@ class Inode : public RefCounted<Inode> {
   FileSystem& file_system_;
   const uint64_t number_;
   const FileType type_;
+  Atomic<Pipe*> fifo_{nullptr};
+  Atomic<FileLocks*> locks_{nullptr};
   Mutex<LockRank::kInodeContent> content_lock_;  // writers, truncate, directory changes
 };
 
@@ -151,6 +179,9 @@ class FileSystem {
   // Last call: no inode is in use. Writes the clean state. Frees the object.
   virtual Result<void> unmount() = 0;
 
+  // Mounts and other users that keep the instance; fs/mount.cpp counts.
+  Atomic<uint32_t> mount_count{0};
+
  protected:
   virtual ~FileSystem() = default;
 };
@@ -162,5 +193,7 @@ struct FileSystemType {
   Result<FileSystem*> (*mount)(BlockDevice* device, uint32_t flags, StringView options);
 };
 Result<void> file_system_register(const FileSystemType& type);
+// A device number for a file system without a device (major 0).
+DeviceNumber anonymous_device_number();
 
 }  // namespace faultline
