@@ -9,13 +9,13 @@ namespace faultline {
 enum class LockRank : uint8_t {
   // Sleeping locks, outermost first. Nothing that sleeps may be held with a spin lock.
   kMountTable = 1,
-  kRename,         // one cross-directory rename at a time per file system
+  kRename,         // one rename that moves a directory at a time
+  kFile,           // the position of one open file: held across the whole read or write, so before the inode's
   kInodeContent,   // serialises write, truncate and append of one inode; held across user copies, so *before* the
                    // space: a fault taken while copying may take the space, and the fault path never takes this one
   kDirectory,      // entries of one directory (parents before children)
   kTerminal,
   kPipe,
-  kFile,           // the position of one open file
   kSpace,          // an address space's regions (read-write)
   kObject,         // an object's size and page index
   kFrameBusy,      // one page under I/O: a bit, sleeps

@@ -1,0 +1,12 @@
+// What fs asks of the process that runs it; kernel/files/hooks.cpp answers (an upward need, inverted).
+#pragma once
+
+#include <cstdint>
+
+namespace faultline {
+
+uint64_t current_file_size_limit();  // RLIMIT_FSIZE, bytes
+void signal_file_size_exceeded();    // SIGXFSZ to the calling thread
+void signal_broken_pipe();           // SIGPIPE to the calling thread
+
+}  // namespace faultline
