@@ -19,7 +19,8 @@ enum class LockRank : uint8_t {
   kSpace,          // an address space's regions (read-write)
   kObject,         // an object's size and page index
   kFrameBusy,      // one page under I/O: a bit, sleeps
-  kBlockMap,       // a file system's inode block map and allocation bitmaps; may do I/O to metadata pages
+  kBlockMap,       // where one inode's data lies; may do I/O to metadata pages
+  kAllocation,     // a file system's bitmaps and counts; may do I/O to metadata pages
   kJournal,
   kSleepingLast = 31,
   // Spin locks.
@@ -27,6 +28,7 @@ enum class LockRank : uint8_t {
   kProcess,
   kSignal,
   kDentry,
+  kInodeCache,
   kDescriptors,
   kPageTable,      // one page-table page, the lock is in its frame
   kReverseMap,     // the bit in a frame

@@ -37,6 +37,12 @@ class RefCounted {
       if (references_.compare_exchange_weak(count, count + 1, memory_order_acquire)) return true;
     return false;
   }
+  // For caches that keep objects nobody uses: the count goes from zero to one. Only under the lock that orders this against the
+  // cache's own handling of the zero.
+  void revive() {
+    uint32_t before = references_.fetch_add(1, memory_order_acquire);
+    ASSERT(before == 0);
+  }
   uint32_t reference_count() const { return references_.load(memory_order_relaxed); }
 
  private:
