@@ -81,5 +81,5 @@ def symbolise(text, kernel=None):
 
 
 def is_return_address(line):
-    """Whether a line of a report belongs to the backtrace rather than to the registers."""
-    return not re.search(r"\b(eip|rip|pc)\b", line, re.I)
+    """Whether a line of a report is one of the backtrace's, which reads "by ADDRESS FUNCTION"."""
+    return re.search(r"\bby [0-9a-f]{8}\b", line) is not None
