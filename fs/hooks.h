@@ -8,5 +8,6 @@ namespace faultline {
 uint64_t current_file_size_limit();  // RLIMIT_FSIZE, bytes
 void signal_file_size_exceeded();    // SIGXFSZ to the calling thread
 void signal_broken_pipe();           // SIGPIPE to the calling thread
+bool current_is_superuser();         // may use a disk's reserved blocks; true for the kernel's own threads
 
 }  // namespace faultline
