@@ -59,6 +59,8 @@ void context_load_tls(const TlsDescriptors& tls);
 void float_state_initialize(FloatState& state);
 void float_state_save(FloatState& state);
 void float_state_restore(const FloatState& state);
+// Clears what a program may not set in a state that came from its memory (sigreturn): afterwards it can be restored.
+void float_state_sanitize(FloatState& state);
 
 // Where a trap frame lives for a thread that entered from user mode: the top of its kernel stack.
 inline TrapFrame* user_trap_frame(void* stack_top) { return static_cast<TrapFrame*>(stack_top) - 1; }
@@ -90,8 +92,10 @@ extern "C" void system_call_dispatch(TrapFrame* frame);
 extern "C" void return_to_user_work(TrapFrame* frame);
 // The one-shot timer went off. Interrupts off, on the interrupted thread's stack.
 void kernel_timer_interrupt();
+// A trap that cannot be survived: kernel/panic.cpp reports what happened and stops the machine.
+[[noreturn]] void panic_trap(const TrapFrame& frame, const char* reason);
 //
 // An interrupt that returns to kernel code with interrupts on, preemption not disabled and need_reschedule set calls
-// machine::preemption_point(), interrupts off. A cpu_kick() sets need_reschedule on the CPU that it interrupts.
+// machine::preempt_interrupted(), interrupts off. A cpu_kick() sets need_reschedule on the CPU that it interrupts.
 
 }  // namespace faultline

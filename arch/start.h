@@ -34,6 +34,8 @@ uint32_t cpu_present_count();
 // kernel_cpu_start() with interrupts off. Returns when all have reported. Interrupts may be off.
 void cpu_start_others(uint32_t limit, void* (*stack_source)());
 
+// Preemption starts out disabled, once, on every CPU: the scheduler enables it with its first switch.
+
 // kernel/ implements it: the life of a processor other than the first; this_cpu() is valid, interrupts are off.
 [[noreturn]] void kernel_cpu_start();
 

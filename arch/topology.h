@@ -13,10 +13,13 @@ struct MachineTopology {
     uint32_t address;              // physical
     uint32_t first_interrupt;      // the global number of its pin 0
   };
-  // An ISA line that is wired to another global interrupt, or with another polarity or trigger, than ISA's custom.
+  // An ISA line that is wired to another global interrupt than its own number, or otherwise than its driver would think.
+  enum class Polarity : uint8_t { kAsDriverSays, kActiveHigh, kActiveLow };
+  enum class Trigger : uint8_t { kAsDriverSays, kEdge, kLevel };
   struct Override {
     uint8_t isa_line;
-    bool active_low, level;
+    Polarity polarity;
+    Trigger trigger;
     uint32_t global_interrupt;
   };
   static constexpr uint32_t kMaxIoApics = 4, kMaxOverrides = 16;
@@ -30,6 +33,9 @@ struct MachineTopology {
   Override override_of[kMaxOverrides] = {};
 
   uint16_t pm_timer_port = 0;       // ACPI's 3.579545 MHz counter, 24 bits used; 0: none
+  // Where the firmware must first be told to let go of the power registers, and with which value; port 0: it need not.
+  uint16_t acpi_enable_port = 0;
+  uint8_t acpi_enable_value = 0;
   // Power-off: the value for SLP_TYP with SLP_EN to PM1a_CNT and, if there is one, PM1b_CNT.
   uint16_t pm1a_control_port = 0, pm1b_control_port = 0;
   uint16_t power_off_value_a = 0, power_off_value_b = 0;

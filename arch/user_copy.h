@@ -11,6 +11,9 @@
 
 namespace faultline {
 
+// Written in assembly, which wants plain names.
+extern "C" {
+
 // Bytes NOT copied: 0 is success.
 size_t user_copy_in(void* destination, VirtAddr source, size_t bytes);
 size_t user_copy_out(VirtAddr destination, const void* source, size_t bytes);
@@ -23,5 +26,7 @@ int32_t user_copy_string_in(char* destination, VirtAddr source, size_t limit);
 // Atomic on user memory, for futexes: false on a fault.
 bool user_load_u32(VirtAddr address, uint32_t& value);
 bool user_compare_exchange_u32(VirtAddr address, uint32_t& expected, uint32_t desired);
+
+}  // extern "C"
 
 }  // namespace faultline

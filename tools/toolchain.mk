@@ -21,17 +21,20 @@ AR := ar
 
 warnings := -Wall -Wextra -Wshadow $(if $(filter 1,$(WERROR)),-Werror)
 
+# A trap finds the kernel's stack on any word, so functions must not count on more, and align what needs it themselves.
 ifeq ($(TOOLCHAIN),clang)
 CLANGXX := $(firstword $(shell command -v clang++ clang++-19 clang++-18 clang++-17 clang++-16 clang++-15 clang++-14 2>/dev/null))
 # clang takes libstdc++'s headers and libgcc from the cross GCC that it finds by its target. Its -mgeneral-regs-only
 # refuses libstdc++'s mere mention of long double, so the vector units are ruled out one by one instead.
 KERNEL_CXX := $(CLANGXX) --target=i686-linux-gnu
 general_registers := -mno-mmx -mno-sse
+stack_alignment := -mstack-alignment=4
 # Checks the annotations of lib/annotations.h: which lock guards what, and who must hold it.
 kernel_warnings := -Wthread-safety
 else
 KERNEL_CXX := $(TOOLPREFIX)g++
 general_registers := -mgeneral-regs-only
+stack_alignment := -mpreferred-stack-boundary=2
 endif
 
 LIBGCC = $(shell $(KERNEL_CXX) -m32 -print-libgcc-file-name)

@@ -41,8 +41,11 @@ inline uint32_t preemption_depth() {
   asm volatile("movl %%gs:8, %0" : "=r"(depth));
   return depth;
 }
-// Implemented by kernel/scheduler.cpp: pre-empts this thread if a reschedule was asked for while it could not be.
+// Implemented by kernel/scheduler.cpp: pre-empts this thread if a reschedule was asked for while it could not be; nothing while
+// interrupts are off (a handler that lets go of a lock must not switch).
 void preemption_point();
+// The same for the way out of an interrupt to kernel code that had interrupts on. Called, and returns, with them off.
+void preempt_interrupted();
 
 inline void preemption_disable() { asm volatile("incl %%gs:8" ::: "memory"); }
 inline void preemption_enable() {

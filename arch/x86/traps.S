@@ -1,0 +1,176 @@
+// Trap entry and exit: pushes a TrapFrame (arch/context.h), gives the kernel its segments, calls C++, restores. All gates
+// clear the interrupt flag. SDM volume 3, 6.12 to 6.14.
+
+#include "arch/x86/selectors.h"
+
+#define FRAME_CS 56
+#define FRAME_EFLAGS 60
+#define INTERRUPT_FLAG 0x200
+
+    .text
+
+// The processor, or a stub, has pushed an error code and the vector.
+.macro save_frame
+    pushl %eax
+    pushl %ebp
+    pushl %edi
+    pushl %esi
+    pushl %edx
+    pushl %ecx
+    pushl %ebx
+    pushl %ds
+    pushl %es
+    pushl %fs
+    pushl %gs
+    cld
+    movl $SELECTOR_KERNEL_DATA, %edx
+    movl %edx, %ds
+    movl %edx, %es
+    movl $SELECTOR_PER_CPU, %edx
+    movl %edx, %gs
+.endm
+
+// One stub of 16 bytes for each vector; interrupt_table_initialize() computes their addresses.
+    .balign 16
+    .globl trap_stubs
+trap_stubs:
+    .set vector, 0
+    .rept 256
+    .balign 16
+    // These exceptions push an error code themselves (SDM volume 3, table 6-1).
+    .if vector != 8 && vector != 10 && vector != 11 && vector != 12 && vector != 13 && vector != 14 && vector != 17 && vector != 21
+    pushl $0
+    .endif
+    pushl $vector
+    .if vector == 14
+    jmp page_fault_entry
+    .elseif vector < 32
+    jmp exception_entry
+    .else
+    jmp interrupt_entry
+    .endif
+    .set vector, vector + 1
+    .endr
+
+page_fault_entry:
+    save_frame
+    pushl %esp
+    call trap_dispatch
+    addl $4, %esp
+    jmp trap_exit
+
+exception_entry:
+    save_frame
+    pushl %esp
+    call exception_dispatch
+    addl $4, %esp
+    jmp trap_exit
+
+interrupt_entry:
+    save_frame
+    pushl %esp
+    call interrupt_dispatch
+    addl $4, %esp
+
+trap_exit:
+    cli
+    testb $3, FRAME_CS(%esp)
+    jnz return_to_user
+    // Back to the kernel: pre-empt it if someone more urgent woke and it may be pre-empted here.
+    cmpl $0, %gs:PER_CPU_NEED_RESCHEDULE
+    je restore_frame
+    cmpl $0, %gs:PER_CPU_PREEMPTION_DISABLED
+    jne restore_frame
+    testl $INTERRUPT_FLAG, FRAME_EFLAGS(%esp)
+    jz restore_frame
+    call _ZN9faultline7machine19preempt_interruptedEv
+    cli
+    jmp restore_frame
+
+// int $0x80. The number is kept twice: as eax, which the result replaces, and in the place of the error code.
+    .balign 16
+    .globl system_call_entry
+system_call_entry:
+    pushl %eax
+    pushl $VECTOR_SYSTEM_CALL
+    save_frame
+    xorl %ebp, %ebp  // the end of the kernel's backtrace
+    pushl %esp
+    sti
+    call system_call_dispatch
+    addl $4, %esp
+    cli
+
+// Interrupts off, the frame at the stack's top.
+return_to_user:
+    movl %gs:PER_CPU_CURRENT_THREAD, %eax
+    movl (%eax), %eax  // its work word
+    orl %gs:PER_CPU_NEED_RESCHEDULE, %eax
+    jnz user_work
+
+// A program may have put anything into its selectors, and TLS slots go away: each of these five may fault, and does so
+// in kernel mode. The fix-up table says where to continue.
+restore_frame:
+pop_gs:
+    popl %gs
+pop_fs:
+    popl %fs
+pop_es:
+    popl %es
+pop_ds:
+    popl %ds
+    popl %ebx
+    popl %ecx
+    popl %edx
+    popl %esi
+    popl %edi
+    popl %ebp
+    popl %eax
+    addl $8, %esp
+return_iret:
+    iret
+
+user_work:
+    pushl %esp
+    call return_to_user_work
+    addl $4, %esp
+    cli
+    jmp return_to_user
+
+// A selector that cannot be loaded becomes the null selector, which faults when it is used.
+bad_gs:
+    movl $0, (%esp)
+    jmp pop_gs
+bad_fs:
+    movl $0, (%esp)
+    jmp pop_fs
+bad_es:
+    movl $0, (%esp)
+    jmp pop_es
+bad_ds:
+    movl $0, (%esp)
+    jmp pop_ds
+// A bad cs, ss or eip: what iret could not load is still on the stack and all other registers hold the user's values, so
+// this is what it would look like had the program itself raised the general protection fault.
+bad_iret:
+    pushl $0
+    pushl $13
+    jmp exception_entry
+
+    .section .fix_up_table, "a"
+    .long pop_gs, bad_gs, pop_fs, bad_fs, pop_es, bad_es, pop_ds, bad_ds, return_iret, bad_iret
+    .text
+
+// [[noreturn]] void trap_return_to_user(TrapFrame* frame)
+    .globl trap_return_to_user
+trap_return_to_user:
+    movl 4(%esp), %esp
+    jmp return_to_user
+
+// Entered by the task gate with its own stack and an error code of 0 on it; the faulting state is in the main task segment.
+    .globl double_fault_entry
+double_fault_entry:
+    xorl %ebp, %ebp
+    call double_fault_report
+
+    .section .note.GNU-stack, "", @progbits

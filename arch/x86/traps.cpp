@@ -1,0 +1,63 @@
+// Exceptions that are not page faults, the fix-up table, and the two that always end in a report.
+#include "arch/context.h"
+#include "arch/start.h"
+#include "arch/x86/features.h"
+#include "arch/x86/paging.h"
+#include "arch/x86/per_cpu.h"
+#include "arch/x86/smp.h"
+
+namespace faultline {
+
+namespace {
+
+// See .fix_up_table in linker.ld, traps.S and user_copy.S.
+struct FixUp {
+  uint32_t instruction, target;
+};
+
+}  // namespace
+
+extern "C" const FixUp fix_up_table_start[], fix_up_table_end[];
+
+void traps_initialize() {
+  cpu_features_initialize();
+  descriptors_initialize(0);
+  interrupt_table_initialize();
+  cpu_control_initialize();
+}
+
+bool trap_fix_up(TrapFrame& frame) {
+  if (frame.from_user()) return false;
+  for (const FixUp* entry = fix_up_table_start; entry < fix_up_table_end; entry++)
+    if (entry->instruction == frame.eip) {
+      frame.eip = entry->target;
+      return true;
+    }
+  return false;
+}
+
+VirtAddr page_fault_address() {
+  uint32_t address;
+  asm volatile("movl %%cr2, %0" : "=r"(address));
+  return VirtAddr(address);
+}
+
+extern "C" void exception_dispatch(TrapFrame* frame) {
+  if (frame->vector == VECTOR_NMI) {
+    cpu_stop_if_asked();
+    panic_trap(*frame, "non-maskable interrupt");
+  }
+  // A selector or return address of the program's that the way out to it could not load (traps.S).
+  if (trap_fix_up(*frame)) return;
+  trap_dispatch(frame);
+}
+
+// Runs in the double-fault task. The main task's segment holds what the processor saw last.
+extern "C" [[noreturn]] void double_fault_report() {
+  const TaskState& task = this_cpu_area().task;
+  TrapFrame frame = {task.gs,  task.fs,  task.es,  task.ds,  task.ebx,            task.ecx, task.edx, task.esi,    task.edi,
+                     task.ebp, task.eax, VECTOR_DOUBLE_FAULT, 0, task.eip, task.cs,  task.eflags, task.esp, task.ss};
+  panic_trap(frame, mmu_is_stack_guard(page_fault_address()) ? "kernel stack overflow" : "double fault");
+}
+
+}  // namespace faultline
