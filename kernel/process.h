@@ -90,14 +90,7 @@ class Process : public RefCounted<Process>, public ListNode<AllProcessesTag>, pu
   static Ref<Process> next(uint32_t pid);
   static uint32_t count();
 
- private:
-  friend struct ProcessAccess;  // kernel/process_internal.h: the files of kernel/ that make, change and end processes
-  template <typename T, typename... Arguments>
-  friend Result<T*> slab_new(Arguments&&...);
-  template <typename T>
-  friend void slab_delete(T*);
-  Process() = default;
-  ~Process() = default;
+  // --- The state itself: for the files of kernel/ that make, change and end processes (fork, exec, exit, signal, ids).
 
   // Fixed at creation.
   uint32_t pid_ = 0;
@@ -117,6 +110,7 @@ class Process : public RefCounted<Process>, public ListNode<AllProcessesTag>, pu
   uint32_t thread_count_ = 0;
   Thread* main_thread_ = nullptr;
   ResourceUsage ended_threads_, waited_children_;
+  uint32_t peak_resident_pages_ = 0;    // of earlier programs and, at the end, of the last
   WaitQueue child_events_;              // its children ended, stopped or continued
 
   // Guarded by lock_ for others; the process' own threads read them freely and replace them under it.
@@ -136,10 +130,11 @@ class Process : public RefCounted<Process>, public ListNode<AllProcessesTag>, pu
   PendingSignals pending_;
   bool stopping_ = false;               // threads stop on their way to user mode
   bool ending_ = false;                 // exit_group: threads end there
+  uint32_t continues_ = 0;              // how often SIGCONT came: one that came while a stop was in the making wins
   uint32_t group_exit_status_ = 0;
 
   // The process' own.
-  Timer real_timer_{nullptr};
+  Timer real_timer_;
   uint64_t real_timer_interval_ = 0;
   Signal parent_death_signal_ = Signal::kNone;
   bool dumpable_ = true, no_new_privileges_ = false;

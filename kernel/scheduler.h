@@ -36,7 +36,9 @@ struct SchedulerStatistics {
 SchedulerStatistics scheduler_statistics(uint32_t cpu);
 // Load averages as sysinfo(2): 1, 5, 15 minutes, 16-bit fractions.
 void scheduler_load_averages(uint32_t (&loads)[3]);
-// Fatal for the caller's loop: a thread between blocks may ask whether its sleep of `kind` would be cut short now.
+// Starts the timer behind the load averages. Boot only.
+void scheduler_start_load_averages();
+// Would a signal cut a sleep of `kind` short now?
 bool sleep_is_interrupted(SleepKind kind);
 
 }  // namespace faultline

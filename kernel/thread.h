@@ -2,10 +2,12 @@
 // threads of a program share belongs to its Process. Kernel threads have no process.
 #pragma once
 
+#include <array>
 #include <cstdint>
 
 #include "arch/context.h"
 #include "arch/cpu.h"
+#include "arch/mmu.h"
 #include "kernel/signal.h"
 #include "lib/atomic.h"
 #include "lib/list.h"
@@ -32,16 +34,18 @@ struct ThreadGroupTag;
 struct ThreadHead {
   Atomic<uint32_t> work{0};   // offset 0
   void* stack_top = nullptr;  // offset 4: the kernel stack's, where the user's trap frame lives
+  std::array<FrameNumber, kKernelStackPages> stack_frames;
 };
-static_assert(sizeof(void*) == 8 || offsetof(ThreadHead, stack_top) == 4);
 
 class Thread : public ThreadHead, public ListNode<RunQueueTag>, public ListNode<ThreadGroupTag> {
  public:
   static constexpr uint32_t kNameLimit = 16;
 
-  // A thread with a stack, not yet runnable; a kernel thread if `process` is null. `entry(argument)` runs with interrupts on.
-  // kNOMEM.
+  // A thread with a stack, not yet runnable; a kernel thread if `process` is null. `entry(argument)` runs with interrupts on, on
+  // the stack below where a user's trap frame lives. kNOMEM.
   static Result<Thread*> create(Process* process, void (*entry)(void*), void* argument);
+  // The context that boots, as a thread: it has its stack already.
+  static Result<Thread*> create_boot();
   // For a thread that never ran.
   static void destroy(Thread* thread);
 
@@ -52,6 +56,7 @@ class Thread : public ThreadHead, public ListNode<RunQueueTag>, public ListNode<
   }
   bool is_kernel_thread() const { return process_ == nullptr; }
   uint32_t id() const { return id_; }
+  void set_id(uint32_t id) { id_ = id; }
   void add_work(uint32_t bits) { work.fetch_or(bits, memory_order_seq_cst); }
   void clear_work(uint32_t bits) { work.fetch_and(~bits, memory_order_relaxed); }
 
@@ -92,12 +97,11 @@ class Thread : public ThreadHead, public ListNode<RunQueueTag>, public ListNode<
  private:
   friend class Process;
   friend struct ThreadCache;  // kernel/thread.cpp
-  friend Result<Thread*> kernel_thread_create(const char* name, void (*entry)(void*), void* argument);
   template <typename T, typename... Arguments>
   friend Result<T*> slab_new(Arguments&&...);
   template <typename T>
   friend void slab_delete(T*);
-  Thread() = default;
+  Thread() {}  // not "= default": a new thread is not zeroed first
   ~Thread() = default;
 
   Process* process_ = nullptr;  // holds a reference
@@ -107,6 +111,11 @@ class Thread : public ThreadHead, public ListNode<RunQueueTag>, public ListNode<
 };
 
 inline Thread& running_thread() { return *static_cast<Thread*>(machine::current_thread_pointer()); }
+
+// Gives up stacks that ended threads left for reuse beyond the few that are kept. Not with preemption off.
+void thread_cache_trim();
+// Frames in kept stacks: free memory, as good as.
+uint32_t thread_cache_frames();
 
 // A thread of the kernel's own, runnable at once. `name` must live for ever. It ends by returning. kNOMEM.
 Result<Thread*> kernel_thread_create(const char* name, void (*entry)(void*), void* argument);

@@ -62,6 +62,11 @@ class List {
     return node == &head_ ? nullptr : element(node);
   }
 
+  T* previous(const T& value) const {
+    Node* node = static_cast<const Node&>(value).previous_;
+    return node == &head_ ? nullptr : element(node);
+  }
+
   // Iteration; the element being visited may be unlinked by the body.
   class Iterator {
    public:

@@ -68,6 +68,8 @@ inline uint32_t interrupts_save_and_disable() {
 inline void interrupts_restore(uint32_t flags) {
   if (flags & 0x200) asm volatile("sti" ::: "memory");
 }
+inline void interrupts_enable() { asm volatile("sti" ::: "memory"); }
+
 inline bool interrupts_enabled() {
   uint32_t flags;
   asm volatile("pushfl; popl %0" : "=r"(flags));

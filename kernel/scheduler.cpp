@@ -1,0 +1,338 @@
+// The scheduler. A thread is on at most one CPU; `wake` and `block` meet under the lock of the run queue that the thread belongs to,
+// which a switch holds until the old thread's registers are saved: whoever finds a thread asleep may run it elsewhere at once.
+#include "kernel/scheduler.h"
+
+#include <array>
+
+#include "arch/clock.h"
+#include "arch/interrupt.h"
+#include "kernel/process.h"
+#include "kernel/run_queue.h"
+#include "kernel/scheduler_internal.h"
+#include "kernel/timer.h"
+#include "mm/space.h"
+
+namespace faultline {
+
+namespace {
+
+constexpr uint64_t kMillisecond = 1'000'000;
+constexpr uint64_t kSlice = 6 * kMillisecond;          // how long a thread runs while others are ready
+constexpr uint64_t kTick = 10 * kMillisecond;          // sampling of user and kernel time while a thread runs
+constexpr uint64_t kSleeperCredit = 3 * kMillisecond;  // how far a thread that slept may be behind the others
+constexpr uint64_t kWakeGranularity = kMillisecond;    // a woken thread must be this far behind to pre-empt
+
+RunQueue& this_queue() { return run_queues[this_cpu()]; }
+
+void load_state_of(RunQueue& queue, Thread& next) {
+  machine::set_current_thread_pointer(&next);
+  if (next.is_kernel_thread()) return;  // runs with whatever space and registers are loaded
+  if (next.space && next.space != queue.loaded_space.load(memory_order_relaxed)) {
+    next.space->activate();
+    queue.loaded_space.store(next.space, memory_order_relaxed);
+  }
+  context_set_kernel_stack(next.stack_top);
+  context_load_tls(next.tls);
+  float_state_restore(next.float_state);
+}
+
+// The running thread's new state has been set; the queue is locked, interrupts are off. Returns, perhaps much later and on
+// another CPU, when it is chosen again; the caller calls scheduler_finish_switch().
+void switch_away(RunQueue& queue) NO_THREAD_SAFETY_ANALYSIS {
+  Thread& previous = *queue.current.load(memory_order_relaxed);
+  uint64_t now = clock_monotonic();
+  queue.charge(previous, now);
+  machine::set_need_reschedule(0);
+  if (previous.state == ThreadState::kRunning) {
+    previous.state = ThreadState::kRunnable;
+    if (&previous != queue.idle) queue.insert(previous);
+  }
+  Thread* next = queue.ready->front();
+  if (next)
+    queue.remove(*next);
+  else
+    next = queue.idle;
+  bool was_pre_empted = previous.state == ThreadState::kRunnable;
+  next->state = ThreadState::kRunning;
+  next->started_running = now;
+  queue.slice_end = now + kSlice;
+  if (next == &previous) return;
+  if (was_pre_empted) previous.involuntary_switches++;
+  queue.switches++;
+  if (next == queue.idle)
+    queue.is_idle.store(true, memory_order_relaxed);
+  else if (&previous == queue.idle)
+    queue.is_idle.store(false, memory_order_relaxed);
+  queue.current.store(next, memory_order_relaxed);
+  if (previous.state == ThreadState::kDead)
+    queue.dead = &previous;
+  else if (!previous.is_kernel_thread())
+    float_state_save(previous.float_state);
+  load_state_of(queue, *next);
+  context_switch(previous.context, next->context);
+}
+
+void reschedule() NO_THREAD_SAFETY_ANALYSIS {
+  RunQueue& queue = this_queue();
+  (void)queue.lock.lock();
+  switch_away(queue);
+  scheduler_finish_switch();
+}
+
+// Something became ready on `cpu`: it pre-empts what runs there if that has had much more.
+void announce(RunQueue& queue, uint32_t cpu, const Thread& newcomer) {
+  Thread* running = queue.current.load(memory_order_relaxed);
+  bool urgent = running == queue.idle || newcomer.virtual_runtime + kWakeGranularity < running->virtual_runtime;
+  if (!urgent) return;  // the end of the slice will do
+  if (cpu != this_cpu())
+    cpu_kick(cpu);
+  else
+    machine::set_need_reschedule(1);
+}
+
+uint32_t claim_idle_cpu(const Thread& thread, uint32_t preferred) {
+  auto claim = [&](uint32_t cpu) {
+    return (thread.allowed_cpus & cpu_bit(cpu)) && run_queues[cpu].is_idle.load(memory_order_relaxed) &&
+           run_queues[cpu].is_idle.exchange(false, memory_order_relaxed);
+  };
+  if (claim(preferred)) return preferred;
+  for (uint32_t cpu = 0; cpu < cpu_count(); cpu++)
+    if (claim(cpu)) return cpu;
+  if (thread.allowed_cpus & cpu_bit(preferred)) return preferred;
+  for (uint32_t cpu = 0; cpu < cpu_count(); cpu++)
+    if (thread.allowed_cpus & cpu_bit(cpu)) return cpu;
+  return preferred;
+}
+
+// Puts a thread that is on no queue (state kRunnable, its own `cpu` still `from`, that queue locked) where it shall run; unlocks.
+void place(Thread& thread, RunQueue& from, uint32_t from_cpu) NO_THREAD_SAFETY_ANALYSIS {
+  uint32_t cpu = claim_idle_cpu(thread, from_cpu);
+  RunQueue& queue = run_queues[cpu];
+  if (cpu != from_cpu) {
+    from.make_relative(thread);
+    thread.cpu.store(cpu, memory_order_release);
+    from.lock.unlock(0);
+    (void)queue.lock.lock();
+    queue.make_absolute(thread);
+  }
+  uint64_t least = queue.minimum_runtime > kSleeperCredit ? queue.minimum_runtime - kSleeperCredit : 0;
+  if (thread.virtual_runtime < least) thread.virtual_runtime = least;
+  queue.insert(thread);
+  announce(queue, cpu, thread);
+  queue.lock.unlock(0);
+}
+
+void forget_loaded_space(void* space) {
+  RunQueue& queue = this_queue();
+  if (queue.loaded_space.load(memory_order_relaxed) != space) return;
+  if (queue.current.load(memory_order_relaxed)->space == space) return;
+  AddressSpace::deactivate();
+  queue.loaded_space.store(nullptr, memory_order_relaxed);
+}
+
+struct SleepTimer final : Timer {
+  explicit SleepTimer(Thread& sleeper) : Timer(&expired), thread(sleeper) {}
+  static void expired(Timer& timer) {
+    auto& self = static_cast<SleepTimer&>(timer);
+    self.has_fired.store(true, memory_order_relaxed);
+    wake(self.thread);
+  }
+  Thread& thread;
+  Atomic<bool> has_fired{false};
+};
+
+void sleep_until_permit(Thread& self, SleepKind kind) NO_THREAD_SAFETY_ANALYSIS {
+  uint32_t state = machine::interrupts_save_and_disable();
+  RunQueue& queue = this_queue();
+  if (&self == queue.idle) {  // booting, before there are other threads
+    while (!self.permit.load(memory_order_seq_cst)) cpu_idle();
+    machine::interrupts_restore(state);
+    return;
+  }
+  (void)queue.lock.lock();
+  if (self.permit.load(memory_order_seq_cst)) {
+    queue.lock.unlock(state);
+    return;
+  }
+  self.sleep_kind = kind;
+  self.state = ThreadState::kSleeping;
+  self.voluntary_switches++;
+  switch_away(queue);
+  scheduler_finish_switch();
+  machine::interrupts_restore(state);
+}
+
+}  // namespace
+
+void scheduler_finish_switch() NO_THREAD_SAFETY_ANALYSIS {
+  RunQueue& queue = this_queue();
+  Thread* dead = std::exchange(queue.dead, nullptr);
+  uint64_t slice_end = queue.ready_count.load(memory_order_relaxed) ? queue.slice_end : queue.slice_end - kSlice + kTick;
+  bool runs = queue.current.load(memory_order_relaxed) != queue.idle;
+  queue.lock.unlock(0);
+  timer_arm_slice(runs ? slice_end : Deadline::kNever);
+  if (dead) thread_ended(dead);
+}
+
+// ---------------------------------------------------------------- lib/scheduling.h
+
+Thread* current_thread() { return static_cast<Thread*>(machine::current_thread_pointer()); }
+
+Result<void> block(SleepKind kind, Deadline deadline) {
+  Thread& self = running_thread();
+  lock_order_assert_may_sleep();
+  DEBUG_ASSERT(machine::preemption_depth() == 0);
+  if (self.permit.exchange(false, memory_order_seq_cst)) return {};
+  if (kind != SleepKind::kUninterruptible && sleep_is_interrupted(kind)) return Errno::kINTR;
+  if (deadline.is_never()) {
+    sleep_until_permit(self, kind);
+    self.permit.store(false, memory_order_seq_cst);
+    return {};
+  }
+  if (clock_monotonic() >= deadline.nanoseconds) return Errno::kTIMEDOUT;
+  SleepTimer timer(self);
+  timer.set(deadline.nanoseconds);
+  sleep_until_permit(self, kind);
+  timer.cancel();
+  self.permit.store(false, memory_order_seq_cst);
+  if (timer.has_fired.load(memory_order_relaxed)) return Errno::kTIMEDOUT;
+  return {};
+}
+
+void wake(Thread& thread) {
+  if (thread.permit.exchange(true, memory_order_seq_cst)) return;
+  uint32_t state = machine::interrupts_save_and_disable();
+  RunQueue& queue = run_queue_lock_of(thread);
+  if (thread.state == ThreadState::kSleeping) {
+    thread.state = ThreadState::kRunnable;
+    place(thread, queue, thread.cpu.load(memory_order_relaxed));
+  } else {
+    queue.lock.unlock(0);
+  }
+  machine::interrupts_restore(state);
+  // A more urgent thread on this CPU runs at once, unless a lock or an interrupt handler is in the way: those look when they end.
+  if (machine::need_reschedule() && (state & 0x200) != 0 && machine::preemption_depth() == 0) machine::preemption_point();
+}
+
+void yield() {
+  uint32_t state = machine::interrupts_save_and_disable();
+  RunQueue& queue = this_queue();
+  if (queue.ready_count.load(memory_order_relaxed) != 0) {
+    (void)queue.lock.lock();
+    Thread& self = *queue.current.load(memory_order_relaxed);
+    queue.charge(self, clock_monotonic());
+    // Behind the last one that waits.
+    if (const Thread* last = queue.ready->back(); last && last->virtual_runtime >= self.virtual_runtime)
+      self.virtual_runtime = last->virtual_runtime + 1;
+    switch_away(queue);
+    scheduler_finish_switch();
+  }
+  machine::interrupts_restore(state);
+}
+
+void machine::preempt_interrupted() { reschedule(); }
+
+void machine::preemption_point() {
+  if (!machine::interrupts_enabled()) return;
+  InterruptGuard interrupts_off;
+  if (machine::need_reschedule() && machine::preemption_depth() == 0) preempt_interrupted();
+}
+
+// ---------------------------------------------------------------- kernel/scheduler.h
+
+void scheduler_initialize() {
+  uint32_t cpu = this_cpu();
+  RunQueue& queue = run_queues[cpu];
+  if (cpu == 0) thread_cache_initialize();
+  queue.ready.construct();
+  Result<Thread*> idle = Thread::create_boot();
+  if (!idle.ok()) PANIC("no memory for an idle thread");
+  queue.idle = idle.value();
+  queue.idle->cpu.store(cpu, memory_order_relaxed);
+  queue.idle->state = ThreadState::kRunning;
+  queue.idle->allowed_cpus = cpu_bit(cpu);
+  memcpy(queue.idle->name, "idle", 5);
+  queue.current.store(queue.idle, memory_order_relaxed);
+  machine::set_current_thread_pointer(queue.idle);
+}
+
+void scheduler_start(Thread& thread) {
+  InterruptGuard interrupts_off;
+  uint32_t cpu = this_cpu();
+  RunQueue& queue = run_queues[cpu];
+  Thread& self = *queue.current.load(memory_order_relaxed);
+  (void)queue.lock.lock();
+  thread.cpu.store(cpu, memory_order_relaxed);
+  thread.state = ThreadState::kRunnable;
+  thread.virtual_runtime = self.virtual_runtime > queue.minimum_runtime ? self.virtual_runtime : queue.minimum_runtime;
+  place(thread, queue, cpu);
+}
+
+void scheduler_exit() {
+  (void)machine::interrupts_save_and_disable();
+  RunQueue& queue = this_queue();
+  (void)queue.lock.lock();
+  queue.current.load(memory_order_relaxed)->state = ThreadState::kDead;
+  switch_away(queue);
+  PANIC("an ended thread ran again");
+}
+
+void scheduler_switch_space(AddressSpace* space) {
+  Thread& self = running_thread();
+  AddressSpace* old = self.space;
+  {
+    InterruptGuard interrupts_off;
+    RunQueue& queue = this_queue();
+    self.space = space;
+    if (space)
+      space->activate();
+    else
+      AddressSpace::deactivate();
+    queue.loaded_space.store(space, memory_order_relaxed);
+  }
+  for (uint32_t cpu = 0; old && cpu < cpu_count(); cpu++)
+    if (run_queues[cpu].loaded_space.load(memory_order_seq_cst) == old && cpu != this_cpu()) {
+      cpu_call_others(&forget_loaded_space, old);
+      break;
+    }
+}
+
+void scheduler_enter_cpu() {
+  (void)machine::interrupts_save_and_disable();
+  uint32_t cpu = this_cpu();
+  RunQueue& queue = run_queues[cpu];
+  queue.current.load(memory_order_relaxed)->started_running = clock_monotonic();
+  queue.is_idle.store(true, memory_order_relaxed);
+  for (;;) {
+    if (queue.ready_count.load(memory_order_relaxed) == 0) run_queue_steal(cpu);
+    if (queue.ready_count.load(memory_order_relaxed) != 0) {
+      reschedule();
+      continue;
+    }
+    queue.is_idle.store(true, memory_order_relaxed);  // somebody may have claimed it without need
+    machine::set_need_reschedule(0);
+    cpu_idle();
+  }
+}
+
+void kernel_timer_interrupt() {
+  timers_run_expired();
+  RunQueue& queue = this_queue();
+  Thread& self = *queue.current.load(memory_order_relaxed);
+  if (&self == queue.idle) return;
+  uint64_t now = clock_monotonic();
+  // The trap frame at the stack's top is this interrupt's if it came from user mode.
+  if (now - queue.last_tick >= kTick / 2) {
+    queue.last_tick = now;
+    uint32_t vector = self.is_kernel_thread() ? kVectorSystemCall : self.frame().vector;
+    bool in_user = vector >= 32 && vector != kVectorSystemCall;
+    (in_user ? self.user_ticks : self.kernel_ticks)++;
+    (in_user ? queue.user_ticks : queue.kernel_ticks)++;
+  }
+  if (now >= queue.slice_end && queue.ready_count.load(memory_order_relaxed) != 0)
+    machine::set_need_reschedule(1);
+  else
+    timer_arm_slice(queue.ready_count.load(memory_order_relaxed) != 0 ? queue.slice_end : now + kTick);
+}
+
+}  // namespace faultline

@@ -1,0 +1,88 @@
+// What can be asked of the scheduler and set in it: priorities, allowed CPUs, times, load averages.
+#include "arch/clock.h"
+#include "kernel/run_queue.h"
+#include "kernel/scheduler.h"
+#include "kernel/timer.h"
+
+namespace faultline {
+
+namespace {
+
+constexpr uint64_t kLoadPeriod = 5'000'000'000;
+// exp(-5 s / 1, 5 and 15 min) in 11-bit fractions, as the classic load average has it.
+constexpr uint32_t kLoadDecay[3] = {1884, 2014, 2037}, kLoadOne = 2048;
+
+constinit Atomic<uint32_t> load_averages[3] = {};
+
+void sample_load(Timer& timer) {
+  uint32_t running = 0;
+  for (uint32_t cpu = 0; cpu < cpu_count(); cpu++) running += scheduler_statistics(cpu).runnable;
+  for (int i = 0; i < 3; i++) {
+    uint64_t old = load_averages[i].load(memory_order_relaxed);
+    uint64_t now = (old * kLoadDecay[i] + (static_cast<uint64_t>(running) << 16) * (kLoadOne - kLoadDecay[i])) / kLoadOne;
+    load_averages[i].store(static_cast<uint32_t>(now), memory_order_relaxed);
+  }
+  timer.set(clock_monotonic() + kLoadPeriod);
+}
+
+constinit Late<Timer> load_timer;
+
+}  // namespace
+
+void scheduler_start_load_averages() { load_timer.construct(&sample_load).set(clock_monotonic() + kLoadPeriod); }
+
+void scheduler_load_averages(uint32_t (&loads)[3]) {
+  for (int i = 0; i < 3; i++) loads[i] = load_averages[i].load(memory_order_relaxed);
+}
+
+SchedulerStatistics scheduler_statistics(uint32_t cpu) {
+  constexpr uint64_t kTickNanoseconds = 10'000'000;
+  SchedulerStatistics result;
+  RunQueue& queue = run_queues[cpu];
+  Thread* current = queue.current.load(memory_order_relaxed);
+  if (!current) return result;  // a CPU that is still starting
+  InterruptLockGuard guard(queue.lock);
+  bool is_idle = queue.current.load(memory_order_relaxed) == queue.idle;
+  result.switches = queue.switches;
+  result.idle_time = queue.idle_time + (is_idle ? clock_monotonic() - queue.idle->started_running : 0);
+  result.user_time = queue.user_ticks * kTickNanoseconds;
+  result.kernel_time = queue.kernel_ticks * kTickNanoseconds;
+  result.runnable = queue.ready_count.load(memory_order_relaxed) + (is_idle ? 0 : 1);
+  return result;
+}
+
+uint64_t scheduler_run_time(const Thread& thread) NO_THREAD_SAFETY_ANALYSIS {
+  InterruptGuard interrupts_off;
+  RunQueue& queue = run_queue_lock_of(thread);
+  uint64_t time = thread.run_time;
+  if (queue.current.load(memory_order_relaxed) == &thread) time += clock_monotonic() - thread.started_running;
+  queue.lock.unlock(0);
+  return time;
+}
+
+void scheduler_set_nice(Thread& thread, int nice) NO_THREAD_SAFETY_ANALYSIS {
+  InterruptGuard interrupts_off;
+  RunQueue& queue = run_queue_lock_of(thread);
+  if (queue.current.load(memory_order_relaxed) == &thread) queue.charge(thread, clock_monotonic());
+  thread.nice = static_cast<int8_t>(nice);
+  queue.lock.unlock(0);
+}
+
+void scheduler_set_allowed(Thread& thread, CpuMask allowed) NO_THREAD_SAFETY_ANALYSIS {
+  bool must_move;
+  {
+    InterruptGuard interrupts_off;
+    RunQueue& queue = run_queue_lock_of(thread);
+    thread.allowed_cpus = allowed;
+    must_move = !(allowed & cpu_bit(thread.cpu.load(memory_order_relaxed)));
+    queue.lock.unlock(0);
+  }
+  if (!must_move) return;
+  // A sleeper is placed when it wakes; the caller moves by sleeping for a moment; others move when their slice ends.
+  if (&thread == current_thread()) {
+    Deadline soon{clock_monotonic() + 1};
+    ignore_result(block(SleepKind::kUninterruptible, soon));  // only the sleep matters
+  }
+}
+
+}  // namespace faultline

@@ -1,0 +1,317 @@
+// Sending signals: what is pending, who is woken, what happens at once (death, stop and continue). Lock order: process table, then
+// the target's signal lock.
+#include "kernel/signal.h"
+
+#include "kernel/process.h"
+#include "kernel/scheduler.h"
+#include "kernel/signal_internal.h"
+#include "mm/slab.h"
+
+namespace faultline {
+
+Result<Ref<SignalHandlers>> SignalHandlers::create() { return Ref<SignalHandlers>::adopt(TRY(slab_new<SignalHandlers>())); }
+
+void SignalHandlers::destroy(SignalHandlers* handlers) { slab_delete(handlers); }
+
+Result<Ref<SignalHandlers>> SignalHandlers::clone() const {
+  Ref<SignalHandlers> copy = TRY(create());
+  copy->actions_ = actions_;
+  return copy;
+}
+
+void SignalHandlers::reset_caught() {
+  for (SignalAction& action : actions_) {
+    bool ignored = action.handler == SignalAction::kIgnore;
+    action = SignalAction();
+    if (ignored) action.handler = SignalAction::kIgnore;
+  }
+}
+
+// ---------------------------------------------------------------- pending signals
+
+PendingSignals::~PendingSignals() { discard(~0ull); }
+
+QueuedSignal* PendingSignals::allocate(SentFrom from) {
+  if (!spare_.in_use) {
+    spare_.in_use = true;
+    return &spare_;
+  }
+  if (from == SentFrom::kInterrupt) return nullptr;
+  PreemptionGuard no_sleep;  // locks are held: the allocator must not reclaim
+  Result<QueuedSignal*> entry = slab_new<QueuedSignal>();
+  return entry.ok() ? entry.value() : nullptr;
+}
+
+void PendingSignals::give_back(QueuedSignal* entry) {
+  if (entry->is_inline)
+    entry->in_use = false;
+  else
+    slab_delete(entry);
+}
+
+Result<void> PendingSignals::add(const SignalInfo& info, SentFrom from) {
+  auto signal = static_cast<Signal>(info.number);
+  SignalSet bit = signal_bit(signal);
+  bool is_real_time = signal >= Signal::kFirstRealTime;
+  if (!is_real_time && (set_ & bit)) return {};
+  QueuedSignal* entry = allocate(from);
+  if (!entry && is_real_time && info.code < 0) return Errno::kAGAIN;
+  set_ |= bit;
+  if (!entry) return {};
+  entry->info = info;
+  queue_.push_back(*entry);
+  return {};
+}
+
+bool PendingSignals::take(SignalSet wanted, SignalInfo& info) {
+  constexpr SignalSet kSynchronous = signal_bit(Signal::kSegmentation) | signal_bit(Signal::kBus) | signal_bit(Signal::kIllegal) |
+                                     signal_bit(Signal::kTrap) | signal_bit(Signal::kFloat) | signal_bit(Signal::kSystem);
+  SignalSet candidates = set_ & wanted;
+  if (candidates == 0) return false;
+  if (candidates & kSynchronous) candidates &= kSynchronous;
+  int32_t number = __builtin_ctzll(candidates) + 1;
+  QueuedSignal* found = nullptr;
+  bool more = false;
+  for (QueuedSignal& entry : queue_) {
+    if (entry.info.number != number) continue;
+    more = found != nullptr;
+    if (more) break;
+    found = &entry;
+  }
+  if (!more) set_ &= ~signal_bit(static_cast<Signal>(number));
+  info = SignalInfo{};
+  info.number = number;
+  info.code = kCodeKernel;
+  if (found) {
+    info = found->info;
+    queue_.remove(*found);
+    give_back(found);
+  }
+  return true;
+}
+
+void PendingSignals::discard(SignalSet which) {
+  if ((set_ & which) == 0) return;
+  set_ &= ~which;
+  for (QueuedSignal& entry : queue_)
+    if (which & signal_bit(static_cast<Signal>(entry.info.number))) {
+      queue_.remove(entry);
+      give_back(&entry);
+    }
+}
+
+// ---------------------------------------------------------------- information
+
+SignalInfo signal_info_from_caller(Signal signal, int32_t code) {
+  SignalInfo info;
+  info.number = static_cast<int32_t>(signal);
+  info.code = code;
+  info.fields[0] = current_process().pid();
+  info.fields[1] = current_process().credentials().uid;
+  return info;
+}
+
+SignalInfo signal_info_from_kernel(Signal signal) {
+  SignalInfo info;
+  info.number = static_cast<int32_t>(signal);
+  info.code = kCodeKernel;
+  return info;
+}
+
+SignalInfo signal_info_of_fault(Signal signal, int32_t code, uint32_t address) {
+  SignalInfo info;
+  info.number = static_cast<int32_t>(signal);
+  info.code = code;
+  info.fields[0] = address;
+  return info;
+}
+
+// ---------------------------------------------------------------- defaults
+
+SignalDefault signal_default(Signal signal) {
+  constexpr SignalSet kIgnored =
+      signal_bit(Signal::kChild) | signal_bit(Signal::kUrgent) | signal_bit(Signal::kWindow) | signal_bit(Signal::kContinue);
+  if (signal_bit(signal) & kIgnored) return SignalDefault::kIgnore;
+  if (signal_bit(signal) & kStopSignals) return SignalDefault::kStop;
+  return SignalDefault::kTerminate;
+}
+
+bool signal_is_ignored(Process& process, Signal signal) {
+  uint32_t handler = process.handlers_->action(signal).handler;
+  if (handler == SignalAction::kIgnore) return true;
+  if (handler != SignalAction::kDefault) return false;
+  // Process 1 takes only what it has asked for.
+  return signal_default(signal) == SignalDefault::kIgnore || process.pid() == 1;
+}
+
+// ---------------------------------------------------------------- sending
+
+// Makes `thread` look at its signals soon, wherever it is.
+void signal_notify(Thread& thread) {
+  thread.add_work(kWorkSignal);
+  wake(thread);
+  uint32_t cpu = thread.cpu.load(memory_order_relaxed);
+  if (cpu != this_cpu()) cpu_kick(cpu);  // it may be in user mode there
+}
+
+namespace {
+
+bool blocks(const Thread& thread, Signal signal) { return thread.signal_mask & signal_bit(signal) & ~kUnblockable; }
+
+void notify_all(Process& process) {
+  for (Thread& thread : process.threads_) signal_notify(thread);
+}
+
+void discard_everywhere(Process& process, SignalSet which) {
+  process.pending_.discard(which);
+  for (Thread& thread : process.threads_) thread.pending.discard(which);
+}
+
+// What sending does before anybody takes the signal: SIGCONT and SIGKILL set a stopped process going, opposites cancel.
+void apply_at_once(Process& process, Signal signal) {
+  if (signal_bit(signal) & kStopSignals) discard_everywhere(process, signal_bit(Signal::kContinue));
+  if (signal != Signal::kContinue && signal != Signal::kKill) return;
+  if (signal == Signal::kContinue) discard_everywhere(process, kStopSignals);
+  process.continues_++;
+  process.stopping_ = false;
+  if (process.state_ != ProcessState::kStopped) return;
+  process.state_ = ProcessState::kRunning;
+  notify_all(process);
+}
+
+// The thread that shall take a signal sent to the process: one that waits for it, the main one, any that does not block it.
+Thread* choose_thread(Process& process, Signal signal) {
+  for (Thread& thread : process.threads_)
+    if (thread.waited_for & signal_bit(signal)) return &thread;
+  if (process.main_thread_ && !blocks(*process.main_thread_, signal)) return process.main_thread_;
+  for (Thread& thread : process.threads_)
+    if (!blocks(thread, signal)) return &thread;
+  return nullptr;
+}
+
+// `only` is the one thread that may take it, or null for any. Requires process_table_lock.
+Result<void> send_locked(Process& process, Thread* only, const SignalInfo& info, SentFrom from) {
+  auto signal = static_cast<Signal>(info.number);
+  bool was_stopped = process.state_ == ProcessState::kStopped;
+  {
+    InterruptLockGuard guard(process.signal_lock_);
+    if (process.state_ == ProcessState::kZombie || process.threads_.is_empty()) return {};
+    apply_at_once(process, signal);
+    Thread* taker = only ? (blocks(*only, signal) && !(only->waited_for & signal_bit(signal)) ? nullptr : only) : choose_thread(process, signal);
+    bool ignored = signal_is_ignored(process, signal);
+    if (ignored && taker && !(taker->waited_for & signal_bit(signal))) {
+      // Nobody will miss it.
+    } else if (taker && !ignored && process.handlers_->action(signal).handler == SignalAction::kDefault &&
+               signal_default(signal) == SignalDefault::kTerminate && !(taker->waited_for & signal_bit(signal))) {
+      if (!process.ending_) {
+        process.ending_ = true;
+        process.group_exit_status_ = static_cast<uint32_t>(info.number);
+      }
+      notify_all(process);
+    } else {
+      Result<void> added = (only ? only->pending : process.pending_).add(info, from);
+      if (!added.ok()) return added;
+      if (taker) signal_notify(*taker);
+    }
+  }
+  if (was_stopped && process.state_ == ProcessState::kRunning && signal == Signal::kContinue)
+    child_report_locked(process, kCodeContinued, static_cast<uint32_t>(Signal::kContinue));
+  return {};
+}
+
+}  // namespace
+
+Result<void> signal_send_locked(Process& process, const SignalInfo& info, SentFrom from) {
+  return send_locked(process, nullptr, info, from);
+}
+
+Result<void> signal_send(Process& process, const SignalInfo& info, SentFrom from) {
+  InterruptLockGuard guard(process_table_lock);
+  return send_locked(process, nullptr, info, from);
+}
+
+Result<void> signal_send_thread(Thread& thread, const SignalInfo& info) {
+  InterruptLockGuard guard(process_table_lock);
+  return signal_send_thread_locked(thread, info);
+}
+
+Result<void> signal_send_thread_locked(Thread& thread, const SignalInfo& info) {
+  return send_locked(thread.process(), &thread, info, SentFrom::kThread);
+}
+
+bool signal_send_group(uint32_t group, const SignalInfo& info) {
+  InterruptLockGuard guard(process_table_lock);
+  return signal_send_group_locked(group, info);
+}
+
+bool signal_send_group_locked(uint32_t group, const SignalInfo& info) {
+  bool found = false;
+  for (Process& process : all_processes())
+    if (process.group_ == group && process.state_ != ProcessState::kZombie) {
+      ignore_result(send_locked(process, nullptr, info, SentFrom::kThread));  // only queued information can be lost
+      found = true;
+    }
+  return found;
+}
+
+void signal_force(const SignalInfo& info) {
+  Thread& self = running_thread();
+  Process& process = self.process();
+  auto signal = static_cast<Signal>(info.number);
+  InterruptLockGuard table(process_table_lock);
+  {
+    InterruptLockGuard guard(process.signal_lock_);
+    SignalAction& action = process.handlers_->action(signal);
+    bool blocked = self.signal_mask & signal_bit(signal);
+    if (blocked || action.handler == SignalAction::kIgnore) action.handler = SignalAction::kDefault;
+    self.signal_mask &= ~signal_bit(signal);
+    if (action.handler == SignalAction::kDefault && !process.ending_) {
+      process.ending_ = true;
+      process.group_exit_status_ = static_cast<uint32_t>(info.number);
+      notify_all(process);
+      return;
+    }
+  }
+  ignore_result(send_locked(process, &self, info, SentFrom::kThread));  // a fault's information always fits the spare or is dropped
+}
+
+// ---------------------------------------------------------------- what the running thread may ask
+
+namespace {
+bool is_pending_locked(Thread& self) {
+  Process& process = self.process();
+  return process.ending_ || process.stopping_ || ((self.pending.set() | process.pending_.set()) & ~(self.signal_mask & ~kUnblockable));
+}
+}  // namespace
+
+bool signal_is_pending() {
+  Thread& self = running_thread();
+  if (self.is_kernel_thread() || !(self.work.load(memory_order_relaxed) & kWorkSignal)) return false;
+  InterruptLockGuard guard(self.process().signal_lock_);
+  return is_pending_locked(self);
+}
+
+bool fatal_signal_is_pending() {
+  Thread& self = running_thread();
+  return !self.is_kernel_thread() && self.process().ending_;
+}
+
+bool sleep_is_interrupted(SleepKind kind) {
+  return kind == SleepKind::kInterruptible ? signal_is_pending() : fatal_signal_is_pending();
+}
+
+void signal_set_mask(SignalSet mask) {
+  Thread& self = running_thread();
+  InterruptLockGuard guard(self.process().signal_lock_);
+  self.signal_mask = mask & ~kUnblockable;
+  if (is_pending_locked(self)) self.add_work(kWorkSignal);
+}
+
+void signal_set_temporary_mask(SignalSet mask) {
+  Thread& self = running_thread();
+  if (!(self.work.load(memory_order_relaxed) & kWorkMask)) self.saved_mask = self.signal_mask;
+  self.add_work(kWorkMask);
+  signal_set_mask(mask);
+}
+
+}  // namespace faultline

@@ -1,0 +1,31 @@
+// What the files that send, deliver and end with signals know of each other. *_locked: process_table_lock is held.
+#pragma once
+
+#include "kernel/process.h"
+#include "kernel/signal.h"
+
+namespace faultline {
+
+enum class SignalDefault : uint8_t { kTerminate, kIgnore, kStop };
+SignalDefault signal_default(Signal signal);
+// By action or by default. The signal lock is held.
+bool signal_is_ignored(Process& process, Signal signal);
+
+Result<void> signal_send_locked(Process& process, const SignalInfo& info, SentFrom from = SentFrom::kThread);
+Result<void> signal_send_thread_locked(Thread& thread, const SignalInfo& info);
+bool signal_send_group_locked(uint32_t group, const SignalInfo& info);
+// Makes a thread look at its signals soon.
+void signal_notify(Thread& thread);
+
+// Every process, zombies included; guarded by process_table_lock.
+List<Process, AllProcessesTag>& all_processes();
+
+// Tells the parent that a child stopped or continued (SIGCHLD unless it declined, wait(2)). `status`: the signal. exit.cpp.
+void child_report_locked(Process& child, int32_t code, uint32_t status);
+
+// Ends the running thread, and the process with its last one. Nothing may be held.
+[[noreturn]] void thread_exit();
+// Ends all threads of the process with this wait(2) status; the caller still has to thread_exit().
+void process_begin_exit(uint32_t status);
+
+}  // namespace faultline
