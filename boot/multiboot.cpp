@@ -27,8 +27,8 @@ constexpr uint32_t kTrampolineFrame = 8;
 
 constinit FrameRangeSet usable;
 constinit BootInformation information;
-constinit std::array<BootModule, kMaxModules> modules;
-constinit std::array<char, 2048> strings;
+constinit std::array<BootModule, kMaxModules> modules = {};
+constinit std::array<char, 2048> strings = {};
 constinit size_t strings_used = 0;
 
 // The loader's physical address as a pointer; null when it is out of our reach.
