@@ -1,0 +1,100 @@
+// The page source of a file's data: pages to blocks of 1, 2 or 4 KiB and back, neighbours in one request. Called with the frames busy and no
+// lock of mm held; the end of file is the object's size.
+#include <algorithm>
+
+#include "arch/mmu.h"
+#include "fs/block_batch.h"
+#include "fs/ext2/inode.h"
+
+namespace faultline {
+
+namespace {
+
+// A range of the file's blocks that the given pages cover, and where each block lies in memory.
+class PageBlocks {
+ public:
+  PageBlocks(PageIndex first, std::span<const FrameNumber> frames, uint32_t block_shift)
+      : frames_(frames), block_shift_(block_shift), per_page_(kPageSize >> block_shift),
+        first_(static_cast<uint64_t>(first.value()) * per_page_) {}
+
+  uint64_t first() const { return first_; }
+  uint64_t end() const { return first_ + frames_.size() * per_page_; }
+  PhysAddr address(uint64_t logical) const {
+    uint32_t at = static_cast<uint32_t>(logical - first_);
+    return PhysAddr::of(frames_[at / per_page_]) + (at % per_page_ << block_shift_);
+  }
+  void zero(uint64_t logical) const {
+    PhysAddr place = address(logical);
+    memset(direct_map_bytes(place.frame()) + (place.value() & kPageMask), 0, size_t{1} << block_shift_);
+  }
+  // Adds the neighbouring blocks `run` for the file's blocks from `logical` on.
+  void add(BlockBatch& batch, uint64_t logical, Ext2Run run) const {
+    uint64_t sectors = (uint64_t{1} << block_shift_) / kSectorSize;
+    for (uint32_t i = 0; i < run.count; i++) batch.add((uint64_t{run.first} + i) * sectors, address(logical + i), 1u << block_shift_);
+  }
+
+ private:
+  std::span<const FrameNumber> frames_;
+  uint32_t block_shift_, per_page_;
+  uint64_t first_;
+};
+
+// The last page's bytes past the end of file.
+void zero_tail(PageIndex first, std::span<const FrameNumber> frames, uint64_t size) {
+  uint64_t end = first.byte() + frames.size() * uint64_t{kPageSize};
+  if (size >= end || size <= first.byte() || size % kPageSize == 0) return;
+  uint32_t page = static_cast<uint32_t>((size - first.byte()) >> kPageShift), from = static_cast<uint32_t>(size & kPageMask);
+  memset(direct_map_bytes(frames[page]) + from, 0, kPageSize - from);
+}
+
+}  // namespace
+
+Result<void> Ext2Inode::read_pages(PageIndex first, std::span<const FrameNumber> frames) {
+  PageBlocks blocks(first, frames, fs_.block_shift());
+  const uint64_t size = data_.size(), file_end = (size + fs_.block_size() - 1) >> fs_.block_shift();
+  BlockBatch batch(fs_.block_device(), BlockOperation::kRead);
+  uint64_t logical = blocks.first();
+  while (logical < blocks.end()) {
+    Ext2Run run{0, static_cast<uint32_t>(blocks.end() - logical)};
+    if (logical < file_end) run = TRY(map_run(static_cast<uint32_t>(logical), static_cast<uint32_t>(std::min(blocks.end(), file_end) - logical)));
+    if (run.first != 0)
+      blocks.add(batch, logical, run);
+    else
+      for (uint32_t i = 0; i < run.count; i++) blocks.zero(logical + i);
+    logical += run.count;
+  }
+  TRY(batch.finish());
+  zero_tail(first, frames, size);
+  return {};
+}
+
+Result<void> Ext2Inode::write_pages(PageIndex first, std::span<const FrameNumber> frames) {
+  PageBlocks blocks(first, frames, fs_.block_shift());
+  const uint64_t end = std::min(blocks.end(), (data_.size() + fs_.block_size() - 1) >> fs_.block_shift());
+  BlockBatch batch(fs_.block_device(), BlockOperation::kWrite);
+  uint64_t logical = blocks.first();
+  while (logical < end) {
+    Ext2Run run = TRY(map_run(static_cast<uint32_t>(logical), static_cast<uint32_t>(end - logical)));
+    if (run.first == 0) {
+      // prepare_write() gave this page its blocks; one trimmed since as past the end of file, which has grown again, is made up for here.
+      TRY(allocate_run(static_cast<uint32_t>(logical), run.count, Ext2Reserve::kMayUse));
+      continue;
+    }
+    blocks.add(batch, logical, run);
+    logical += run.count;
+  }
+  return batch.finish();
+}
+
+Result<void> Ext2Inode::prepare_write(PageIndex first, uint32_t pages) {
+  if (fs_.is_read_only()) return Errno::kROFS;
+  const uint32_t per_page_shift = kPageShift - fs_.block_shift();
+  const uint64_t begin = static_cast<uint64_t>(first.value()) << per_page_shift;
+  const uint64_t end = begin + (static_cast<uint64_t>(pages) << per_page_shift);
+  if (first.byte() >= fs_.max_file_size() || end > ~0u) return Errno::kFBIG;
+  if (first.byte() + static_cast<uint64_t>(pages) * kPageSize > 0x7fffffff) TRY(fs_.allow_large_file());
+  if (end > blocks_for(data_.size()) && end > prepared_end_.load(memory_order_relaxed)) prepared_end_.store(end, memory_order_relaxed);
+  return allocate_run(static_cast<uint32_t>(begin), static_cast<uint32_t>(end - begin), fs_.callers_reserve());
+}
+
+}  // namespace faultline
