@@ -58,6 +58,12 @@ static_assert(Pte(FrameNumber(2), Pte::kPresent | Pte::kWritable | Pte::kUser).r
 // The kernel's pointer to a frame of RAM (xv6: P2V) and back (V2P). Only frames below the direct map's end.
 void* direct_map(FrameNumber frame);
 FrameNumber direct_map_frame(const void* pointer);
+// This CPU's TLB (and its cached directory entries for that address).
+void mmu_flush_page(VirtAddr page);
+void mmu_flush_all();
+}  // namespace faultline
+#include <machine/mmu_inline.h>
+namespace faultline {
 inline uint8_t* direct_map_bytes(FrameNumber frame) { return static_cast<uint8_t*>(direct_map(frame)); }
 
 // Zeroes or copies one page.
@@ -90,10 +96,6 @@ FrameNumber mmu_active_directory();
 // The directory with only the kernel's half, for threads without a space of their own.
 FrameNumber mmu_kernel_directory();
 
-// This CPU's TLB (and its cached directory entries for that address).
-void mmu_flush_page(VirtAddr page);
-void mmu_flush_all();
-
 // What must be forgotten; past 32 pages the whole TLB goes.
 struct FlushRange {
   VirtAddr start;
@@ -111,7 +113,8 @@ inline void mmu_flush_all_on(CpuMask cpus) { mmu_flush_cpus(cpus, {VirtAddr(0), 
 void* mmu_map_device(PhysAddr address, uint32_t bytes);
 
 // Kernel stacks: `kKernelStackPages` frames mapped above an unmapped guard page. `map` may fail for want of address
-// space (null). Unmapping flushes everywhere before it returns. The caller owns the frames.
+// space (null). Unmapping flushes everywhere before it returns (an emulated TLB is emptied), so keep stacks for reuse. The caller owns
+// the frames.
 inline constexpr uint32_t kKernelStackPages = 2;
 void* mmu_map_kernel_stack(std::span<const FrameNumber, kKernelStackPages> frames);  // the top of the stack
 void mmu_unmap_kernel_stack(void* top);

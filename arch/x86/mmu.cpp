@@ -13,6 +13,7 @@
 #include "lib/string.h"
 
 extern "C" char kernel_text_start[], kernel_data_start[], kernel_image_start[], kernel_image_end[], boot_stack_guard[];
+extern "C" uint32_t boot_directory[];
 
 namespace faultline {
 
@@ -69,6 +70,11 @@ void fill_direct_map(FrameNumber memory_end) {
   }
 }
 
+void copy_kernel_half(uint32_t* directory) {
+  memcpy(directory + kKernelDirectoryIndex, kernel_directory.entries.data() + kKernelDirectoryIndex,
+         (kEntriesPerTable - kKernelDirectoryIndex) * sizeof(uint32_t));
+}
+
 PteSlot* add_tables(uint32_t area, uint32_t count, BootFrameSource source) {
   FrameNumber first = source(count);
   for (uint32_t i = 0; i < count; i++) {
@@ -114,15 +120,6 @@ void mmu_initialize(FrameNumber memory_end, BootFrameSource source) {
   double_fault_directory_set(physical(&kernel_directory));
 }
 
-void* direct_map(FrameNumber frame) {
-  DEBUG_ASSERT(frame.value() < (kDirectMapEnd - kKernelBase) >> kPageShift);
-  return reinterpret_cast<void*>(kKernelBase + (frame.value() << kPageShift));
-}
-FrameNumber direct_map_frame(const void* pointer) {
-  DEBUG_ASSERT(address_of(pointer) >= kKernelBase && address_of(pointer) < kDirectMapEnd);
-  return FrameNumber(physical(pointer) >> kPageShift);
-}
-
 void page_zero(FrameNumber frame) {
   void* to = direct_map(frame);
   uint32_t count = kPageSize / 4;
@@ -138,9 +135,9 @@ void page_copy(FrameNumber destination, FrameNumber source) {
 void mmu_initialize_directory(FrameNumber directory) {
   uint32_t* entries = static_cast<uint32_t*>(direct_map(directory));
   memset(entries, 0, kKernelDirectoryIndex * sizeof(uint32_t));
-  memcpy(entries + kKernelDirectoryIndex, kernel_directory.entries.data() + kKernelDirectoryIndex,
-         (kEntriesPerTable - kKernelDirectoryIndex) * sizeof(uint32_t));
+  copy_kernel_half(entries);
 }
+void mmu_complete_boot_directory() { copy_kernel_half(boot_directory); }
 
 void mmu_activate(FrameNumber directory) {
   uint32_t cr3 = directory.value() << kPageShift;

@@ -62,8 +62,6 @@ void wait_for_answers(uint32_t self) {
 
 }  // namespace
 
-void mmu_flush_page(VirtAddr page) { asm volatile("invlpg (%0)" : : "r"(page.value()) : "memory"); }
-
 void mmu_flush_all() {
   uint32_t cr3;
   asm volatile("movl %%cr3, %0" : "=r"(cr3) : : "memory");

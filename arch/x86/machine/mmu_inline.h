@@ -1,0 +1,12 @@
+// The shortest functions of arch/mmu.h, inline on this machine. Included by it alone, after their declarations.
+#pragma once
+
+namespace faultline {
+
+inline void* direct_map(FrameNumber frame) { return reinterpret_cast<void*>(kKernelBase + (frame.value() << kPageShift)); }
+inline FrameNumber direct_map_frame(const void* pointer) {
+  return FrameNumber((static_cast<uint32_t>(reinterpret_cast<uintptr_t>(pointer)) - kKernelBase) >> kPageShift);
+}
+inline void mmu_flush_page(VirtAddr page) { asm volatile("invlpg (%0)" : : "r"(page.value()) : "memory"); }
+
+}  // namespace faultline
