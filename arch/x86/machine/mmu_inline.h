@@ -1,6 +1,10 @@
 // The shortest functions of arch/mmu.h, inline on this machine. Included by it alone, after their declarations.
 #pragma once
 
+#include <cstdint>
+
+#include "lib/address.h"
+
 namespace faultline {
 
 inline void* direct_map(FrameNumber frame) { return reinterpret_cast<void*>(kKernelBase + (frame.value() << kPageShift)); }
