@@ -13,4 +13,7 @@ Result<void> character_device_register(StringView name, DeviceNumber number, uin
 // For nodes that come and go (pts).
 void character_device_unregister(DeviceNumber number);
 
+// Opens a device node: kNXIO if no driver has the number.
+Result<Ref<File>> character_device_open(Ref<Inode> inode, DeviceNumber number, uint32_t flags);
+
 }  // namespace faultline

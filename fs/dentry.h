@@ -100,6 +100,8 @@ class DentryCache {
   static uint32_t evict(uint32_t wanted, FileSystem* only);
 };
 
+// Boot, once memory works.
+void dentries_initialize();
 inline uint32_t dentries_shrink(uint32_t wanted = ~0u) { return DentryCache::shrink(wanted); }
 
 }  // namespace faultline

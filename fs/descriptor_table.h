@@ -86,11 +86,11 @@ class DescriptorTable final : public RefCounted<DescriptorTable> {
   static constexpr uintptr_t kCloseOnExecBit = 1, kReserved = 2, kFlagBits = 3;
   static constexpr uint32_t kInline = 32, kChunkShift = 10, kPerChunk = 1u << kChunkShift, kChunks = kLimit >> kChunkShift;
   struct Chunk {
-    Slot slots[kPerChunk];
+    Slot slots[kPerChunk]{};
   };
   struct Directory {
-    Atomic<Chunk*> chunks[kChunks];
-    uint16_t used[kChunks];  // slots in use, to skip full chunks
+    Atomic<Chunk*> chunks[kChunks]{};
+    uint16_t used[kChunks]{};  // slots in use, to skip full chunks; zero-initialised
   };
 
   static File* file_of(uintptr_t slot) { return reinterpret_cast<File*>(slot & ~kFlagBits); }

@@ -25,8 +25,10 @@ class File : public RefCounted<File>, public RegionBacking {
   uint32_t flags() const { return flags_.load(memory_order_relaxed); }
   // F_SETFL's part: O_APPEND, O_NONBLOCK, O_DIRECT, O_NOATIME.
   void set_status_flags(uint32_t flags);
-  bool is_readable() const { return (flags() & kOpenAccessMode) != kOpenWriteOnly; }
-  bool is_writable() const { return (flags() & kOpenAccessMode) != kOpenReadOnly; }
+  // O_PATH files are neither. Access mode 3 (for ioctl only) is neither too.
+  bool is_readable() const { return (flags() & (kOpenAccessMode | kOpenPath)) == kOpenReadOnly || (flags() & kOpenAccessMode) == kOpenReadWrite; }
+  bool is_writable() const { return ((flags() & kOpenAccessMode) + 1) & 2; }
+  bool is_path_only() const { return flags() & kOpenPath; }
   bool is_non_blocking() const { return flags() & kOpenNonBlocking; }
 
   // read(2), write(2) at the file's own position, and pread, pwrite at `offset`. Return bytes moved. The syscall layer has checked the access
@@ -46,8 +48,10 @@ class File : public RefCounted<File>, public RegionBacking {
   // Ref means "as anonymous").
   virtual Result<Ref<Object>> map_object() { return Errno::kNODEV; }
   virtual Result<void> synchronize(bool data_only);
-  // A descriptor of this file was closed (not necessarily the last): POSIX locks of the process go.
+  // A descriptor of this file was closed (not necessarily the last).
   virtual void descriptor_closed() {}
+  // The path's mount counted this file as a reason not to become read-only.
+  void set_counted_as_writer() { counted_as_writer_ = true; }
 
   // RegionBacking: a mapping holds the file open.
   void acquire() override { RefCounted<File>::acquire(); }
@@ -66,6 +70,14 @@ class File : public RefCounted<File>, public RegionBacking {
   Ref<Inode> inode_;
   Path path_;
   Atomic<uint32_t> flags_;
+  bool counted_as_writer_ = false;
 };
+
+// Waits that a signal may end and that are started again after a handler with SA_RESTART: kINTR becomes kRESTARTSYS.
+template <typename Condition>
+Result<void> wait_restartable(WaitQueue& queue, Condition condition, bool exclusive = false) {
+  Result<void> result = wait_until(queue, condition, SleepKind::kInterruptible, Deadline::never(), exclusive);
+  return !result.ok() && result.error() == Errno::kINTR ? Errno::kRESTARTSYS : result;
+}
 
 }  // namespace faultline

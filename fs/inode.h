@@ -174,8 +174,8 @@ class FileSystem {
   virtual bool is_read_only() const { return false; }
   // Everything dirty is on the device (kWait), or on its way.
   virtual Result<void> synchronize(WriteBack mode) { return (void)mode, Result<void>(); }
-  // remount with other flags (MS_RDONLY): kBUSY, kINVAL.
-  virtual Result<void> remount(uint32_t flags) { return (void)flags, Errno::kINVAL; }
+  // remount with other flags (MS_RDONLY): kROFS, kIO, kINVAL. To read-only: everything is written and the disk is marked clean.
+  virtual Result<void> remount(uint32_t flags) { return (void)flags, Result<void>(); }
   // Last call: no inode is in use. Writes the clean state. Frees the object.
   virtual Result<void> unmount() = 0;
 

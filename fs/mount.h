@@ -41,7 +41,11 @@ class Mount final : public RefCounted<Mount>, public ListNode<> {
   Result<void> detach(uint32_t unmount_flags);  // kBUSY, kINVAL
   Result<void> remount(uint32_t flags);         // kBUSY, kINVAL
 
-  // Calls `visit` for each mount of the tree in the order they were made; it must not sleep on mounts.
+  // Open files for writing keep the mount from becoming read-only. False: it is.
+  bool writer_begins();
+  void writer_ends() { writers_.fetch_sub(1, memory_order_seq_cst); }
+
+  // Calls `visit` for each mount of the tree in the order they were made; it may sleep.
   static void for_each(void (*visit)(Mount& mount, void* context), void* context);
 
  private:
@@ -51,6 +55,7 @@ class Mount final : public RefCounted<Mount>, public ListNode<> {
   friend void slab_delete(T*);
   Mount(FileSystem& file_system, Ref<Dentry> root) : file_system_(file_system), root_(std::move(root)) {}
   ~Mount() = default;
+  Result<void> detach_one(bool even_if_busy);
 
   FileSystem& file_system_;
   Ref<Dentry> root_;
@@ -59,10 +64,12 @@ class Mount final : public RefCounted<Mount>, public ListNode<> {
   uint32_t children_ = 0;
   uint32_t id_ = 0;
   Atomic<uint32_t> flags_{0};
+  Atomic<uint32_t> writers_{0};
   size_t source_length_ = 0;
   char source_[64];
 };
 
+void mounts_initialize();  // boot
 // mount(2) and the boot's mounts. `source` is a device path's resolved device, or null for types without one.
 Result<Ref<Mount>> mount_create(StringView type, BlockDevice* device, StringView source, uint32_t flags, StringView options);
 const FileSystemType* file_system_type_at(uint32_t index);  // for /proc/filesystems; null past the last

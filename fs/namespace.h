@@ -64,13 +64,14 @@ Result<void> path_remove_directory(const NameCaller& caller, StringView name);
 inline constexpr uint32_t kRenameNoReplace = 1, kRenameExchange = 2, kRenameWhiteout = 4;
 Result<void> path_rename(const NameCaller& from, StringView old_name, const NameCaller& to, StringView new_name, uint32_t flags);
 
+void rename_initialize();  // boot
 // access(2)'s question about an inode, with the mount's read-only flag (kROFS). `wanted`: kMayRead…, 0 for existence.
 Result<void> path_permission(const Path& path, const Credentials& who, uint32_t wanted);
 // chmod, chown, utimensat, truncate on a place: the rules of each, then the change. `which` as AttributeChange; times with kSetToNow may be set
 // by anyone who may write.
 Result<void> path_set_attributes(const Path& path, const Credentials& who, const AttributeChange& change, bool times_are_now = false);
 // Target of a symlink, magic ones included; as Inode::read_link.
-Result<size_t> path_read_link(const Path& path, const NameCaller& caller, std::span<char> buffer);
+Result<size_t> path_read_link(const Path& path, std::span<char> buffer);
 
 // The absolute name of a place as seen from `root`, at most `buffer` long and at its end; the view points into the buffer. kNOENT: it has been
 // removed or cannot be reached from there (getcwd); kNAMETOOLONG.
@@ -83,5 +84,6 @@ Result<Path> path_of_anonymous(Ref<Inode> inode);
 
 // The root of the tree: set by the boot; init's NameContext starts with it.
 Path root_path();
+void set_root_path(Path path);  // boot only
 
 }  // namespace faultline

@@ -21,7 +21,8 @@ enum class LockRank : uint8_t {
   kFrameBusy,      // one page under I/O: a bit, sleeps
   kBlockMap,       // where one inode's data lies; may do I/O to metadata pages
   kAllocation,     // a file system's bitmaps and counts; may do I/O to metadata pages
-  kJournal,
+  kJournal,        // the state of a file system as its disk shows it
+  kDriver,         // a device that serves one request at a time
   kSleepingLast = 31,
   // Spin locks.
   kProcessTable = 32,
@@ -30,7 +31,10 @@ enum class LockRank : uint8_t {
   kDentry,
   kInodeCache,
   kDescriptors,
+  kFileLocks,      // advisory locks of one inode
   kPageTable,      // one page-table page, the lock is in its frame
+  kDirtyObjects,   // the list of objects that may hold dirty pages
+  kReclaimQueue,   // the page cache's replacement queue; the reclaimer tries objects and tables under it
   kReverseMap,     // the bit in a frame
   kSwapSlots,
   kDevice,

@@ -1,0 +1,278 @@
+// Pipes and fifos. Readers and writers sleep on two queues and look at atomic counts; the mutex is held only while bytes move.
+#include "fs/pipe.h"
+
+#include "fs/hooks.h"
+#include "fs/standard_files.h"
+#include "mm/frames.h"
+
+namespace faultline {
+
+Result<Ref<Pipe>> Pipe::create() {
+  Ref<Pipe> pipe = Ref<Pipe>::adopt(TRY(slab_new<Pipe>()));
+  pipe->pages_ = TRY(Buffer<FrameNumber>::create(kDefaultBytes >> kPageShift));
+  for (uint32_t i = 0; i < pipe->pages_.size(); i++) pipe->pages_[i] = FrameNumber::none();
+  return pipe;
+}
+
+void Pipe::destroy(Pipe* pipe) {
+  if (pipe->pages_.size() != 0) pipe->free_pages_locked(0);
+  slab_delete(pipe);
+}
+
+void Pipe::free_pages_locked(uint32_t from_page) {
+  for (uint32_t i = from_page; i < pages_.size(); i++) {
+    if (pages_[i].is_none()) continue;
+    frame_free(pages_[i]);
+    pages_[i] = FrameNumber::none();
+  }
+}
+
+// An empty pipe starts again at the first page and keeps it, so that short messages always use the same one.
+void Pipe::consumed_locked(uint32_t bytes) {
+  uint32_t left = used_.load(memory_order_relaxed) - bytes;
+  uint32_t page = start_ >> kPageShift;
+  start_ += bytes;
+  if (left == 0) {
+    bool is_only_first = start_ <= kPageSize;
+    start_ = 0;
+    used_.store(0, memory_order_release);
+    if (!is_only_first) free_pages_locked(1);
+    return;
+  }
+  if (start_ >> kPageShift != page && page != 0) {
+    // The page may hold the newest bytes too, when the ring is full around.
+    uint32_t end = start_ + left;
+    bool is_used_again = end > capacity() && (end - capacity() - 1) >> kPageShift >= page;
+    if (!is_used_again) {
+      frame_free(pages_[page]);
+      pages_[page] = FrameNumber::none();
+    }
+  }
+  if (start_ == capacity()) start_ = 0;
+  used_.store(left, memory_order_release);
+}
+
+Result<size_t> Pipe::take_locked(IoBuffer& buffer) {
+  size_t total = 0;
+  while (buffer.remaining() != 0 && bytes() != 0) {
+    uint32_t piece = kPageSize - (start_ & kPageMask);
+    if (piece > bytes()) piece = bytes();
+    Result<size_t> moved = buffer.put(direct_map_bytes(page_of(start_)) + (start_ & kPageMask), piece);
+    if (!moved.ok()) return total != 0 ? Result<size_t>(total) : moved;
+    if (moved.value() == 0) break;
+    total += moved.value();
+    consumed_locked(static_cast<uint32_t>(moved.value()));
+    if (moved.value() < piece) break;
+  }
+  return total;
+}
+
+// Up to `limit` bytes.
+Result<size_t> Pipe::put_locked(IoBuffer& buffer, uint32_t limit) {
+  size_t total = 0;
+  while (total < limit && buffer.remaining() != 0) {
+    uint32_t at = start_ + bytes();
+    if (at >= capacity()) at -= capacity();
+    uint32_t piece = kPageSize - (at & kPageMask);
+    if (piece > limit - total) piece = static_cast<uint32_t>(limit - total);
+    FrameNumber& page = page_of(at);
+    Errno error = Errno::kNOMEM;
+    if (page.is_none()) {
+      Result<FrameNumber> frame = frame_allocate(FrameUse::kKernel, Zeroing::kNotNeeded);
+      if (frame.ok()) page = frame.value();
+      else error = frame.error();
+    }
+    size_t moved = 0;
+    if (!page.is_none()) {
+      Result<size_t> result = buffer.take(direct_map_bytes(page) + (at & kPageMask), piece);
+      if (result.ok()) moved = result.value();
+      else error = result.error();
+    }
+    used_.fetch_add(static_cast<uint32_t>(moved), memory_order_release);
+    total += moved;
+    if (moved == 0) return total != 0 ? Result<size_t>(total) : error;
+    if (moved < piece && buffer.remaining() != 0) break;
+  }
+  return total;
+}
+
+Result<size_t> Pipe::read(IoBuffer& buffer, bool non_blocking) {
+  if (buffer.remaining() == 0) return size_t{0};
+  for (;;) {
+    if (bytes() != 0) {
+      lock_.lock();
+      Result<size_t> moved = take_locked(buffer);
+      bool leaves_some = bytes() != 0;
+      lock_.unlock();
+      if (leaves_some) readable_.wake(kPollIn | kPollReadNormal);
+      if (!moved.ok()) return moved;
+      if (moved.value() != 0) {
+        writable_.wake_all(kPollOut | kPollWriteNormal);
+        return moved;
+      }
+    } else if (writers() == 0) {
+      if (bytes() == 0) return size_t{0};
+    } else {
+      if (non_blocking) return Errno::kAGAIN;
+      TRY(wait_restartable(readable_, [this] { return bytes() != 0 || writers() == 0; }, true));
+    }
+  }
+}
+
+Result<size_t> Pipe::write(IoBuffer& buffer, bool non_blocking) {
+  size_t total = 0;
+  const uint32_t needed = buffer.remaining() <= kAtomic ? static_cast<uint32_t>(buffer.remaining()) : 1;
+  while (buffer.remaining() != 0) {
+    if (readers() == 0) {
+      signal_broken_pipe();
+      return total != 0 ? Result<size_t>(total) : Errno::kPIPE;
+    }
+    lock_.lock();
+    Result<size_t> moved = size_t{0};
+    if (space() >= needed) moved = put_locked(buffer, space());
+    lock_.unlock();
+    if (!moved.ok()) return total != 0 ? Result<size_t>(total) : moved;
+    total += moved.value();
+    if (moved.value() != 0) {
+      readable_.wake(kPollIn | kPollReadNormal);
+      continue;
+    }
+    if (non_blocking) return total != 0 ? Result<size_t>(total) : Errno::kAGAIN;
+    Result<void> waited = wait_restartable(writable_, [this, needed] { return space() >= needed || readers() == 0; });
+    if (!waited.ok()) return total != 0 ? Result<size_t>(total) : waited.error();
+  }
+  return total;
+}
+
+void Pipe::add_end(bool reads, bool writes) {
+  if (reads) {
+    readers_.fetch_add(1, memory_order_acq_rel);
+    reader_opens_.fetch_add(1, memory_order_acq_rel);
+  }
+  if (writes) {
+    writers_.fetch_add(1, memory_order_acq_rel);
+    writer_opens_.fetch_add(1, memory_order_acq_rel);
+  }
+  opened_.wake_all();
+}
+
+void Pipe::remove_end(bool reads, bool writes) {
+  if (reads && readers_.fetch_sub(1, memory_order_acq_rel) == 1) writable_.wake_all(kPollOut | kPollError);
+  if (writes && writers_.fetch_sub(1, memory_order_acq_rel) == 1) readable_.wake_all(kPollIn | kPollHangUp);
+  if (readers() != 0 || writers() != 0) return;
+  LockGuard guard(lock_);  // what nobody has read is lost, as fifo(7) says
+  if (readers() != 0 || writers() != 0) return;
+  free_pages_locked(0);
+  start_ = 0;
+  used_.store(0, memory_order_release);
+}
+
+Result<void> Pipe::wait_for_reader(uint32_t seen) {
+  return wait_restartable(opened_, [this, seen] { return readers() != 0 || reader_opens() != seen; });
+}
+Result<void> Pipe::wait_for_writer(uint32_t seen) {
+  return wait_restartable(opened_, [this, seen] { return writers() != 0 || writer_opens() != seen; });
+}
+
+Result<uint32_t> Pipe::set_capacity(uint32_t wanted) {
+  if (wanted > kMaximumBytes) return Errno::kPERM;
+  uint32_t rounded = kPageSize;
+  while (rounded < wanted) rounded *= 2;
+  uint32_t pages = rounded >> kPageShift;
+  Buffer<FrameNumber> bigger = TRY(Buffer<FrameNumber>::create(pages));
+  LockGuard guard(lock_);
+  uint32_t first = start_ >> kPageShift, count = static_cast<uint32_t>(pages_.size());
+  uint32_t held = bytes() == 0 ? 0 : pages_for((start_ & kPageMask) + bytes());
+  if (held > pages || held > count) return Errno::kBUSY;  // more than fits, or the first page is the last one too
+  for (uint32_t i = 0; i < pages; i++) bigger[i] = FrameNumber::none();
+  for (uint32_t i = 0; i < held; i++) bigger[i] = std::exchange(pages_[(first + i) % count], FrameNumber::none());
+  free_pages_locked(0);
+  start_ &= kPageMask;
+  pages_ = std::move(bigger);
+  capacity_.store(rounded, memory_order_release);
+  return rounded;
+}
+
+namespace {
+
+class PipeFile final : public File {
+ public:
+  PipeFile(Ref<Inode> inode, uint32_t flags, Ref<Pipe> pipe) : File(std::move(inode), flags), pipe_(std::move(pipe)) {
+    writer_opens_at_open_ = pipe_->writer_opens();
+    pipe_->add_end(is_readable(), is_writable());
+  }
+  ~PipeFile() override = default;
+
+  Pipe& pipe() const { return *pipe_; }
+  Result<size_t> read(IoBuffer& buffer) override { return pipe_->read(buffer, is_non_blocking()); }
+  Result<size_t> write(IoBuffer& buffer) override { return pipe_->write(buffer, is_non_blocking()); }
+  Result<size_t> read_at(uint64_t, IoBuffer&) override { return Errno::kSPIPE; }
+  Result<size_t> write_at(uint64_t, IoBuffer&) override { return Errno::kSPIPE; }
+  Result<void> synchronize(bool) override { return Errno::kINVAL; }
+
+  uint32_t poll(PollTable* table) override {
+    uint32_t events = 0;
+    if (is_readable()) {
+      if (table) table->register_queue(pipe_->readable());
+      if (pipe_->bytes() != 0) events |= kPollIn | kPollReadNormal;
+      // A fifo's reader without a writer yet has not been hung up on.
+      if (pipe_->writers() == 0 && (pipe_->writer_opens() != writer_opens_at_open_ || path().dentry.get() == nullptr)) events |= kPollHangUp;
+    }
+    if (is_writable()) {
+      if (table) table->register_queue(pipe_->writable());
+      if (pipe_->capacity() - pipe_->bytes() >= Pipe::kAtomic) events |= kPollOut | kPollWriteNormal;
+      if (pipe_->readers() == 0) events |= kPollError;
+    }
+    return events;
+  }
+
+  Result<uint32_t> ioctl(uint32_t request, uint32_t argument) override {
+    constexpr uint32_t kBytesToRead = 0x541b;
+    if (request != kBytesToRead) return Errno::kNOTTY;
+    TRY(user_write(UserPtr<uint32_t>(argument), pipe_->bytes()));
+    return 0u;
+  }
+
+  void describe(FormatSink& sink) const override {
+    if (path().dentry) return File::describe(sink);
+    format(sink, "pipe:[{}]", inode_number());
+  }
+
+ private:
+  void last_reference_gone() override {
+    pipe_->remove_end(is_readable(), is_writable());
+    slab_delete(this);
+  }
+  Ref<Pipe> pipe_;
+  uint32_t writer_opens_at_open_;
+};
+
+}  // namespace
+
+Result<Ref<File>> open_fifo(Ref<Inode> inode, uint32_t flags) {
+  Ref<Pipe> pipe(*TRY(inode->fifo()));
+  bool waits = !(flags & kOpenNonBlocking);
+  uint32_t mode = flags & kOpenAccessMode;
+  if (mode == kOpenWriteOnly && !waits && pipe->readers() == 0) return Errno::kNXIO;
+  uint32_t reader_opens = pipe->reader_opens(), writer_opens = pipe->writer_opens();
+  Ref<File> file = Ref<File>::adopt(TRY(slab_new<PipeFile>(std::move(inode), flags, pipe)));
+  if (waits && mode == kOpenReadOnly) TRY(pipe->wait_for_writer(writer_opens));
+  if (waits && mode == kOpenWriteOnly) TRY(pipe->wait_for_reader(reader_opens));
+  return file;
+}
+
+Result<PipeEnds> pipe_create(uint32_t flags, const Credentials& who) {
+  Ref<Inode> inode = TRY(anonymous_inode_create(FileType::kFifo, 0600, who));
+  Ref<Pipe> pipe(*TRY(inode->fifo()));
+  PipeEnds ends;
+  ends.reader = Ref<File>::adopt(TRY(slab_new<PipeFile>(inode, kOpenReadOnly | flags, pipe)));
+  ends.writer = Ref<File>::adopt(TRY(slab_new<PipeFile>(std::move(inode), kOpenWriteOnly | flags, std::move(pipe))));
+  return ends;
+}
+
+Pipe* pipe_of(File& file) {
+  if (!file.inode() || file.inode()->type() != FileType::kFifo || file.is_path_only()) return nullptr;
+  return &static_cast<PipeFile&>(file).pipe();
+}
+
+}  // namespace faultline
