@@ -11,10 +11,15 @@ uint32_t FrameRangeSet::frames() const {
   return total;
 }
 
+// When the set is full, the smallest piece is given up, be it the new one.
 void FrameRangeSet::insert_at(uint32_t index, uint32_t first, uint32_t end) {
   if (count_ == kCapacity) {
-    lost_ += end - first;
-    return;
+    auto smallest = std::min_element(ranges_.begin(), ranges_.end(), [](const auto& a, const auto& b) { return a.count < b.count; });
+    lost_ += std::min(smallest->count, end - first);
+    if (smallest->count >= end - first) return;
+    uint32_t given_up = static_cast<uint32_t>(smallest - ranges_.begin());
+    erase_at(given_up);
+    if (given_up < index) index--;
   }
   for (uint32_t i = count_; i > index; i--) ranges_[i] = ranges_[i - 1];
   ranges_[index] = {FrameNumber(first), end - first};
@@ -39,16 +44,14 @@ void FrameRangeSet::add(uint32_t first, uint32_t end) {
 }
 
 void FrameRangeSet::remove(uint32_t first, uint32_t end) {
-  if (first >= end) return;
-  for (uint32_t index = 0; index < count_;) {
-    uint32_t start = start_of(ranges_[index]), stop = end_of(ranges_[index]);
-    if (stop <= first || start >= end) {
-      index++;
-      continue;
-    }
-    erase_at(index);
-    if (start < first) insert_at(index++, start, first);
-    if (stop > end) insert_at(index++, end, stop);
+  auto overlaps = [=](const FrameRange& range) { return start_of(range) < end && end_of(range) > first; };
+  while (first < end) {
+    auto found = std::find_if(ranges_.begin(), ranges_.begin() + count_, overlaps);
+    if (found == ranges_.begin() + count_) return;
+    uint32_t start = start_of(*found), stop = end_of(*found);
+    erase_at(static_cast<uint32_t>(found - ranges_.begin()));
+    add(start, std::max(start, first));
+    add(std::min(stop, end), stop);
   }
 }
 

@@ -4,6 +4,8 @@
 
 HOST_CXX ?= g++
 GTEST ?= /usr/src/googletest/googletest
+# The parts of kernel/ that need neither a scheduler nor a machine.
+HOST_KERNEL_CODE := kernel/frame_ranges.cpp
 HOST_CODE := $(wildcard lib/*.cpp mm/*.cpp fs/*.cpp fs/*/*.cpp host_tests/support/*.cpp) $(HOST_KERNEL_CODE)
 HOST_TESTS := $(wildcard host_tests/*.cpp)
 HOST_FLAGS := -std=c++20 -O1 -g -fno-omit-frame-pointer $(warnings) -D_GLIBCXX_ASSERTIONS -DFAULTLINE_DEBUG=1 -fsanitize=address,undefined \
