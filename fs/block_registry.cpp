@@ -60,7 +60,8 @@ Result<void> add_partition(BlockDevice& whole, uint32_t number, uint64_t first, 
   BufferSink sink(std::span<char>(name, 16));
   format(sink, "{}{}", whole.name(), number);
   DeviceNumber id{whole.number().major, whole.number().minor + number};
-  return remember(*TRY(slab_new<Partition>(whole, sink.text(), id, first, sectors)));
+  Partition* partition = TRY(slab_new<Partition>(whole, sink.text(), id, first, sectors));
+  return remember(*partition);
 }
 
 // The four entries of the sector at `sector`, if it is a partition sector.
