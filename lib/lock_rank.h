@@ -29,11 +29,11 @@ enum class LockRank : uint8_t {
   kProcess,
   kSignal,
   kDentry,
-  kInodeCache,
   kDescriptors,
   kFileLocks,      // advisory locks of one inode
   kPageTable,      // one page-table page, the lock is in its frame
   kDirtyObjects,   // the list of objects that may hold dirty pages
+  kInodeCache,     // asked by the walker of that list whether the object's owner lives
   kReclaimQueue,   // the page cache's replacement queue; the reclaimer tries objects and tables under it
   kReverseMap,     // the bit in a frame
   kSwapSlots,
