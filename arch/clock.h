@@ -10,6 +10,8 @@ uint64_t clock_monotonic();
 
 // The processor's cycle counter; under QEMU's -icount shift=0 it counts guest instructions.
 uint64_t clock_cycles();
+// How many thousand of them in a second.
+uint32_t clock_cycles_kilohertz();
 
 // Seconds since 1970 UTC, read from the battery clock at boot; wall time is this plus clock_monotonic() (and what
 // settimeofday adds, which is the kernel's business).

@@ -49,6 +49,15 @@ void cpu_kick(uint32_t cpu);
 // Stops all other CPUs for good (panic, power-off). They stop with interrupts off.
 void cpu_stop_others();
 
+// What the processor says of itself (CPUID), for /proc/cpuinfo. All CPUs are alike.
+struct CpuIdentity {
+  char vendor[13], model_name[49];  // text, ended by NUL
+  uint32_t family, model, stepping;
+  uint32_t features, more_features;  // leaf 1's edx and ecx
+  uint32_t kilohertz;                // of the cycle counter
+};
+CpuIdentity cpu_identity();
+
 // Fills with hardware randomness where the processor has it (RDRAND), else with what the counters give. For seeding only.
 uint32_t cpu_random_seed();
 

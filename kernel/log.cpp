@@ -7,6 +7,7 @@
 #include "arch/clock.h"
 #include "arch/cpu.h"
 #include "drivers/early_serial.h"
+#include "drivers/serial.h"
 #include "lib/lock.h"
 
 namespace faultline {
@@ -54,13 +55,16 @@ void append(LogLevel level, uint64_t now, StringView text) REQUIRES(lock) {
   head_sequence++;
 }
 
+// Among what programs write once the port has its driver; by polling before.
+void put_text(StringView text) {
+  if (!serial_log_put(text)) early_serial_put(text);
+}
+
 void put_on_console(uint64_t now, StringView text) REQUIRES(lock) {
-  std::array<char, 24> time;
-  BufferSink sink(time);
-  format(sink, "[{5}.{06}] ", now / 1000000000, now / 1000 % 1000000);
-  early_serial_put(sink.text());
-  early_serial_put(text);
-  early_serial_put("\n");
+  std::array<char, kLineBytes + 24> line;
+  BufferSink sink(line);
+  format(sink, "[{5}.{06}] {}\n", now / 1000000000, now / 1000 % 1000000, text);
+  put_text(sink.text());
 }
 
 }  // namespace

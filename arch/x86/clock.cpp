@@ -83,6 +83,10 @@ uint64_t clock_cycles() {
   return cycles;
 }
 
+uint32_t clock_cycles_kilohertz() {
+  return nanoseconds_per_cycle == 0 ? 0 : static_cast<uint32_t>((uint64_t{1000000} << kScaleShift) / nanoseconds_per_cycle);
+}
+
 uint64_t clock_monotonic() { return scale(clock_cycles() - start_cycles, nanoseconds_per_cycle); }
 uint64_t clock_boot_wall_seconds() { return boot_wall_seconds; }
 

@@ -1,13 +1,52 @@
 // Processor features and the control registers that switch them on.
 #include "arch/x86/features.h"
 
+#include "arch/clock.h"
+#include "arch/cpu.h"
+#include "lib/string.h"
+
 namespace faultline {
 
 constinit uint32_t cpu_features = 0;
 
+namespace {
+
+struct CpuidLeaf {
+  uint32_t eax, ebx, ecx, edx;
+};
+CpuidLeaf cpuid(uint32_t number) {
+  CpuidLeaf leaf = {number, 0, 0, 0};
+  asm volatile("cpuid" : "+a"(leaf.eax), "=b"(leaf.ebx), "+c"(leaf.ecx), "=d"(leaf.edx));
+  return leaf;
+}
+
+}  // namespace
+
+CpuIdentity cpu_identity() {
+  CpuIdentity identity = {};
+  CpuidLeaf vendor = cpuid(0);
+  const uint32_t words[] = {vendor.ebx, vendor.edx, vendor.ecx};
+  memcpy(identity.vendor, words, sizeof words);
+  CpuidLeaf signature = cpuid(1);
+  identity.stepping = signature.eax & 15;
+  identity.family = signature.eax >> 8 & 15;
+  identity.model = signature.eax >> 4 & 15;
+  if (identity.family == 6 || identity.family == 15) identity.model |= signature.eax >> 12 & 0xf0;
+  if (identity.family == 15) identity.family += signature.eax >> 20 & 0xff;
+  identity.features = signature.edx;
+  identity.more_features = signature.ecx;
+  identity.kilohertz = clock_cycles_kilohertz();
+  constexpr uint32_t kExtended = 0x80000000, kFirstName = 0x80000002, kLastName = 0x80000004;
+  if (cpuid(kExtended).eax >= kLastName)
+    for (uint32_t leaf = kFirstName; leaf <= kLastName; leaf++) {
+      CpuidLeaf part = cpuid(leaf);
+      memcpy(identity.model_name + (leaf - kFirstName) * sizeof part, &part, sizeof part);
+    }
+  return identity;
+}
+
 void cpu_features_initialize() {
-  uint32_t eax = 1, ebx, ecx = 0, edx;
-  asm volatile("cpuid" : "+a"(eax), "=b"(ebx), "+c"(ecx), "=d"(edx));
+  auto [eax, ebx, ecx, edx] = cpuid(1);
   auto note = [](CpuFeature feature, uint32_t there) {
     if (there) cpu_features |= 1u << static_cast<uint32_t>(feature);
   };

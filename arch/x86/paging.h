@@ -14,6 +14,9 @@ inline constexpr uint32_t kDeviceAreaEnd = 0xfffff000u;
 // Whether `address` lies in the guard page of a kernel stack.
 bool mmu_is_stack_guard(VirtAddr address);
 
+// Gives the boot directory, in which other processors start because it still has the identity map, the kernel's whole half.
+void mmu_complete_boot_directory();
+
 inline void write_cr3(uint32_t value) { asm volatile("movl %0, %%cr3" : : "r"(value) : "memory"); }
 
 // Tells the double-fault tasks which directory to run in.
