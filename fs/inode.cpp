@@ -24,6 +24,12 @@ Result<void> Inode::exchange(StringView, Inode&, StringView) { return Errno::kIN
 Result<void> Inode::read_directory(uint64_t, DirectorySink&) { return Errno::kNOTDIR; }
 Result<size_t> Inode::read_link(std::span<char>) { return Errno::kINVAL; }
 
+Result<size_t> Inode::write_data(uint64_t offset, IoBuffer& buffer) {
+  size_t moved = TRY(object()->write(offset, buffer));
+  touch_modified();
+  return moved;
+}
+
 Result<Ref<File>> Inode::open(uint32_t flags) {
   switch (type_) {
     case FileType::kRegular: return open_regular_file(Ref<Inode>(*this), flags);

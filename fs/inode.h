@@ -55,7 +55,7 @@ struct Attributes {
   uint64_t size = 0;
   uint32_t block_size = 4096;
   uint64_t blocks = 0;
-  Timestamp accessed, modified, changed;
+  Timestamp accessed{}, modified{}, changed{};
 };
 
 // What a permission check needs.
@@ -126,6 +126,8 @@ class Inode : public RefCounted<Inode> {
 
   // Regular files: the page cache of this file. Null for others.
   virtual Object* object() { return nullptr; }
+  // write(2)'s bytes into object(), with the content lock held; mtime and ctime follow. As Object::write, and kNOSPC.
+  virtual Result<size_t> write_data(uint64_t offset, IoBuffer& buffer);
   // fallocate(2): `mode` as there. The content lock is held. kOPNOTSUPP, kNOSPC.
   virtual Result<void> allocate_range(uint32_t mode, uint64_t offset, uint64_t bytes) { return (void)mode, (void)offset, (void)bytes, Errno::kOPNOTSUPP; }
   // A new open file of this inode, by type: the standard regular file and directory, a pipe's end, the device's own. Only /proc and its like

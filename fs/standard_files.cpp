@@ -55,9 +55,7 @@ class RegularFile final : public File {
     if (limit > kMaximumFileSize) limit = kMaximumFileSize;
     if (offset >= limit) return Errno::kFBIG;
     if (buffer.remaining() > limit - offset) buffer.shrink_to(static_cast<size_t>(limit - offset));
-    Object& object = *inode()->object();
-    size_t moved = TRY(object.write(offset, buffer));
-    inode()->touch_modified();
+    size_t moved = TRY(inode()->write_data(offset, buffer));
     if (flags() & (kOpenSync & ~kOpenDataSync)) {
       TRY(inode()->synchronize(false));
     } else if (flags() & kOpenDataSync) {
