@@ -1,0 +1,34 @@
+// Dropping caches, in the order in which one holds the other: names hold inodes, inodes hold pages, pages hold slabs.
+#include "kernel/proc/drop_caches.h"
+
+#include "fs/dentry.h"
+#include "fs/ext2/file_system.h"
+#include "fs/mount.h"
+#include "kernel/thread.h"
+#include "mm/object.h"
+#include "mm/slab.h"
+
+namespace faultline {
+
+void drop_page_cache() { objects_drop_clean(); }
+
+void drop_names() {
+  while (dentries_shrink() > 0) {
+  }
+  while (ext2_inodes_shrink(~0u) > 0) {
+  }
+  slab_drain();
+}
+
+void drop_all_caches() {
+  // Twice: writing inodes back changes pages of the disk's own cache.
+  for (int round = 0; round < 2; round++) {
+    drop_names();
+    ignore_result(mounts_synchronize(WriteBack::kWait));  // what cannot be written stays
+    drop_page_cache();
+  }
+  thread_cache_trim();
+  slab_drain();
+}
+
+}  // namespace faultline

@@ -1,0 +1,87 @@
+// /proc/meminfo, vmstat, swaps, and faultline/free_frames: where the machine's memory is.
+#include "fs/block_device.h"
+#include "fs/dentry.h"
+#include "kernel/proc/contents.h"
+#include "kernel/proc/drop_caches.h"
+#include "kernel/thread.h"
+#include "mm/frames.h"
+
+namespace faultline {
+
+namespace {
+
+struct MemoryView {
+  FrameStatistics frames;
+  uint32_t buffers = 0;  // pages of the disks' own caches
+  uint32_t of(FrameUse use) const { return frames.by_use[static_cast<size_t>(use)]; }
+  uint32_t cached() const {
+    uint32_t all = of(FrameUse::kObject);
+    return all > buffers ? all - buffers : 0;
+  }
+};
+
+MemoryView view_memory() {
+  MemoryView view{frame_statistics()};
+  BlockDevice* device;
+  for (uint32_t i = 0; (device = block_device_at(i)); i++) view.buffers += device->object().resident_pages();
+  return view;
+}
+
+Result<void> show_meminfo(const ProcContext&, FormatSink& sink) {
+  MemoryView view = view_memory();
+  auto line = [&sink](StringView name, uint64_t pages) {
+    format(sink, "{-15} {8} kB\n", name, proc_kilobytes(pages));
+  };
+  line("MemTotal:", view.frames.total);
+  line("MemFree:", view.frames.free);
+  line("MemAvailable:", view.frames.free + view.of(FrameUse::kObject));
+  line("Buffers:", view.buffers);
+  line("Cached:", view.cached());
+  line("SwapCached:", 0);
+  line("SwapTotal:", 0);
+  line("SwapFree:", 0);
+  line("AnonPages:", view.of(FrameUse::kAnonymous));
+  line("Slab:", view.of(FrameUse::kSlab));
+  line("KernelStack:", view.of(FrameUse::kKernelStack));
+  line("PageTables:", view.of(FrameUse::kPageTable) + view.of(FrameUse::kPageDirectory));
+  return {};
+}
+
+Result<void> show_vmstat(const ProcContext&, FormatSink& sink) {
+  MemoryView view = view_memory();
+  format(sink, "nr_free_pages {}\nnr_anon_pages {}\nnr_file_pages {}\n", view.frames.free, view.of(FrameUse::kAnonymous),
+         view.of(FrameUse::kObject));
+  format(sink, "nr_page_table_pages {}\nnr_kernel_stack {}\n", view.of(FrameUse::kPageTable) + view.of(FrameUse::kPageDirectory),
+         proc_kilobytes(view.of(FrameUse::kKernelStack)));
+  return {};
+}
+
+Result<void> show_swaps(const ProcContext&, FormatSink& sink) {
+  sink.put("Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n");
+  return {};
+}
+
+// The number of free frames when nothing is kept that could be given back: what a test of leaks compares.
+Result<void> show_free_frames(const ProcContext&, FormatSink& sink) {
+  drop_all_caches();
+  format(sink, "{}\n", frame_statistics().free + thread_cache_frames());
+  return {};
+}
+
+constexpr ProcNode kMeminfo = proc_file("meminfo", &show_meminfo);
+constexpr ProcNode kVmstat = proc_file("vmstat", &show_vmstat);
+constexpr ProcNode kSwaps = proc_file("swaps", &show_swaps);
+constexpr ProcNode kFreeFrames = proc_file("free_frames", &show_free_frames);
+constexpr const ProcNode* kOwn[] = {&kFreeFrames};
+constexpr ProcNode kFaultline = proc_directory("faultline", kOwn);
+
+}  // namespace
+
+void proc_register_memory() {
+  proc_register(kMeminfo);
+  proc_register(kVmstat);
+  proc_register(kSwaps);
+  proc_register(kFaultline);
+}
+
+}  // namespace faultline

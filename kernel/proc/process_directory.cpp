@@ -1,0 +1,57 @@
+// /proc/PID and /proc/PID/task/TID: which files there are, and who may open them.
+#include "kernel/proc/contents.h"
+
+namespace faultline {
+
+namespace {
+
+constexpr ProcNode owned_file(StringView name, uint32_t mode, ProcShow show) {
+  return {.name = name, .mode = mode, .show = show, .owner = &proc_owner_of_process};
+}
+
+constexpr ProcNode kStat = owned_file("stat", kProcFile, &proc_show_stat);
+constexpr ProcNode kStatm = owned_file("statm", kProcFile, &proc_show_statm);
+constexpr ProcNode kStatus = owned_file("status", kProcFile, &proc_show_status);
+constexpr ProcNode kComm = owned_file("comm", kProcFile, &proc_show_comm);
+constexpr ProcNode kMaps = owned_file("maps", kProcFile, &proc_show_maps);
+constexpr ProcNode kCmdline = owned_file("cmdline", kProcFile, &proc_show_cmdline);
+constexpr ProcNode kEnviron = owned_file("environ", kProcPrivateFile, &proc_show_environ);
+constexpr ProcNode kLimits = owned_file("limits", kProcFile, &proc_show_limits);
+constexpr ProcNode kMounts = owned_file("mounts", kProcFile, &proc_show_mounts);
+constexpr ProcNode kMountinfo = owned_file("mountinfo", kProcFile, &proc_show_mountinfo);
+
+// The process' thread with the lowest id at or above `from`, or 0.
+uint32_t next_thread_id(uint32_t pid, uint32_t from) {
+  Ref<Process> process = Process::find(pid);
+  if (!process) return 0;
+  uint32_t best = 0;
+  InterruptLockGuard guard(process_table_lock);
+  for (Thread& thread : process->threads_)
+    if (thread.id() >= from && (best == 0 || thread.id() < best)) best = thread.id();
+  if (process->state_ == ProcessState::kZombie && from <= pid) best = pid;  // the thread has gone, the entry has not
+  return best;
+}
+bool next_thread(const ProcContext& directory, uint32_t from, uint32_t& number) {
+  number = next_thread_id(directory.process, from);
+  return number != 0;
+}
+bool thread_exists(const ProcContext& directory, uint32_t number) {
+  return number != 0 && next_thread_id(directory.process, number) == number;
+}
+
+constexpr const ProcNode* kThreadFiles[] = {&kStat, &kStatm, &kStatus, &kComm, &kMaps, &kCmdline, &kEnviron, &kLimits, &kMounts,
+                                            &kMountinfo, &kProcExeNode, &kProcCwdNode, &kProcRootNode};
+constexpr ProcNode kThread = {.name = "", .mode = kProcDirectory, .children = kThreadFiles, .owner = &proc_owner_of_process};
+constexpr ProcDynamic kThreads = {&kThread, &next_thread, &thread_exists};
+constexpr ProcNode kTask = {.name = "task", .mode = kProcDirectory, .dynamic = &kThreads, .owner = &proc_owner_of_process};
+
+constexpr const ProcNode* kProcessFiles[] = {
+    &kStat,   &kStatm,  &kStatus,    &kComm,        &kMaps,        &kCmdline,      &kEnviron,     &kLimits,
+    &kMounts, &kMountinfo, &kTask, &kProcFdNode, &kProcFdinfoNode, &kProcExeNode, &kProcCwdNode, &kProcRootNode};
+
+}  // namespace
+
+constexpr ProcNode kProcProcessNode = {
+    .name = "", .mode = kProcDirectory, .children = kProcessFiles, .owner = &proc_owner_of_process};
+
+}  // namespace faultline
