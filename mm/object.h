@@ -11,9 +11,15 @@
 #include "lib/mutex.h"
 #include "lib/ref.h"
 #include "lib/result.h"
+#include "lib/sparse_array.h"
+#include "mm/frame.h"
 #include "mm/io_buffer.h"
+#include "mm/slab.h"
+#include "mm/tlb_flush.h"
 
 namespace faultline {
+
+struct DirtyList;  // the list of objects with dirty pages
 
 // Fills and empties the pages of an object that caches something: a file system's inode, a block device. Called with no object, table
 // or spin lock held and the frames busy; may sleep. (The upward call of mm, inverted.)
@@ -54,7 +60,7 @@ enum class WriteBack : uint8_t {
   kWait,   // return when the source has taken all of it, with the first error seen
 };
 
-class Object {
+class Object : public ListNode<DirtyList> {
  public:
   // Shared anonymous memory (MAP_SHARED|MAP_ANONYMOUS, tmpfs, memfd, System V): counts its own users, and dies with the last.
   static Result<Ref<Object>> create_anonymous(uint64_t bytes);
@@ -67,6 +73,12 @@ class Object {
   // Ref<Object>. Overridden by owners that embed an object so that a mapping keeps the owner.
   virtual void acquire();
   virtual void release();
+  // As acquire(), for the flusher, which finds objects that may be dying: false if this one is. Does not sleep. Owners whose count can
+  // reach zero while the object has dirty pages override it (and write those back themselves).
+  virtual bool try_acquire() {
+    acquire();
+    return true;
+  }
 
   uint64_t size() const;  // bytes; pages wholly past it are SIGBUS
 
@@ -98,13 +110,70 @@ class Object {
   void drop_all();
 
   uint32_t resident_pages() const;
+  bool is_resident(PageIndex index) const;
   uint32_t dirty_pages() const;
 
  protected:
   Object(PageSource* source, uint64_t bytes);
 
-  // The MM owner adds the private state here: size, page index (lib/sparse_array.h), lock, list of regions, counts.
+ private:
+  friend class Fault;       // maps the pages
+  friend class Reclaimer;   // takes clean pages away
+  friend class DirtyObjects;
+  friend class ObjectChecker;
+  struct SlabNodes {
+    static void* allocate(size_t bytes) { return slab_allocate(bytes); }
+    static void release(void* node, size_t bytes) { slab_free(node, bytes); }
+  };
+
+  // The frame at an index, or null. The array holds frame numbers plus one.
+  Frame* lookup_locked(PageIndex index) const REQUIRES(lock_) {
+    uint32_t value = pages_.get(index.value());
+    return value ? &frame_record(FrameNumber(value - 1)) : nullptr;
+  }
+  bool is_past_end_locked(PageIndex index) const REQUIRES(lock_) { return index.byte() >= size_; }
+  // A new resident frame at an empty index. kNOMEM.
+  Result<Frame*> insert_new_locked(PageIndex index, Zeroing zeroing, uint8_t flags) REQUIRES(lock_);
+  Result<void> insert_locked(PageIndex index, Frame& frame, uint8_t flags) REQUIRES(lock_);
+  // Takes a page that is neither busy nor under write-back out of the index and of every page table; D bits are lost.
+  void remove_locked(Frame& frame) REQUIRES(lock_);
+  void tag_locked(Frame& frame, uint8_t flags) REQUIRES(lock_);
+  void untag_locked(Frame& frame) REQUIRES(lock_);
+
+  // Reads absent pages from `first` on, at most `pages` or up to the end, the next present one or kMaxCluster. Nothing held. kIO, kNOMEM.
+  Result<void> fill(PageIndex first, uint32_t pages);
+  // How many pages a miss at `index` should bring: the window doubles while misses follow each other.
+  uint32_t window_for(PageIndex index);
+  // The resident page, pinned; read if `fill_missing`, else zeroed.
+  enum class Missing : uint8_t { kRead, kZero };
+  Result<PinnedFrame> pin_page(PageIndex index, Missing missing);
+  Result<void> prepare(PageIndex index);
+  // Bytes between the end of the file and the end of its last page must be zero before the file grows over them.
+  Result<void> zero_tail();
+  Result<size_t> write_piece(PageIndex index, uint32_t within, uint32_t bytes, IoBuffer& buffer);
+  Result<size_t> write_new_page(PageIndex index, uint32_t within, uint32_t bytes, IoBuffer& buffer);
+  void finish_write(Frame& frame, uint64_t end);
+  // A writer pays for what it dirties: past a quarter of memory it waits for this object's write-back.
+  void throttle_dirty();
+  Result<void> remove_range(PageIndex first, uint32_t pages);
+  struct Run;
+  bool collect_run(Run& run, WriteBack mode);
+  void finish_run(const Run& run, bool written);
+  bool collect_dirty_locked(Frame& frame, FlushBatch& batch) REQUIRES(lock_);
+  void untag_if_clean_locked(Frame& frame) REQUIRES(lock_);
+
+  mutable Mutex<LockRank::kObject> lock_;
+  PageSource* const source_;
+  uint64_t size_ GUARDED_BY(lock_);
+  SparseArray<SlabNodes> pages_ GUARDED_BY(lock_);
+  uint32_t tagged_ GUARDED_BY(lock_) = 0;  // pages dirty or perhaps dirty; not zero: on the list of dirty objects
+  uint32_t next_miss_ GUARDED_BY(lock_) = 0, window_ GUARDED_BY(lock_) = 0;  // read-ahead
+  Errno write_error_ GUARDED_BY(lock_) = static_cast<Errno>(0);              // for the next kWait
 };
+
+inline constexpr uint32_t kMaxCluster = 32;  // pages of one read or write
+
+void objects_initialize();  // boot, after slab
 
 // Every object with dirty pages is written back: sync(2) (kWait) and the flusher thread (kStart).
 Result<void> objects_write_back_all(WriteBack mode);

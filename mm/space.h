@@ -2,6 +2,7 @@
 // cache it. See architecture.md for the fault's cases and invariants M1 to M7 (docs/ has ours).
 #pragma once
 
+#include <bit>
 #include <cstdint>
 
 #include "arch/mmu.h"
@@ -10,29 +11,11 @@
 #include "lib/ref.h"
 #include "lib/result.h"
 #include "mm/object.h"
+#include "mm/page_table.h"
+#include "mm/region.h"
+#include "mm/space_types.h"
 
 namespace faultline {
-
-enum class Access : uint8_t { kRead, kWrite, kExecute };
-
-// A region's protection: bits as PROT_READ, PROT_WRITE, PROT_EXEC of mmap(2).
-using Protection = uint8_t;
-inline constexpr Protection kProtNone = 0, kProtRead = 1, kProtWrite = 2, kProtExecute = 4;
-
-// What keeps a file mapping's file open and names it in /proc/PID/maps. fs/file.h implements it.
-class RegionBacking {
- public:
-  virtual void acquire() = 0;
-  virtual void release() = 0;
-  virtual void describe(FormatSink& sink) const = 0;  // the path
-  virtual uint32_t device() const = 0;
-  virtual uint64_t inode_number() const = 0;
-
- protected:
-  ~RegionBacking() = default;
-};
-
-enum class RegionKind : uint8_t { kAnonymousOrFile, kHeap, kStack, kVdso };
 
 struct MapRequest {
   VirtAddr address;               // a hint, or the place (fixed)
@@ -78,7 +61,9 @@ struct SpaceStatistics {
   uint32_t stack_pages, data_pages, text_pages, locked_pages;
 };
 
-class AddressSpace : public RefCounted<AddressSpace> {
+struct AllSpaces;  // the list of all address spaces
+
+class AddressSpace : public RefCounted<AddressSpace>, public ListNode<AllSpaces> {
  public:
   static Result<Ref<AddressSpace>> create();
   // Copy-on-write copy; costs per 4 MiB in use. The caller is the running thread of this space. `hot` is the user stack pointer, whose
@@ -118,12 +103,79 @@ class AddressSpace : public RefCounted<AddressSpace> {
 
   // Calls `visit(view, context)` for each region in order; stops when it returns false. Holds the space for reading.
   void for_each_region(bool (*visit)(const RegionView&, void* context), void* context);
-  SpaceStatistics statistics();
+  SpaceStatistics statistics();  // walks the tables
+  uint32_t peak_resident_pages() const { return peak_resident_.load(memory_order_relaxed); }  // cheap: for ru_maxrss
   // For /proc/PID/pagemap and the lectures' page-table dumps: the entry that maps `page`, or an empty one.
   Pte entry_of(VirtAddr page);
 
-  // The MM owner adds the private state here.
+  // A page that stays as it is while the pin lives, whoever writes to it (they get copies): for moving data without copying it. kFAULT.
+  Result<PinnedFrame> loan_page(VirtAddr page);
+
+  // Constructor for create() and fork().
+  explicit AddressSpace(FrameNumber directory) : directory_(directory) {}
+
+ private:
+  friend class Fault;          // fault.cpp
+  friend class SpaceChecker;   // check.cpp
+  friend class SpaceList;       // space.cpp
+
+  PteSlot& directory_slot(uint32_t index) const { return table_slots(directory_)[index]; }
+  Pte directory_entry(VirtAddr page) const { return pte_load(directory_slot(page.directory_index())); }
+  // The table below a directory entry, made if it is absent, and this space's own in any case. kNOMEM.
+  Result<FrameNumber> own_table(uint32_t directory_index) REQUIRES_SHARED(lock_);
+  // Calls visit(directory index) for every table in use in first..last.
+  template <typename Visit>
+  void for_each_table(uint32_t first, uint32_t last, Visit visit) const {
+    for (uint32_t word = first / 32; word <= last / 32; word++) {
+      uint32_t bits = tables_[word].load(memory_order_relaxed);
+      if (word == first / 32) bits &= ~0u << first % 32;
+      if (word == last / 32) bits &= ~0u >> (31 - last % 32);
+      for (; bits != 0; bits &= bits - 1) visit(word * 32 + static_cast<uint32_t>(std::countr_zero(bits)));
+    }
+  }
+
+  Result<VirtAddr> choose_address(const MapRequest& request, uint32_t bytes, DeadRegions& dead) REQUIRES(lock_);
+  VirtAddr mapping_ceiling() const;
+  void insert_region(Region& region, DeadRegions& dead) REQUIRES(lock_);
+  Result<void> unmap_locked(VirtAddr start, VirtAddr end, DeadRegions& dead) REQUIRES(lock_);
+  // Cuts regions so that `start` and `end` are borders. kNOMEM: only harmless cuts were made.
+  Result<void> split_at(VirtAddr at) REQUIRES(lock_);
+  void merge_around(VirtAddr start, VirtAddr end, DeadRegions& dead) REQUIRES(lock_);
+  bool is_mapped(VirtAddr start, VirtAddr end) const REQUIRES_SHARED(lock_);
+  // Tables whose entries of the range will change, but not all of them, become this space's own. kNOMEM.
+  Result<void> own_tables_for_removal(VirtAddr start, VirtAddr end) REQUIRES(lock_);
+  // Empties the entries of a range: hide, flush, drop.
+  void clear_range(VirtAddr start, VirtAddr end) REQUIRES(lock_);
+  void lower_range(VirtAddr start, VirtAddr end, Protection protection) REQUIRES(lock_);
+  Result<void> own_tables_with_entries(VirtAddr start, VirtAddr end) REQUIRES(lock_);
+  Result<void> prepare_move(VirtAddr from, VirtAddr to, uint32_t bytes) REQUIRES(lock_);
+  void move_entries(VirtAddr from, VirtAddr to, uint32_t bytes) REQUIRES(lock_);
+  void move_entry(VirtAddr from, VirtAddr to) REQUIRES(lock_);
+  Result<void> copy_tables_from(AddressSpace& parent, VirtAddr hot) REQUIRES(parent.lock_);
+  Result<void> change_locked_flag(VirtAddr start, uint32_t bytes, bool locked);
+  FaultOutcome grow_stack(VirtAddr page);
+  bool may_grow_stack(const Region& stack, VirtAddr page) const REQUIRES_SHARED(lock_);
+  void populate(VirtAddr start, VirtAddr end);
+  template <typename Copy>
+  Result<size_t> access_foreign(VirtAddr address, size_t bytes, Access access, Copy copy);
+  static void leave(void* space);
+  void count_resident(int32_t pages);
+
+  RwLock<LockRank::kSpace> lock_;
+  RegionSet regions_ GUARDED_BY(lock_);
+  const FrameNumber directory_;
+  Atomic<CpuMask> cpus_{0};  // whose CR3 is, or was last, this directory: they may hold its translations
+  // Directory entries in use, by bit: set by faults (hence atomic), cleared under the lock for writing.
+  Atomic<uint32_t> tables_[kKernelDirectoryIndex / 32] = {};
+  uint32_t mapped_pages_ GUARDED_BY(lock_) = 0;
+  Atomic<uint32_t> resident_{0};       // entries made less entries removed; reclaim and truncation are not seen, so a hint
+  Atomic<uint32_t> peak_resident_{0};
+  VirtAddr break_start_ GUARDED_BY(lock_), break_ GUARDED_BY(lock_);
+  uint32_t stack_limit_ = 8u << 20, space_limit_ = kKernelBase;  // bytes
 };
+
+// The page of zeroes that every untouched anonymous page shows, read-only and uncounted.
+FrameNumber zero_page();
 
 // Upward notifications that kernel/ implements: one fault of the current thread was served from memory / had to wait for the disk.
 void fault_count_minor();

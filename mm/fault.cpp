@@ -1,0 +1,342 @@
+// The page fault (xv6 has none; the lab's page_fault_handler). One pass with nothing held while sleeping: I/O never completes a fault, it fills
+// a cache and the fault starts again.
+//
+//   region?  none: below a stack, within its limit and a gap?   grow, again    else   SEGV_MAPERR
+//            access not allowed by it                                                 SEGV_ACCERR
+//   table    absent: make one
+//            shared, and this is not a read of a present page: un-share it
+//   entry    PROT_NONE with its frame: reveal it, read-only, and go on
+//            present, and this reads or it is writable: spurious (another CPU, a stale TLB), done
+//            read-only, and this writes:
+//                the zero page                                a zeroed frame
+//                shared                                       dirty, writable (after the source promised room)
+//                a cached page, private                       copy
+//                anonymous, one entry, no pin                 writable
+//                anonymous, more                              copy
+//   none     anonymous: a read                                the zero page, read-only
+//                       a write                               a zeroed frame
+//            object: past the last page                       SIGBUS
+//                    not resident: anonymous                  a zeroed page joins the object
+//                                  has a source               read a cluster (major), again
+//                    busy                                     wait, again
+//                    shared                                   map; a write makes it dirty as above
+//                    private read                             map read-only, and resident neighbours with it
+//                    private write                            copy
+//
+// Locks: space (shared) → object → table → frame. Copies and zeroing happen under the table's lock, for they sleep on nothing.
+#include <machine/planted_bugs.h>
+
+#include "mm/reclaim.h"
+#include "mm/space.h"
+
+namespace faultline {
+
+using machine::Bug;
+using machine::planted;
+
+// One fault on its way through the staircase.
+class Fault {
+  public:
+    Fault(AddressSpace& space, VirtAddr page, Access access) : space_(space), page_(page), access_(access) {}
+
+    enum class Step : uint8_t {
+        kDone, kAgain, kNotMapped, kNotAllowed, kBusError,
+        // With nothing held, do this and start again:
+        kGrowStack, kRead, kWait, kPrepare, kMakeRoom,
+    };
+    // One attempt from the top.
+    Step attempt();
+    // What an attempt asked for, with nothing held. kDone: start again.
+    Step read_page();
+    Step prepare_write();
+    void wait() const { frame_wait(*busy_, kFrameBusy); }
+
+  private:
+    Step resolve();
+    Step resolve_in_table(FrameNumber table);
+    Step resolve_empty();
+    Step resolve_read_only(Pte old);
+    Step map_zeroed();
+    Step map_object_page();
+    Step write_shared(Pte old, Frame& frame);
+    Step copy_from(Pte old, FrameNumber source);
+    Step install(FrameNumber frame, Pte pte);
+    Step find_object_frame(Frame*& frame);
+    void map_neighbours();
+    bool is_write() const { return access_ == Access::kWrite; }
+    bool is_private_anonymous() const { return object_ == nullptr; }
+    PteSlot& slot() const { return table_slots(table_)[index_]; }
+
+    AddressSpace& space_;
+    const VirtAddr page_;
+    const Access access_;
+    Region* region_ = nullptr;
+    Object* object_ = nullptr;
+    PageIndex object_index_;
+    FrameNumber table_;
+    uint32_t index_ = 0;  // in the table
+    // For what an attempt asks for:
+    Ref<Object> wanted_;
+    const Frame* busy_ = nullptr;
+};
+
+FaultOutcome AddressSpace::handle_fault(VirtAddr address, Access access) {
+    if (!address.is_user()) return FaultOutcome::kNotMapped;
+    Fault fault(*this, address.page_floor(), access);
+    bool is_major = false;
+    for (uint32_t failures = 0;;) {
+        Fault::Step step = fault.attempt();
+        if (step == Fault::Step::kRead) {
+            is_major = true;
+            step = fault.read_page();
+        }
+        if (step == Fault::Step::kPrepare) step = fault.prepare_write();
+        switch (step) {
+        case Fault::Step::kDone:
+            is_major ? fault_count_major() : fault_count_minor();
+            return FaultOutcome::kResolved;
+        case Fault::Step::kNotMapped:
+            return FaultOutcome::kNotMapped;
+        case Fault::Step::kNotAllowed:
+            return FaultOutcome::kNotAllowed;
+        case Fault::Step::kBusError:
+            return FaultOutcome::kBusError;
+        case Fault::Step::kGrowStack:
+            if (auto outcome = grow_stack(address.page_floor()); outcome != FaultOutcome::kResolved) return outcome;
+            break;
+        case Fault::Step::kWait:
+            fault.wait();
+            break;
+        case Fault::Step::kMakeRoom: {
+            constexpr uint32_t kPatience = 3;
+            if (!reclaim_with_write_back() && ++failures == kPatience) return FaultOutcome::kOutOfMemory;
+            break;
+        }
+        default:
+            break;
+        }
+    }
+}
+
+Fault::Step Fault::attempt() {
+    SharedLockGuard guard(space_.lock_);
+    region_ = space_.regions_.find(page_);
+    if (!region_) {
+        Region* above = space_.regions_.first_after(page_);
+        return above && space_.may_grow_stack(*above, page_) ? Step::kGrowStack : Step::kNotMapped;
+    }
+    if (!region_->allows(access_)) return Step::kNotAllowed;
+    object_ = region_->object.get();
+    if (!object_) return resolve();
+    object_index_ = region_->index_of(page_);
+    LockGuard object_guard(object_->lock_);
+    return resolve();
+}
+
+Fault::Step Fault::read_page() {
+    Ref<Object> object = std::move(wanted_);
+    auto result = object->fill(object_index_, object->window_for(object_index_));
+    if (!result.ok()) return result.error() == Errno::kNOMEM ? Step::kMakeRoom : Step::kBusError;
+    return Step::kAgain;
+}
+
+Fault::Step Fault::prepare_write() {
+    Ref<Object> object = std::move(wanted_);
+    auto result = object->prepare(object_index_);
+    if (!result.ok()) return result.error() == Errno::kNOMEM ? Step::kMakeRoom : Step::kBusError;
+    return Step::kAgain;
+}
+
+// The table.
+Fault::Step Fault::resolve() {
+    index_ = page_.table_index();
+    for (;;) {
+        Pte entry = space_.directory_entry(page_);
+        if (entry.is_present() && !entry.is_writable() && !is_write() &&
+            pte_load(table_slots(entry.frame())[index_]).is_present())
+            return Step::kDone;
+        auto table = space_.own_table(page_.directory_index());
+        if (!table.ok()) return Step::kMakeRoom;
+        TableLock lock(frame_record(table.value()));
+        // Another thread may have had it replaced since.
+        Pte now = space_.directory_entry(page_);
+        if (now.is_writable() && now.frame() == table.value()) return resolve_in_table(table.value());
+    }
+}
+
+// The entry, under its table's lock.
+Fault::Step Fault::resolve_in_table(FrameNumber table) {
+    table_ = table;
+    Pte old = pte_load(slot());
+    if (old.is_empty()) return resolve_empty();
+    if (pte_is_kept(old)) {
+        old = pte_revealed(old);
+        pte_store(slot(), old);
+    }
+    ASSERT(old.is_present());
+    if (!is_write() || old.is_writable()) return Step::kDone;
+    return resolve_read_only(old);
+}
+
+Fault::Step Fault::resolve_empty() {
+    if (!is_private_anonymous()) return map_object_page();
+    if (is_write()) return map_zeroed();
+    slot_fill(frame_record(table_), slot(), index_, pte_readable(zero_page()));
+    space_.count_resident(1);
+    return Step::kDone;
+}
+
+Fault::Step Fault::map_zeroed() {
+    auto frame = frame_allocate(FrameUse::kAnonymous, Zeroing::kZeroed);
+    if (!frame.ok()) return Step::kMakeRoom;
+    return install(frame.value(), pte_writable(frame.value()));
+}
+
+// A new frame that nobody else knows becomes the entry.
+Fault::Step Fault::install(FrameNumber frame, Pte pte) {
+    reverse_map_add_first(frame_record(frame), Locator(table_, index_));
+    slot_fill(frame_record(table_), slot(), index_, pte);
+    space_.count_resident(1);
+    return Step::kDone;
+}
+
+Fault::Step Fault::resolve_read_only(Pte old) {
+    Frame& frame = frame_record(old.frame());
+    if (old.frame() == zero_page() && !planted(Bug::kZeroPageExclusive)) return copy_from(old, FrameNumber::none());
+    if (pte_is_shared(old)) return write_shared(old, frame);
+    if (frame.use == FrameUse::kObject) return copy_from(old, old.frame());
+    // Stable: a second user would come through this entry, whose table is locked and ours.
+    bool is_sole = frame.map.load(memory_order_relaxed) <= 1;
+    bool is_still = frame.pins.load(memory_order_relaxed) == 0 || planted(Bug::kPinIgnored);
+    if (!is_sole || (!is_still && old.frame() != zero_page())) return copy_from(old, old.frame());
+    slot().fetch_or(Pte::kWritable | Pte::kDirty | Pte::kAccessed, memory_order_seq_cst);
+    return Step::kDone;
+}
+
+// A writable copy of `source` (none: zeroes) takes the place of a present entry.
+Fault::Step Fault::copy_from(Pte old, FrameNumber source) {
+    bool is_zero = source.is_none();
+    auto copy = frame_allocate(FrameUse::kAnonymous, is_zero ? Zeroing::kZeroed : Zeroing::kNotNeeded);
+    if (!copy.ok()) return Step::kMakeRoom;
+    if (!is_zero) page_copy(copy.value(), source);
+    reverse_map_add_first(frame_record(copy.value()), Locator(table_, index_));
+    pte_exchange(slot(), pte_writable(copy.value()));
+    {
+        FlushBatch batch(space_.cpus_);
+        if (!planted(Bug::kCopyWithoutFlush)) batch.add(page_);
+    }
+    Frame& frame = frame_record(old.frame());
+    if (!frame.is_counted()) return Step::kDone;
+    bool unused;
+    {
+        FrameLock lock(frame);
+        reverse_map_remove(frame, Locator(table_, index_));
+        unused = frame_is_unused(frame);
+    }
+    if (unused) frame_free(old.frame());
+    return Step::kDone;
+}
+
+// The object's frame for this page. Anything but kDone: there is none yet.
+Fault::Step Fault::find_object_frame(Frame*& frame) NO_THREAD_SAFETY_ANALYSIS {
+    if (object_->is_past_end_locked(object_index_) && !planted(Bug::kNoEndOfFileCheck)) return Step::kBusError;
+    frame = object_->lookup_locked(object_index_);
+    if (!frame && !object_->source_) {
+        auto made = object_->insert_new_locked(object_index_, Zeroing::kZeroed, 0);
+        if (!made.ok()) return Step::kMakeRoom;
+        frame = made.value();
+    }
+    if (!frame) {
+        wanted_ = region_->object;
+        return Step::kRead;
+    }
+    if (frame->is(kFrameBusy)) {
+        busy_ = frame;
+        return Step::kWait;
+    }
+    return Step::kDone;
+}
+
+Fault::Step Fault::map_object_page() {
+    Frame* frame = nullptr;
+    if (Step step = find_object_frame(frame); step != Step::kDone) return step;
+    FrameNumber number = frame_number(*frame);
+    if (is_write() && !region_->shared) {
+        auto copy = frame_allocate(FrameUse::kAnonymous, Zeroing::kNotNeeded);
+        if (!copy.ok()) return Step::kMakeRoom;
+        page_copy(copy.value(), number);
+        return install(copy.value(), pte_writable(copy.value()));
+    }
+    {
+        FrameLock lock(*frame);
+        if (!reverse_map_add(*frame, Locator(table_, index_)).ok()) return Step::kMakeRoom;
+    }
+    Pte pte = region_->shared ? pte_readable(number).with(kPteShared) : pte_readable(number);
+    slot_fill(frame_record(table_), slot(), index_, pte);
+    space_.count_resident(1);
+    if (is_write()) return write_shared(pte, *frame);
+    map_neighbours();
+    return Step::kDone;
+}
+
+// A shared entry becomes writable. The page counts as perhaps dirty from now until a write-back finds no such entry.
+Fault::Step Fault::write_shared(Pte, Frame& frame) NO_THREAD_SAFETY_ANALYSIS {
+    if (object_->source_ && !frame.is(kFramePrepared)) {
+        wanted_ = region_->object;
+        return Step::kPrepare;
+    }
+    object_->tag_locked(frame, 0);
+    slot().fetch_or(Pte::kWritable | Pte::kDirty | Pte::kAccessed, memory_order_seq_cst);
+    return Step::kDone;
+}
+
+// Fault-around: a read maps what is resident of the aligned 16 pages, so that a sequential reader faults once in 16. Never past the
+// region, the table or the end of the object. Failing to is no error.
+void Fault::map_neighbours() NO_THREAD_SAFETY_ANALYSIS {
+    constexpr uint32_t kWindow = 16;
+    uint32_t before = index_ % kWindow, room = (page_ - region_->start) >> kPageShift;
+    if (before > room) before = room;
+    VirtAddr start = page_ - before * kPageSize;
+    uint32_t pages = before + kWindow - index_ % kWindow;
+    if (pages > (region_->end - start) >> kPageShift) pages = (region_->end - start) >> kPageShift;
+    uint32_t first = index_ - before, base = region_->index_of(start).value();
+    uint32_t mapped = 0, at = base, found, value;
+    uint32_t bits = region_->shared ? Pte::kPresent | Pte::kUser | kPteShared : Pte::kPresent | Pte::kUser;
+    Frame& table = frame_record(table_);
+    while (at - base < pages && object_->pages_.next(at, found, value) && found - base < pages) {
+        at = found + 1;
+        uint32_t index = first + (found - base);
+        PteSlot& neighbour = table_slots(table_)[index];
+        if (!pte_load(neighbour).is_empty()) continue;
+        Frame& frame = frame_record(FrameNumber(value - 1));
+        if (frame.is(kFrameBusy) || object_->is_past_end_locked(PageIndex(found))) continue;
+        {
+            FrameLock lock(frame);
+            if (!reverse_map_add(frame, Locator(table_, index)).ok()) break;
+        }
+        slot_fill(table, neighbour, index, Pte(FrameNumber(value - 1), bits));
+        mapped++;
+    }
+    space_.count_resident(static_cast<int32_t>(mapped));
+}
+
+bool AddressSpace::may_grow_stack(const Region& stack, VirtAddr page) const {
+    constexpr uint32_t kGuard = 16 * kPageSize;  // to the mapping below
+    if (!stack.grows_down || stack.end - page > stack_limit_) return false;
+    const Region* below = RegionSet::previous(stack);
+    return page.value() >= kGuard && (!below || page - kGuard >= below->end) &&
+           mapped_pages_ + ((stack.start - page) >> kPageShift) <= space_limit_ >> kPageShift;
+}
+
+FaultOutcome AddressSpace::grow_stack(VirtAddr page) {
+    LockGuard guard(lock_);
+    Region* stack = regions_.first_after(page);
+    if (!stack) return FaultOutcome::kNotMapped;
+    if (page >= stack->start) return FaultOutcome::kResolved;  // another thread has grown it
+    if (!may_grow_stack(*stack, page)) return FaultOutcome::kNotMapped;
+    mapped_pages_ += (stack->start - page) >> kPageShift;
+    regions_.resize(*stack, page, stack->end);
+    return FaultOutcome::kResolved;
+}
+
+}  // namespace faultline

@@ -1,0 +1,144 @@
+// The record of a physical page: what it is used for, who maps it, who pins it. 32 bytes for every page of RAM.
+#pragma once
+
+#include <cstdint>
+
+#include "arch/cpu.h"
+#include "lib/atomic.h"
+#include "lib/lock.h"
+#include "mm/frames.h"
+
+namespace faultline {
+
+class Object;
+
+// Bits of Frame::flags. Those of object frames change under the object's lock, but for kDirty, which unmapping sets under
+// the frame's lock; hence the atomic byte.
+enum FrameFlag : uint8_t {
+    kFrameResident = 1,    // in its object's index
+    kFrameBusy = 2,        // being filled: nobody may look inside; wait with frame_wait()
+    kFrameWriteBack = 4,   // on its way to the source; may be read and written meanwhile
+    kFrameDirty = 8,       // newer than the source
+    kFrameTagged = 16,     // dirty, or mapped writable and so perhaps dirty: counted by the object
+    kFramePrepared = 32,   // the source has promised room for it (prepare_write)
+    kFrameReferenced = 64, // used since the reclaimer last looked
+    kFrameQueued = 128,    // on the reclaimer's queue (links)
+};
+
+// Invariants M1, M2: `map` counts the slots (for a table: the directory entries) that name the frame, and the reverse map
+// names the same slots. A frame is free only with map and pins zero.
+struct Frame {
+    // One lock byte, never reinitialised because a latecomer may still knock: of a page table, it guards the table's
+    // contents and `map`; of any other frame `map`, `pins` and the reverse map.
+    Atomic<uint8_t> lock;
+    FrameUse use;
+    Atomic<uint8_t> flags;
+    uint8_t order;           // of a free block's first frame; kNotFreeBlock otherwise
+    Atomic<uint32_t> map;    // written under `lock`
+    Atomic<uint32_t> pins;   // kernel users, never mappings; written under `lock`
+    uintptr_t reverse;       // under `lock`; see reverse_map.h
+    union {
+        Object* object;      // kObject: the owner, null once it let go
+        uintptr_t second;    // kAnonymous: the second locator
+        struct {
+            uint16_t live;       // kPageTable: slots that are not zero
+            uint16_t directory;  // and which directory entry it hangs below, in every directory
+        } table;
+    };
+    union {
+        uint32_t index;      // kObject: page number within the object
+        uint32_t swap_slot;  // kAnonymous: reserved for swap
+        uint32_t groups;     // kPageTable: bit n is clear only if slots 32n..32n+31 are all zero
+    };
+    uint32_t next, previous;  // links: free list, reclaim queue, frames waiting for a flush
+
+    static constexpr uint8_t kNotFreeBlock = 0xff;
+    bool is(FrameFlag flag) const { return flags.load(memory_order_relaxed) & flag; }
+    void set(uint8_t bits) { flags.fetch_or(bits, memory_order_acq_rel); }
+    void clear(uint8_t bits) { flags.fetch_and(static_cast<uint8_t>(~bits), memory_order_acq_rel); }
+    // Frames whose mappings are counted; the zero page's and devices' are not.
+    bool is_counted() const { return use == FrameUse::kAnonymous || use == FrameUse::kObject; }
+};
+static_assert(sizeof(Frame) == 32 || sizeof(void*) != 4);
+
+inline constexpr uint32_t kNoFrame = 0xffffffffu;
+
+// The table of records: index it with a frame of RAM below frame_table_size().
+extern Frame* frame_table;
+uint32_t frame_table_size();
+uint32_t frames_total();  // usable pages of RAM
+inline Frame& frame_record(FrameNumber frame) { return frame_table[frame.value()]; }
+inline FrameNumber frame_number(const Frame& frame) {
+    return FrameNumber(static_cast<uint32_t>(&frame - frame_table));
+}
+
+// The lock byte's holder. kPageTable rank for tables, kReverseMap for the rest.
+template <LockRank kRank>
+class SCOPED_CAPABILITY FrameLockGuard {
+  public:
+    explicit FrameLockGuard(Frame& frame) : frame_(frame) {
+        machine::preemption_disable();
+        while (frame_.lock.exchange(1, memory_order_acquire) != 0) machine::relax();
+        lock_order_acquired(&frame_.lock, kRank, false);
+    }
+    ~FrameLockGuard() {
+        lock_order_released(&frame_.lock);
+        frame_.lock.store(0, memory_order_release);
+        machine::preemption_enable();
+    }
+    FrameLockGuard(const FrameLockGuard&) = delete;
+    FrameLockGuard& operator=(const FrameLockGuard&) = delete;
+
+  private:
+    Frame& frame_;
+};
+using TableLock = FrameLockGuard<LockRank::kPageTable>;
+using FrameLock = FrameLockGuard<LockRank::kReverseMap>;
+
+// For those who come against the order (reclaim, write-back, truncate: frame first, then table): a table's lock if nobody has it.
+class TryTableLock {
+  public:
+    explicit TryTableLock(Frame& table) : table_(table) {
+        machine::preemption_disable();
+        held_ = table_.lock.exchange(1, memory_order_acquire) == 0;
+        if (held_)
+            lock_order_acquired(&table_.lock, LockRank::kPageTable, true);
+        else
+            machine::preemption_enable();
+    }
+    ~TryTableLock() {
+        if (!held_) return;
+        lock_order_released(&table_.lock);
+        table_.lock.store(0, memory_order_release);
+        machine::preemption_enable();
+    }
+    TryTableLock(const TryTableLock&) = delete;
+    TryTableLock& operator=(const TryTableLock&) = delete;
+    explicit operator bool() const { return held_; }
+
+  private:
+    Frame& table_;
+    bool held_;
+};
+
+// One more kernel user of a frame that is kept by something else meanwhile.
+void frame_pin(Frame& frame);
+// One fewer; frees the frame if nothing else keeps it.
+void frame_unpin(Frame& frame);
+// Whether nothing keeps the frame: to be asked under its lock by whoever took the last reason away, who then frees it.
+inline bool frame_is_unused(const Frame& frame) {
+    return frame.map.load(memory_order_relaxed) == 0 && frame.pins.load(memory_order_relaxed) == 0 &&
+           !frame.is(kFrameResident);
+}
+
+// Sleeps while any of `flags` (kFrameBusy, kFrameWriteBack) is set. Nothing may be held that the I/O needs. The caller looks again.
+void frame_wait(const Frame& frame, uint8_t flags);
+// Clears `flags` and wakes the waiters.
+void frame_wake(Frame& frame, uint8_t flags);
+
+void frame_wait_initialize();  // boot
+
+// A frame known to hold only zeroes goes back where the next zeroed allocation finds it.
+void frame_free_zeroed(FrameNumber frame);
+
+}  // namespace faultline

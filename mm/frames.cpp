@@ -1,0 +1,309 @@
+// The allocator of physical pages (xv6: kalloc.c): a buddy allocator whose free lists run through the frame records, and before it
+// one magazine per CPU, so that the common allocation touches nothing shared. See frames.h.
+#include "mm/frames.h"
+
+#include <machine/planted_bugs.h>
+
+#include "lib/string.h"
+#include "mm/frame.h"
+#include "mm/reclaim.h"
+#include "mm/slab.h"
+
+namespace faultline {
+
+Frame* frame_table = nullptr;
+
+namespace {
+
+constexpr uint32_t kOrders = 11;  // blocks of 4 KiB to 4 MiB
+constexpr uint32_t kMagazineFrames = 32, kZeroedFrames = 16, kUses = 16;
+
+// One CPU's free frames. The lock is uncontended but when another CPU has run out.
+struct alignas(64) Magazine {
+    TicketLock lock;
+    uint32_t count;
+    uint32_t zeroed_count;
+    uint32_t frames[kMagazineFrames];
+    uint32_t zeroed[kZeroedFrames];
+    uint32_t by_use[kUses];  // allocated minus freed here, modulo 2^32: the sum over CPUs is exact
+};
+
+struct Buddy {
+    SpinLock<LockRank::kFrameAllocator> lock;
+    uint32_t heads[kOrders] GUARDED_BY(lock);
+};
+
+uint32_t table_size = 0;   // records
+uint32_t total_frames = 0; // usable ones
+constinit Magazine magazines[kMaxCpus] = {};
+constinit Buddy buddy = {};
+
+void list_push(uint32_t order, uint32_t first) REQUIRES(buddy.lock) {
+    Frame& frame = frame_table[first];
+    frame.order = static_cast<uint8_t>(order);
+    frame.previous = kNoFrame;
+    frame.next = buddy.heads[order];
+    if (frame.next != kNoFrame) frame_table[frame.next].previous = first;
+    buddy.heads[order] = first;
+}
+
+void list_remove(uint32_t first) REQUIRES(buddy.lock) {
+    Frame& frame = frame_table[first];
+    if (frame.next != kNoFrame) frame_table[frame.next].previous = frame.previous;
+    if (frame.previous != kNoFrame)
+        frame_table[frame.previous].next = frame.next;
+    else
+        buddy.heads[frame.order] = frame.next;
+    frame.order = Frame::kNotFreeBlock;
+}
+
+// Merges the block with its buddy as long as that is free as a whole.
+void buddy_free_locked(uint32_t first, uint32_t order) REQUIRES(buddy.lock) {
+    while (order + 1 < kOrders) {
+        uint32_t other = first ^ (1u << order);
+        if (other + (1u << order) > table_size || frame_table[other].order != order) break;
+        list_remove(other);
+        first &= other;
+        order++;
+    }
+    list_push(order, first);
+}
+
+uint32_t buddy_allocate_locked(uint32_t order) REQUIRES(buddy.lock) {
+    uint32_t found = order;
+    while (found < kOrders && buddy.heads[found] == kNoFrame) found++;
+    if (found == kOrders) return kNoFrame;
+    uint32_t first = buddy.heads[found];
+    list_remove(first);
+    while (found > order) {
+        found--;
+        list_push(found, first + (1u << found));
+    }
+    return first;
+}
+
+// Fills the empty magazine by half. One turn of the buddy's lock for 16 allocations.
+void refill_locked(Magazine& magazine) {
+    LockGuard guard(buddy.lock);
+    while (magazine.count < kMagazineFrames / 2) {
+        uint32_t frame = buddy_allocate_locked(0);
+        if (frame == kNoFrame) break;
+        magazine.frames[magazine.count++] = frame;
+    }
+}
+
+void spill_locked(Magazine& magazine, uint32_t keep) {
+    LockGuard guard(buddy.lock);
+    while (magazine.count > keep) buddy_free_locked(magazine.frames[--magazine.count], 0);
+}
+
+// Every CPU's free frames go back to the buddy allocator: before giving up, and to make larger blocks.
+void drain_magazines() {
+    for (Magazine& magazine : magazines) {
+        PreemptionGuard guard;
+        magazine.lock.lock_raw();
+        spill_locked(magazine, 0);
+        LockGuard buddy_guard(buddy.lock);
+        while (magazine.zeroed_count > 0) buddy_free_locked(magazine.zeroed[--magazine.zeroed_count], 0);
+        magazine.lock.unlock_raw();
+    }
+}
+
+void initialize_record(Frame& frame, FrameUse use) {
+    frame.use = use;
+    frame.flags.store(0, memory_order_relaxed);
+    frame.map.store(0, memory_order_relaxed);
+    frame.pins.store(0, memory_order_relaxed);
+    frame.reverse = 0;
+    frame.object = nullptr;
+    frame.index = 0;
+}
+
+// The fast path: pops this CPU's magazine. kNoFrame when it and the buddy allocator are empty.
+uint32_t take_frame(FrameUse use, Zeroing zeroing) {
+    PreemptionGuard guard;
+    Magazine& magazine = magazines[this_cpu()];
+    magazine.lock.lock_raw();
+    if (magazine.count == 0) refill_locked(magazine);
+    uint32_t number = kNoFrame;
+    bool is_zero = false;
+    if (magazine.zeroed_count > 0 && (zeroing == Zeroing::kZeroed || magazine.count == 0)) {
+        number = magazine.zeroed[--magazine.zeroed_count];
+        is_zero = true;
+    } else if (magazine.count > 0) {
+        number = magazine.frames[--magazine.count];
+    }
+    if (number != kNoFrame) magazine.by_use[static_cast<uint32_t>(use)]++;
+    magazine.lock.unlock_raw();
+    if (number == kNoFrame) return number;
+    initialize_record(frame_table[number], use);
+    if (zeroing == Zeroing::kZeroed && !is_zero) page_zero(FrameNumber(number));
+    return number;
+}
+
+// Whether this thread may run the reclaimer: it holds no spin lock.
+bool may_reclaim() { return machine::preemption_depth() == 0 && machine::interrupts_enabled(); }
+
+// More free frames, if there is any way without sleeping: idle magazines, empty slabs, clean cached pages.
+bool make_room(uint32_t attempt, uint32_t wanted) {
+    if (attempt == 0) {
+        slab_drain();
+        drain_magazines();
+        return true;
+    }
+    if (!may_reclaim() || attempt > 3) return false;
+    bool freed = reclaim_clean(wanted) != 0;
+    if (wanted > 1) drain_magazines();
+    return freed;
+}
+
+void check_free(const Frame& frame) {
+    ASSERT(frame.use != FrameUse::kFree && frame.use != FrameUse::kReserved);
+    ASSERT(frame.map.load(memory_order_relaxed) == 0 && frame.pins.load(memory_order_relaxed) == 0);
+    DEBUG_ASSERT(frame.flags.load(memory_order_relaxed) == 0 || frame.use == FrameUse::kObject);
+}
+
+void count_freed(Magazine& magazine, Frame& frame, uint32_t frames) {
+    magazine.by_use[static_cast<uint32_t>(frame.use)] -= frames;
+    frame.use = FrameUse::kFree;
+}
+
+// Debug builds make use after free visible.
+void poison([[maybe_unused]] FrameNumber frame) {
+#if defined(FAULTLINE_DEBUG) && FAULTLINE_DEBUG
+    memset(direct_map(frame), 0x5a, kPageSize);
+#endif
+}
+
+}  // namespace
+
+uint32_t frame_table_size() { return table_size; }
+uint32_t frames_total() { return total_frames; }
+
+void frames_initialize(std::span<const FrameRange> usable) {
+    uint32_t end = 0;
+    for (const FrameRange& range : usable) end = end > range.first.value() + range.count ? end : range.first.value() + range.count;
+    uint32_t table_pages = pages_for(uint64_t{end} * sizeof(Frame));
+    FrameNumber table_at;
+    for (const FrameRange& range : usable)
+        if (range.count >= table_pages && table_at.is_none()) table_at = range.first + (range.count - table_pages);
+    if (table_at.is_none()) PANIC("no room for the frame table");
+    frame_table = static_cast<Frame*>(direct_map(table_at));
+    table_size = end;
+    total_frames = 0;
+    memset(static_cast<void*>(frame_table), 0, end * sizeof(Frame));
+    for (uint32_t i = 0; i < end; i++) {
+        frame_table[i].use = FrameUse::kReserved;
+        frame_table[i].order = Frame::kNotFreeBlock;
+    }
+    for (Magazine& magazine : magazines) {
+        magazine.count = magazine.zeroed_count = 0;
+        for (uint32_t& count : magazine.by_use) count = 0;
+    }
+    LockGuard guard(buddy.lock);
+    for (uint32_t& head : buddy.heads) head = kNoFrame;
+    // Downwards, so that low frames come out first.
+    for (const FrameRange& range : usable) {
+        total_frames += range.count;
+        for (uint32_t i = range.count; i-- > 0;) {
+            FrameNumber frame = range.first + i;
+            bool is_table = frame >= table_at && frame < table_at + table_pages;
+            frame_record(frame).use = is_table ? FrameUse::kKernel : FrameUse::kFree;
+            if (!is_table) buddy_free_locked(frame.value(), 0);
+        }
+    }
+    magazines[0].by_use[static_cast<uint32_t>(FrameUse::kKernel)] = table_pages;
+}
+
+Result<FrameNumber> frame_allocate(FrameUse use, Zeroing zeroing) {
+    if (machine::allocation_fails()) return Errno::kNOMEM;
+    for (uint32_t attempt = 0;; attempt++) {
+        uint32_t number = take_frame(use, zeroing);
+        if (number != kNoFrame) [[likely]]
+            return FrameNumber(number);
+        if (!make_room(attempt, 1)) return Errno::kNOMEM;
+    }
+}
+
+void frame_free(FrameNumber number) {
+    Frame& frame = frame_record(number);
+    check_free(frame);
+    poison(number);
+    PreemptionGuard guard;
+    Magazine& magazine = magazines[this_cpu()];
+    magazine.lock.lock_raw();
+    count_freed(magazine, frame, 1);
+    if (magazine.count == kMagazineFrames) spill_locked(magazine, kMagazineFrames / 2);
+    magazine.frames[magazine.count++] = number.value();
+    magazine.lock.unlock_raw();
+}
+
+void frame_free_zeroed(FrameNumber number) {
+    Frame& frame = frame_record(number);
+    check_free(frame);
+    DEBUG_ASSERT(*direct_map_bytes(number) == 0 && memcmp(direct_map_bytes(number), direct_map_bytes(number) + 1, kPageSize - 1) == 0);
+    {
+        PreemptionGuard guard;
+        Magazine& magazine = magazines[this_cpu()];
+        magazine.lock.lock_raw();
+        bool stored = magazine.zeroed_count < kZeroedFrames;
+        if (stored) {
+            count_freed(magazine, frame, 1);
+            magazine.zeroed[magazine.zeroed_count++] = number.value();
+        }
+        magazine.lock.unlock_raw();
+        if (stored) return;
+    }
+    frame_free(number);
+}
+
+Result<FrameNumber> frames_allocate(uint32_t order, FrameUse use, Zeroing zeroing) {
+    if (order == 0) return frame_allocate(use, zeroing);
+    if (order >= kOrders || machine::allocation_fails()) return Errno::kNOMEM;
+    uint32_t first = kNoFrame;
+    for (uint32_t attempt = 0;; attempt++) {
+        {
+            LockGuard guard(buddy.lock);
+            first = buddy_allocate_locked(order);
+        }
+        if (first != kNoFrame) break;
+        if (!make_room(attempt, 2u << order)) return Errno::kNOMEM;
+    }
+    for (uint32_t i = 0; i < 1u << order; i++) {
+        initialize_record(frame_table[first + i], use);
+        if (zeroing == Zeroing::kZeroed) page_zero(FrameNumber(first + i));
+    }
+    PreemptionGuard guard;
+    Magazine& magazine = magazines[this_cpu()];
+    magazine.lock.lock_raw();
+    magazine.by_use[static_cast<uint32_t>(use)] += 1u << order;
+    magazine.lock.unlock_raw();
+    return FrameNumber(first);
+}
+
+void frames_free(FrameNumber first, uint32_t order) {
+    if (order == 0) return frame_free(first);
+    PreemptionGuard guard;
+    Magazine& magazine = magazines[this_cpu()];
+    magazine.lock.lock_raw();
+    for (uint32_t i = 0; i < 1u << order; i++) {
+        check_free(frame_record(first + i));
+        poison(first + i);
+        count_freed(magazine, frame_record(first + i), 1);
+    }
+    magazine.lock.unlock_raw();
+    LockGuard buddy_guard(buddy.lock);
+    buddy_free_locked(first.value(), order);
+}
+
+FrameStatistics frame_statistics() {
+    FrameStatistics statistics = {};
+    statistics.total = statistics.free = total_frames;
+    for (const Magazine& magazine : magazines)
+        for (uint32_t use = 0; use < kUses; use++) statistics.by_use[use] += magazine.by_use[use];
+    for (uint32_t use = 1; use < kUses; use++) statistics.free -= statistics.by_use[use];
+    statistics.by_use[0] = statistics.free;
+    return statistics;
+}
+
+}  // namespace faultline

@@ -1,0 +1,161 @@
+// Objects: life, size, and the index of pages. Reading and writing are in object_io.cpp, filling in object_fill.cpp, cleaning in
+// object_write_back.cpp.
+#include "mm/object.h"
+
+#include <machine/planted_bugs.h>
+
+#include "lib/string.h"
+#include "mm/reclaim.h"
+
+namespace faultline {
+
+using machine::Bug;
+using machine::planted;
+
+PinnedFrame::~PinnedFrame() {
+    if (!frame_.is_none()) frame_unpin(frame_record(frame_));
+}
+uint8_t* PinnedFrame::data() const { return direct_map_bytes(frame_); }
+
+Object::Object(PageSource* source, uint64_t bytes) : source_(source), size_(bytes) {}
+Object::Object(PageSource& source, uint64_t bytes) : Object(&source, bytes) {}
+Object::~Object() { ASSERT(tagged_ == 0); }
+
+Result<Ref<Object>> Object::create_anonymous(uint64_t bytes) {
+    class Anonymous final : public Object {
+      public:
+        explicit Anonymous(uint64_t size) : Object(nullptr, size) {}
+        void acquire() override { users_.fetch_add(1, memory_order_relaxed); }
+        void release() override {
+            if (users_.fetch_sub(1, memory_order_acq_rel) != 1) return;
+            drop_all();
+            slab_delete(this);
+        }
+
+      private:
+        Atomic<uint32_t> users_{1};
+    };
+    return Ref<Object>::adopt(TRY(slab_new<Anonymous>(bytes)));
+}
+
+uint64_t Object::size() const {
+    LockGuard guard(lock_);
+    return size_;
+}
+uint32_t Object::resident_pages() const {
+    LockGuard guard(lock_);
+    return pages_.count();
+}
+bool Object::is_resident(PageIndex index) const {
+    LockGuard guard(lock_);
+    return lookup_locked(index) != nullptr;
+}
+uint32_t Object::dirty_pages() const {
+    LockGuard guard(lock_);
+    return tagged_;
+}
+
+Result<void> Object::insert_locked(PageIndex index, Frame& frame, uint8_t flags) {
+    ASSERT(frame.use == FrameUse::kObject);
+    if (!pages_.set(index.value(), frame_number(frame).value() + 1)) return Errno::kNOMEM;
+    frame.object = this;
+    frame.index = index.value();
+    frame.set(static_cast<uint8_t>(flags | kFrameResident));
+    if (source_) reclaim_enqueue(frame);
+    return {};
+}
+
+Result<Frame*> Object::insert_new_locked(PageIndex index, Zeroing zeroing, uint8_t flags) {
+    FrameNumber number = TRY(frame_allocate(FrameUse::kObject, zeroing));
+    Frame& frame = frame_record(number);
+    if (insert_locked(index, frame, flags).ok()) return &frame;
+    frame_free(number);
+    return Errno::kNOMEM;
+}
+
+void Object::remove_locked(Frame& frame) {
+    DEBUG_ASSERT(frame.object == this && !frame.is(kFrameWriteBack));
+    if (frame.is(kFrameTagged)) untag_locked(frame);
+    frame_pin(frame);  // until no TLB names it
+    frame_unmap(frame, TableWait::kWait);
+    if (source_) reclaim_dequeue(frame);
+    pages_.take(frame.index);
+    frame.object = nullptr;
+    frame.clear(0xff);
+    frame_unpin(frame);
+}
+
+Result<void> Object::remove_range(PageIndex first, uint32_t pages) {
+    uint32_t from = first.value(), end = pages > ~0u - from ? ~0u : from + pages;
+    for (;;) {
+        Frame* frame = nullptr;
+        {
+            LockGuard guard(lock_);
+            uint32_t index, value;
+            while (from < end && pages_.next(from, index, value) && index < end) {
+                frame = &frame_record(FrameNumber(value - 1));
+                if (frame->is(kFrameBusy) || frame->is(kFrameWriteBack)) break;
+                remove_locked(*frame);
+                frame = nullptr;
+                from = index + 1;
+            }
+            if (!frame) return {};
+        }
+        // Blocks must not be reused while the old contents are still on their way to them.
+        frame_wait(*frame, kFrameBusy | kFrameWriteBack);
+    }
+}
+
+Result<void> Object::discard(PageIndex first, uint32_t pages) { return remove_range(first, pages); }
+void Object::drop_all() { ignore_result(remove_range(PageIndex(0), ~0u)); }  // removing cannot fail
+
+Result<void> Object::zero_tail() {
+    if (planted(Bug::kTailNotZeroed)) return {};
+    uint64_t end = size();
+    uint32_t within = static_cast<uint32_t>(end & kPageMask);
+    if (within == 0) return {};
+    PageIndex last = PageIndex::of_byte(end);
+    {
+        LockGuard guard(lock_);
+        if (!lookup_locked(last) && !source_) return {};
+    }
+    PinnedFrame page = TRY(pin_page(last, Missing::kRead));
+    memset(page.data() + within, 0, kPageSize - within);
+    mark_dirty(last);
+    return {};
+}
+
+Result<void> Object::resize(uint64_t bytes) {
+    if (bytes > size()) {
+        TRY(zero_tail());
+        LockGuard guard(lock_);
+        size_ = bytes;
+        return {};
+    }
+    {
+        LockGuard guard(lock_);
+        size_ = bytes;
+    }
+    return remove_range(PageIndex(pages_for(bytes)), ~0u);
+}
+
+uint32_t Object::drop_clean() {
+    if (!source_) return 0;
+    LockGuard guard(lock_);
+    uint32_t dropped = 0, from = 0, index, value;
+    while (pages_.next(from, index, value)) {
+        Frame& frame = frame_record(FrameNumber(value - 1));
+        from = index + 1;
+        bool in_use = frame.flags.load(memory_order_relaxed) & (kFrameBusy | kFrameWriteBack | kFrameTagged | kFrameDirty);
+        if (in_use || frame.map.load(memory_order_relaxed) != 0 || frame.pins.load(memory_order_relaxed) != 0) continue;
+        remove_locked(frame);
+        dropped++;
+        if (from == 0) break;
+    }
+    return dropped;
+}
+
+void Object::acquire() { PANIC("an object's owner counts its users"); }
+void Object::release() { PANIC("an object's owner counts its users"); }
+
+}  // namespace faultline

@@ -1,0 +1,203 @@
+// Sharing, copying and ending page tables: see page_table.h.
+#include "mm/page_table.h"
+
+namespace faultline {
+
+using machine::Bug;
+using machine::planted;
+
+namespace {
+
+// Waits for a table that only reverse-map walkers may hold: they hold it briefly and wait for nothing.
+class NewTableLock {
+  public:
+    explicit NewTableLock(Frame& table) : table_(table) {
+        machine::preemption_disable();
+        while (table_.lock.exchange(1, memory_order_acquire) != 0) machine::relax();
+        lock_order_acquired(&table_.lock, LockRank::kPageTable, true);
+    }
+    ~NewTableLock() {
+        lock_order_released(&table_.lock);
+        table_.lock.store(0, memory_order_release);
+        machine::preemption_enable();
+    }
+    NewTableLock(const NewTableLock&) = delete;
+    NewTableLock& operator=(const NewTableLock&) = delete;
+
+  private:
+    Frame& table_;
+};
+
+// A private writable entry gets a second user: W goes, in the old table too. Returns the entry for both.
+Pte lower_for_copy(PteSlot& slot, Pte pte, VirtAddr address, FlushBatch* batch) {
+    if (!pte.is_present() || !pte.is_writable() || pte_is_shared(pte)) return pte;
+    if (planted(Bug::kWritableLeftOnUnshare)) return pte.without(Pte::kWritable);
+    pte = Pte(slot.fetch_and(~Pte::kWritable, memory_order_seq_cst)).without(Pte::kWritable);
+    if (batch) batch->add(address);
+    return pte;
+}
+
+void forget_locators(FrameNumber table, uint32_t end) {
+    if (end == 0) return;
+    table_for_each(table, 0, end - 1, [&](uint32_t index, PteSlot& slot, Pte pte) {
+        pte_store(slot, Pte());
+        if (!pte_has_frame(pte) || !frame_record(pte.frame()).is_counted()) return;
+        FrameLock lock(frame_record(pte.frame()));
+        reverse_map_remove(frame_record(pte.frame()), Locator(table, index));
+    });
+}
+
+// A new table with the old one's entries, each counted; private ones writable in neither. Those that lost W go to `batch`, which is
+// null if a read-only directory entry has masked them. Under the old table's lock.
+Result<FrameNumber> copy_locked(FrameNumber old, FlushBatch* batch) {
+    FrameNumber copy = TRY(table_create(frame_record(old).table.directory));
+    Frame& record = frame_record(copy);
+    NewTableLock lock(record);
+    PteSlot* slots = table_slots(copy).data();
+    bool failed = false;
+    uint32_t failed_at = 0;
+    table_for_each(old, 0, kEntriesPerTable - 1, [&](uint32_t index, PteSlot& slot, Pte pte) {
+        if (failed) return;
+        pte = lower_for_copy(slot, pte, slot_address(record, index), batch);
+        slot_fill(record, slots[index], index, pte);
+        Frame* frame = pte_has_frame(pte) ? &frame_record(pte.frame()) : nullptr;
+        if (!frame || !frame->is_counted()) return;
+        FrameLock frame_lock(*frame);
+        if (reverse_map_add(*frame, Locator(copy, index)).ok()) return;
+        pte_store(slots[index], Pte());
+        failed = true;
+        failed_at = index;
+    });
+    if (!failed) return copy;
+    forget_locators(copy, failed_at);
+    record.map.store(0, memory_order_relaxed);
+    frame_free_zeroed(copy);
+    return Errno::kNOMEM;
+}
+
+// The other entries keep W below a directory entry that loses it, so every TLB entry that has it must go.
+void add_writable(FrameNumber table, FlushBatch& batch) {
+    const Frame& record = frame_record(table);
+    batch.add(slot_address(record, 0));
+    table_for_each(table, 0, kEntriesPerTable - 1, [&](uint32_t index, PteSlot&, Pte pte) {
+        if (!batch.is_everything() && pte.is_present() && pte.is_writable()) batch.add(slot_address(record, index));
+    });
+}
+
+void end_entries(FrameNumber table) {
+    Frame& record = frame_record(table);
+    table_for_each(table, 0, kEntriesPerTable - 1,
+                   [&](uint32_t index, PteSlot& slot, Pte) { slot_drop(record, slot, index); });
+}
+
+}  // namespace
+
+Result<FrameNumber> table_create(uint32_t directory_index) {
+    FrameNumber table = TRY(frame_allocate(FrameUse::kPageTable, Zeroing::kZeroed));
+    Frame& record = frame_record(table);
+    record.table.live = 0;
+    record.table.directory = static_cast<uint16_t>(directory_index);
+    record.map.store(1, memory_order_relaxed);
+    return table;
+}
+
+uint32_t table_count(FrameNumber table, uint32_t first, uint32_t last) {
+    uint32_t count = 0;
+    table_for_each(table, first, last, [&](uint32_t, PteSlot&, Pte) { count++; });
+    return count;
+}
+
+void slot_hide(Frame& table, PteSlot& slot, uint32_t index, FlushBatch& batch) {
+    Pte old = pte_load(slot);
+    while (old.is_present() && !pte_compare_exchange(slot, old, pte_hidden(old))) {}
+    if (old.is_present() && !planted(Bug::kUnmapWithoutFlush)) batch.add(slot_address(table, index));
+}
+
+void slot_release(Frame& table, PteSlot& slot, uint32_t index, Frame& frame) {
+    Pte old = pte_load(slot);
+    pte_store(slot, Pte());
+    table.table.live--;
+    if (pte_is_shared(old) && old.is_dirty() && !planted(Bug::kDirtyLostAtUnmap)) frame.set(kFrameDirty);
+    Locator locator(frame_number(table), index);
+    if (reverse_map_is_only(frame, locator))
+        reverse_map_remove_only(frame);
+    else
+        reverse_map_remove(frame, locator);
+}
+
+bool slot_drop(Frame& table, PteSlot& slot, uint32_t index) {
+    Pte old = pte_load(slot);
+    ASSERT(!pte_is_swapped(old));
+    Frame& frame = frame_record(old.frame());
+    if (!frame.is_counted()) {
+        pte_store(slot, Pte());
+        table.table.live--;
+        return false;
+    }
+    bool unused;
+    {
+        FrameLock lock(frame);
+        slot_release(table, slot, index, frame);
+        unused = frame_is_unused(frame);
+    }
+    if (unused) frame_free(old.frame());
+    return true;
+}
+
+Result<void> table_make_sole(PteSlot& directory_slot, const Atomic<CpuMask>& cpus) {
+    for (;;) {
+        Pte entry = pte_load(directory_slot);
+        if (!entry.is_present() || entry.is_writable()) return {};
+        Frame& record = frame_record(entry.frame());
+        TableLock lock(record);
+        if (pte_load(directory_slot).without(Pte::kAccessed) != entry.without(Pte::kAccessed)) continue;
+        if (record.map.load(memory_order_relaxed) == 1 || planted(Bug::kSharedTableSole)) {
+            directory_slot.fetch_or(Pte::kWritable, memory_order_seq_cst);
+            return {};
+        }
+        // The flush stands before the count goes down: the old table lives until no directory cache names it.
+        FlushBatch batch(cpus);
+        FrameNumber copy = TRY(copy_locked(entry.frame(), nullptr));
+        pte_exchange(directory_slot, pde_sole(copy));
+        if (!planted(Bug::kNoFlushAfterDirectoryChange)) batch.add(slot_address(record, 0));
+        batch.flush();
+        record.map.store(record.map.load(memory_order_relaxed) - 1, memory_order_relaxed);
+        return {};
+    }
+}
+
+void table_share(PteSlot& parent_slot, PteSlot& child_slot, FlushBatch& batch) {
+    Pte entry = pte_load(parent_slot);
+    Frame& record = frame_record(entry.frame());
+    TableLock lock(record);
+    record.map.store(record.map.load(memory_order_relaxed) + 1, memory_order_relaxed);
+    pte_store(child_slot, pde_shared(entry.frame()));
+    if (!entry.is_writable()) return;
+    parent_slot.fetch_and(~Pte::kWritable, memory_order_seq_cst);
+    if (!planted(Bug::kForkWithoutFlush)) add_writable(entry.frame(), batch);
+}
+
+Result<void> table_copy(PteSlot& parent_slot, PteSlot& child_slot, FlushBatch& batch) {
+    FrameNumber table = pte_load(parent_slot).frame();
+    TableLock lock(frame_record(table));
+    FrameNumber copy = TRY(copy_locked(table, &batch));
+    pte_store(child_slot, pde_sole(copy));
+    return {};
+}
+
+void table_drop(FrameNumber table) {
+    Frame& record = frame_record(table);
+    {
+        TableLock lock(record);
+        uint32_t users = record.map.load(memory_order_relaxed) - 1;
+        if (users > 0) {
+            record.map.store(users, memory_order_relaxed);
+            return;
+        }
+        end_entries(table);
+        record.map.store(0, memory_order_relaxed);
+    }
+    frame_free_zeroed(table);
+}
+
+}  // namespace faultline

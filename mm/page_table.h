@@ -1,0 +1,75 @@
+// Page-table pages: frames like any other, counted (`map` = directory entries that name it, M2) and shared copy-on-write between
+// the directories of a fork (xv6: walkpgdir and copyuvm, for 4 MiB at a time).
+//
+// A directory entry without W may name a shared table: the table is immutable then (M7), and who wants to change it first
+// makes its own copy. The entries of a shared table may keep W: the directory entry masks it.
+#pragma once
+
+#include <machine/planted_bugs.h>
+
+#include "lib/result.h"
+#include "mm/frame.h"
+#include "mm/pte.h"
+#include "mm/reverse_map.h"
+#include "mm/tlb_flush.h"
+
+namespace faultline {
+
+inline constexpr uint32_t kSlotsPerGroup = 32;
+
+inline VirtAddr table_start(uint32_t directory_index) { return VirtAddr(directory_index << 22); }
+inline VirtAddr slot_address(const Frame& table, uint32_t index) {
+    return VirtAddr(uint32_t{table.table.directory} << 22 | index << kPageShift);
+}
+
+// An empty table for one directory. kNOMEM.
+Result<FrameNumber> table_create(uint32_t directory_index);
+
+// An empty slot gets its entry. Under the table's lock.
+inline void slot_fill(Frame& table, PteSlot& slot, uint32_t index, Pte pte) {
+    pte_store(slot, pte);
+    table.table.live++;
+    table.groups |= 1u << (index / kSlotsPerGroup);
+}
+
+// Calls visit(index, slot, pte) for every slot of first..last (inclusive) that is not empty. Under the table's lock, or alone.
+template <typename Visit>
+void table_for_each(FrameNumber table, uint32_t first, uint32_t last, Visit visit) {
+    Frame& record = frame_record(table);
+    PteSlot* slots = table_slots(table).data();
+    for (uint32_t group = first / kSlotsPerGroup; group <= last / kSlotsPerGroup; group++) {
+        if (!(record.groups & 1u << group)) continue;
+        uint32_t from = group * kSlotsPerGroup, to = from + kSlotsPerGroup - 1;
+        for (uint32_t i = from < first ? first : from; i <= (to > last ? last : to); i++) {
+            Pte pte = pte_load(slots[i]);
+            if (!pte.is_empty()) visit(i, slots[i], pte);
+        }
+    }
+}
+
+// The live slots among first..last.
+uint32_t table_count(FrameNumber table, uint32_t first, uint32_t last);
+
+// Takes the entry away from the processor but leaves the frame in it (kept): the first half of every removal. D of a shared
+// entry moves on with it. Under the table's lock.
+void slot_hide(Frame& table, PteSlot& slot, uint32_t index, FlushBatch& batch);
+// Ends an entry that no TLB can hold any more: the frame loses this user and is freed if that was the last; D reaches
+// an object's frame. Returns true if it named a counted frame. Under the table's lock.
+bool slot_drop(Frame& table, PteSlot& slot, uint32_t index);
+// The same for a counted frame whose lock is held: it may have lost its last user.
+void slot_release(Frame& table, PteSlot& slot, uint32_t index, Frame& frame);
+
+// Makes the table below a present directory entry this directory's own and the entry writable. Flushes what must be
+// before it returns. Called with the space held. kNOMEM: nothing changed.
+Result<void> table_make_sole(PteSlot& directory_slot, const Atomic<CpuMask>& cpus);
+
+// fork: the child's directory gets the parent's table, shared. Entries that were writable go to the batch.
+void table_share(PteSlot& parent_slot, PteSlot& child_slot, FlushBatch& batch);
+// fork, for a table that will be written at once: the child gets a copy. kNOMEM.
+Result<void> table_copy(PteSlot& parent_slot, PteSlot& child_slot, FlushBatch& batch);
+
+// One directory fewer uses the table; the last one drops its entries and frees it. The directory entry is gone and flushed,
+// or its directory can never be loaded again.
+void table_drop(FrameNumber table);
+
+}  // namespace faultline

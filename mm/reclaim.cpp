@@ -1,0 +1,153 @@
+// The page cache's replacement queue and the reclaimer: see reclaim.h.
+#include "mm/reclaim.h"
+
+#include "mm/object.h"
+#include "mm/page_table.h"
+
+namespace faultline {
+namespace {
+
+// Frames of objects with a source, oldest at the head, through Frame::next and previous.
+struct Queue {
+    SpinLock<LockRank::kReclaimQueue> lock;
+    uint32_t head GUARDED_BY(lock) = kNoFrame, tail GUARDED_BY(lock) = kNoFrame;
+    uint32_t length GUARDED_BY(lock) = 0;
+};
+constinit Queue queue;
+
+void push_locked(Frame& frame) REQUIRES(queue.lock) {
+    uint32_t number = frame_number(frame).value();
+    frame.next = kNoFrame;
+    frame.previous = queue.tail;
+    (queue.tail == kNoFrame ? queue.head : frame_table[queue.tail].next) = number;
+    queue.tail = number;
+    queue.length++;
+    frame.set(kFrameQueued);
+}
+
+void unlink_locked(Frame& frame) REQUIRES(queue.lock) {
+    (frame.previous == kNoFrame ? queue.head : frame_table[frame.previous].next) = frame.next;
+    (frame.next == kNoFrame ? queue.tail : frame_table[frame.next].previous) = frame.previous;
+    queue.length--;
+    frame.clear(kFrameQueued);
+}
+
+// Whether some mapping has used the page since this was last asked; clears the bits. They stay set in TLBs, which only
+// makes the next answer "no" sooner.
+bool was_accessed(Frame& frame) {
+    FrameLock lock(frame);
+    uint32_t accessed = 0;
+    reverse_map_for_each(frame, [&](Locator slot) {
+        PteSlot& entry = table_slots(slot.table())[slot.index()];
+        if (pte_load(entry).is_accessed()) accessed |= entry.fetch_and(~Pte::kAccessed, memory_order_relaxed);
+        return true;
+    });
+    return accessed & Pte::kAccessed;
+}
+
+}  // namespace
+
+// What reclaim may do to an object whose lock it got.
+class Reclaimer {
+  public:
+    // Takes the oldest frame: drops it if it can, else moves it to the end. True if a frame came free.
+    static bool step_locked() REQUIRES(queue.lock) NO_THREAD_SAFETY_ANALYSIS {
+        Frame& frame = frame_table[queue.head];
+        // While it is queued its object lives: an object dequeues all its frames before it dies.
+        Object* object = frame.object;
+        unlink_locked(frame);
+        bool dropped = false;
+        if (object->lock_.try_lock()) {
+            dropped = try_drop(*object, frame);
+            if (!dropped) push_locked(frame);
+            object->lock_.unlock();
+        } else {
+            push_locked(frame);
+        }
+        return dropped;
+    }
+
+  private:
+    static bool try_drop(Object& object, Frame& frame) NO_THREAD_SAFETY_ANALYSIS {
+        if (frame.flags.load(memory_order_relaxed) & (kFrameBusy | kFrameWriteBack | kFrameDirty)) return false;
+        if (frame.pins.load(memory_order_relaxed) != 0) return false;
+        if (frame.is(kFrameReferenced)) {
+            frame.clear(kFrameReferenced);
+            return false;
+        }
+        if (frame.map.load(memory_order_relaxed) != 0) {
+            if (was_accessed(frame)) return false;
+            // A mapping may have made it dirty: then it stays, for the write-back to find.
+            if (!frame_unmap(frame, TableWait::kTry) || frame.is(kFrameDirty)) return false;
+        }
+        object.remove_locked(frame);
+        return true;
+    }
+};
+
+void reclaim_initialize() {
+    LockGuard guard(queue.lock);
+    queue.head = queue.tail = kNoFrame;
+    queue.length = 0;
+}
+
+void reclaim_enqueue(Frame& frame) {
+    LockGuard guard(queue.lock);
+    push_locked(frame);
+}
+
+void reclaim_dequeue(Frame& frame) {
+    if (!frame.is(kFrameQueued)) return;
+    LockGuard guard(queue.lock);
+    unlink_locked(frame);
+}
+
+uint32_t reclaim_clean(uint32_t wanted) {
+    uint32_t freed = 0, steps = 0, limit = 1;
+    while (freed < wanted && steps++ < limit) {
+        LockGuard guard(queue.lock);
+        if (queue.length == 0) break;
+        if (steps == 1) limit = queue.length * 3;  // once round clears the references, the second finds who kept them
+        if (Reclaimer::step_locked()) freed++;
+    }
+    return freed;
+}
+
+bool reclaim_with_write_back() {
+    constexpr uint32_t kBatch = 32;
+    if (reclaim_clean(kBatch) > 0) return true;
+    ignore_result(objects_write_back_all(WriteBack::kWait));  // an error stays with the object, for its fsync
+    return reclaim_clean(kBatch) > 0;
+}
+
+bool frame_unmap(Frame& frame, TableWait wait) {
+    for (;;) {
+        bool is_locked_out = false;
+        {
+            FrameLock lock(frame);
+            if (frame.map.load(memory_order_relaxed) == 0) return true;
+            // The table cannot go away: it has this entry, and its removal needs the frame's lock.
+            Locator slot(0);
+            reverse_map_for_each(frame, [&](Locator first) {
+                slot = first;
+                return false;
+            });
+            Frame& table = frame_record(slot.table());
+            TryTableLock table_lock(table);
+            if (table_lock) {
+                PteSlot& entry = table_slots(slot.table())[slot.index()];
+                FlushBatch batch;
+                slot_hide(table, entry, slot.index(), batch);
+                batch.flush();
+                slot_release(table, entry, slot.index(), frame);
+            } else {
+                is_locked_out = true;
+            }
+        }
+        if (!is_locked_out) continue;
+        if (wait == TableWait::kTry) return false;
+        machine::relax();
+    }
+}
+
+}  // namespace faultline

@@ -1,0 +1,30 @@
+// Finding free frames when there are none: clean cached pages are dropped, oldest first, with a second chance for those in use. The
+// reclaimer comes against the lock order, so it only ever tries: objects and page tables that somebody holds are
+// passed over.
+#pragma once
+
+#include <cstdint>
+
+#include "mm/frame.h"
+
+namespace faultline {
+
+void reclaim_initialize();  // boot
+
+// A page that its source can bring back joins or leaves the queue. Under its object's lock.
+void reclaim_enqueue(Frame& frame);
+void reclaim_dequeue(Frame& frame);
+
+// Drops up to `wanted` clean pages without sleeping; returns how many. Any locks but the queue's own may be held; preemption on.
+uint32_t reclaim_clean(uint32_t wanted);
+
+// As reclaim_clean, but writes dirty pages back first where none are clean. Sleeps; nothing may be held that a write-back needs (space,
+// object, a file system's locks). False if nothing could be freed.
+bool reclaim_with_write_back();
+
+// Takes a frame out of every page table and every TLB; D bits of shared entries are collected in the frame. Waits for tables that are
+// locked, or, with kTry, gives up at the first one: some entries may be gone then. Under the object's lock.
+enum class TableWait : uint8_t { kWait, kTry };
+bool frame_unmap(Frame& frame, TableWait wait);
+
+}  // namespace faultline

@@ -1,0 +1,152 @@
+// The set of regions: see region.h.
+#include "mm/region.h"
+
+#include "mm/slab.h"
+
+namespace faultline {
+namespace {
+using RegionTree = Tree<Region, RegionTraits>;
+
+// The highest gap of at least `bytes` within [low, high) between the regions of a subtree.
+bool gap_within(const Region* node, uint32_t bytes, uint32_t low, uint32_t high, uint32_t& found) {
+    if (!node || node->subtree_gap < bytes || node->subtree_start >= high || node->subtree_end <= low) return false;
+    auto fits = [&](uint32_t from, uint32_t to) {
+        if (from < low) from = low;
+        if (to > high) to = high;
+        if (to < from || to - from < bytes) return false;
+        found = to - bytes;
+        return true;
+    };
+    const Region *left = RegionTree::left(*node), *right = RegionTree::right(*node);
+    return gap_within(right, bytes, low, high, found) || (right && fits(node->end.value(), right->subtree_start)) ||
+           (left && fits(left->subtree_end, node->start.value())) || gap_within(left, bytes, low, high, found);
+}
+
+}  // namespace
+
+void RegionTraits::update(Region& node, const Region* left, const Region* right) {
+    uint32_t start = node.start.value(), end = node.end.value(), gap = 0;
+    if (left) {
+        gap = start - left->subtree_end;
+        if (left->subtree_gap > gap) gap = left->subtree_gap;
+        start = left->subtree_start;
+    }
+    if (right) {
+        uint32_t between = right->subtree_start - end;
+        if (between > gap) gap = between;
+        if (right->subtree_gap > gap) gap = right->subtree_gap;
+        end = right->subtree_end;
+    }
+    node.subtree_start = start;
+    node.subtree_end = end;
+    node.subtree_gap = gap;
+}
+
+void Region::destroy(Region* region) { slab_delete(region); }
+
+bool Region::continues_in(const Region& next) const {
+    return end == next.start && protection == next.protection && max_protection == next.max_protection &&
+           shared == next.shared && grows_down == next.grows_down && locked == next.locked &&
+           no_reserve == next.no_reserve && kind == next.kind && object == next.object && backing == next.backing &&
+           (!object || index_of(end) == next.object_offset);
+}
+
+void Region::copy_attributes(const Region& from) {
+    protection = from.protection;
+    max_protection = from.max_protection;
+    shared = from.shared;
+    grows_down = from.grows_down;
+    locked = from.locked;
+    no_reserve = from.no_reserve;
+    kind = from.kind;
+    object_offset = from.object_offset;
+    object = from.object;
+    backing = from.backing;
+}
+
+Region* RegionSet::find(VirtAddr address) const {
+    Region* node = tree_.root();
+    while (node) {
+        if (address < node->start)
+            node = RegionTree::left(*node);
+        else if (address >= node->end)
+            node = RegionTree::right(*node);
+        else
+            return node;
+    }
+    return nullptr;
+}
+
+Region* RegionSet::first_after(VirtAddr address) const {
+    Region *node = tree_.root(), *best = nullptr;
+    while (node) {
+        if (address < node->end) {
+            best = node;
+            if (address >= node->start) break;
+            node = RegionTree::left(*node);
+        } else {
+            node = RegionTree::right(*node);
+        }
+    }
+    return best;
+}
+
+VirtAddr RegionSet::find_gap(uint32_t bytes, VirtAddr low, VirtAddr high) const {
+    const Region* root = tree_.root();
+    if (high < low || high - low < bytes) return VirtAddr(0);
+    if (!root || root->subtree_start >= high.value()) return high - bytes;
+    if (root->subtree_end <= high.value() && high.value() - root->subtree_end >= bytes)
+        return high - bytes;
+    uint32_t found;
+    if (gap_within(root, bytes, low.value(), high.value(), found)) return VirtAddr(found);
+    bool below = root->subtree_start >= bytes && root->subtree_start - bytes >= low.value();
+    return below ? VirtAddr(root->subtree_start - bytes) : VirtAddr(0);
+}
+
+void RegionSet::resize(Region& region, VirtAddr start, VirtAddr end) {
+    if (region.object && start >= region.start) region.object_offset = region.index_of(start);
+    region.start = start;
+    region.end = end;
+    tree_.refresh(region);
+}
+
+void RegionSet::split(Region& region, VirtAddr at, Region& upper) {
+    upper.copy_attributes(region);
+    upper.start = at;
+    upper.end = region.end;
+    if (region.object) upper.object_offset = region.index_of(at);
+    resize(region, region.start, at);
+    insert(upper);
+}
+
+Region* RegionSet::merge_with_next(Region& region) {
+    Region* next = RegionSet::next(region);
+    if (!next || !region.continues_in(*next)) return nullptr;
+    VirtAddr end = next->end;
+    remove(*next);
+    resize(region, region.start, end);
+    return next;
+}
+
+Result<void> RegionSet::copy(const RegionSet& other) {
+    bool copied = tree_.copy_shape(other.tree_, [](const Region& from) -> Region* {
+        auto made = slab_new<Region>();
+        if (!made.ok()) return nullptr;
+        made.value()->copy_attributes(from);
+        made.value()->start = from.start;
+        made.value()->end = from.end;
+        return made.value();
+    });
+    if (!copied) return Errno::kNOMEM;
+    return {};
+}
+
+void RegionSet::clear() {
+    tree_.clear([](Region& region) { slab_delete(&region); });
+}
+
+DeadRegions::~DeadRegions() {
+    while (first_) slab_delete(std::exchange(first_, first_->next_dead));
+}
+
+}  // namespace faultline

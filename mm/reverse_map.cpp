@@ -1,0 +1,107 @@
+// The reverse map's growth and shrinkage: see reverse_map.h. Three shapes, told apart by `map` and bit 0 of `reverse`:
+//   map 0: reverse = 0        1 (2 if anonymous): inline, bit 0 set        more: a chain of blocks, all full but the first
+#include "mm/reverse_map.h"
+
+#include "mm/slab.h"
+
+namespace faultline {
+namespace {
+
+constexpr uintptr_t inline_word(Locator slot) { return uintptr_t{slot.raw()} << 2 | 1; }
+uint32_t inline_capacity(const Frame& frame) { return frame.use == FrameUse::kAnonymous ? 2 : 1; }
+LocatorBlock* chain_of(const Frame& frame) { return reinterpret_cast<LocatorBlock*>(frame.reverse); }
+
+LocatorBlock* push_block(Frame& frame, LocatorBlock* next) {
+    auto* block = static_cast<LocatorBlock*>(slab_allocate(sizeof(LocatorBlock)));
+    if (!block) return nullptr;
+    block->next = next;
+    block->count = 0;
+    frame.reverse = reinterpret_cast<uintptr_t>(block);
+    return block;
+}
+
+// Where `slot` is written in the chain.
+uint32_t* find_in_chain(const Frame& frame, Locator slot) {
+    for (LocatorBlock* block = chain_of(frame); block; block = block->next)
+        for (uint32_t i = 0; i < block->count; i++)
+            if (block->locators[i] == slot.raw()) return &block->locators[i];
+    PANIC("reverse map: the slot is not known");
+}
+
+// After a removal: few enough to stand inline again?
+void chain_to_inline(Frame& frame, uint32_t left) {
+    LocatorBlock* block = chain_of(frame);
+    if (left > inline_capacity(frame)) return;
+    uint32_t found[2] = {}, count = 0;
+    while (block) {
+        for (uint32_t i = 0; i < block->count; i++) found[count++] = block->locators[i];
+        LocatorBlock* next = block->next;
+        slab_free(block, sizeof(LocatorBlock));
+        block = next;
+    }
+    ASSERT(count == left);
+    frame.reverse = inline_word(Locator(found[0]));
+    if (left == 2) frame.second = inline_word(Locator(found[1]));
+}
+
+}  // namespace
+
+Result<void> reverse_map_add(Frame& frame, Locator slot) {
+    uint32_t count = frame.map.load(memory_order_relaxed);
+    if (count == 0) {
+        frame.reverse = inline_word(slot);
+    } else if (count < inline_capacity(frame)) {
+        frame.second = inline_word(slot);
+    } else {
+        LocatorBlock* block;
+        if (count == inline_capacity(frame)) {
+            Locator first = reverse_inline(frame.reverse);
+            block = push_block(frame, nullptr);
+            if (!block) return Errno::kNOMEM;
+            block->locators[block->count++] = first.raw();
+            if (count == 2) block->locators[block->count++] = reverse_inline(frame.second).raw();
+        } else {
+            block = chain_of(frame);
+            if (block->count == LocatorBlock::kLocators && !(block = push_block(frame, block))) return Errno::kNOMEM;
+        }
+        block->locators[block->count++] = slot.raw();
+    }
+    frame.map.store(count + 1, memory_order_relaxed);
+    return {};
+}
+
+void reverse_map_remove(Frame& frame, Locator slot) {
+    uint32_t count = frame.map.load(memory_order_relaxed);
+    ASSERT(count > 0);
+    if (reverse_is_inline(frame.reverse)) {
+        if (frame.reverse == inline_word(slot)) {
+            frame.reverse = count == 2 ? frame.second : 0;
+        } else {
+            ASSERT(count == 2 && frame.second == inline_word(slot));
+        }
+        if (count == 2) frame.second = 0;
+    } else {
+        uint32_t* place = find_in_chain(frame, slot);
+        LocatorBlock* head = chain_of(frame);
+        *place = head->locators[--head->count];
+        if (head->count == 0) {
+            frame.reverse = reinterpret_cast<uintptr_t>(head->next);
+            slab_free(head, sizeof(LocatorBlock));
+        }
+        chain_to_inline(frame, count - 1);
+    }
+    frame.map.store(count - 1, memory_order_relaxed);
+}
+
+void reverse_map_move(Frame& frame, Locator from, Locator to) {
+    if (!reverse_is_inline(frame.reverse))
+        *find_in_chain(frame, from) = to.raw();
+    else if (frame.reverse == inline_word(from))
+        frame.reverse = inline_word(to);
+    else {
+        ASSERT(frame.map.load(memory_order_relaxed) == 2 && frame.second == inline_word(from));
+        frame.second = inline_word(to);
+    }
+}
+
+}  // namespace faultline

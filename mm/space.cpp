@@ -1,0 +1,194 @@
+// Address spaces: birth, fork, the CPUs they run on, end. Mapping is in space_map.cpp, faults in fault.cpp.
+#include "mm/space.h"
+
+#include <machine/planted_bugs.h>
+
+#include "arch/interrupt.h"
+#include "lib/late.h"
+#include "mm/reclaim.h"
+#include "mm/space_list.h"
+
+namespace faultline {
+namespace {
+
+FrameNumber zero_frame;
+constinit Late<SpaceList> spaces;
+// The space whose directory this CPU has loaded, null for the kernel's own. Written by that CPU with interrupts off.
+constinit AddressSpace* active[kMaxCpus] = {};
+
+// A few directories of ended spaces, as a new one wants them: the kernel's half in place, the user half zero.
+struct DirectoryPool {
+    static constexpr uint32_t kSize = 4;
+    SpinLock<LockRank::kLeaf> lock;
+    uint32_t count GUARDED_BY(lock) = 0;
+    FrameNumber directories[kSize] GUARDED_BY(lock);
+};
+constinit DirectoryPool pool;
+
+Result<FrameNumber> allocate_directory() {
+    if (machine::allocation_fails()) return Errno::kNOMEM;
+    {
+        LockGuard guard(pool.lock);
+        if (pool.count > 0) return pool.directories[--pool.count];
+    }
+    FrameNumber directory = TRY(frame_allocate(FrameUse::kPageDirectory, Zeroing::kZeroed));
+    mmu_initialize_directory(directory);
+    return directory;
+}
+
+void free_directory(FrameNumber directory) {
+    {
+        LockGuard guard(pool.lock);
+        if (pool.count < DirectoryPool::kSize) {
+            pool.directories[pool.count++] = directory;
+            return;
+        }
+    }
+    frame_free(directory);
+}
+
+}  // namespace
+
+FrameNumber zero_page() { return zero_frame; }
+SpaceList& space_list() { return *spaces; }
+
+void spaces_initialize() {
+    auto frame = frame_allocate(FrameUse::kKernel, Zeroing::kZeroed);
+    if (!frame.ok()) PANIC("no memory for the zero page");
+    zero_frame = frame.value();
+    frame_pin(frame_record(zero_frame));  // for ever
+    for (AddressSpace*& space : active) space = nullptr;
+    {
+        LockGuard guard(pool.lock);
+        pool.count = 0;
+    }
+    spaces.construct();
+    frame_wait_initialize();
+    reclaim_initialize();
+    objects_initialize();
+}
+
+void SpaceList::add(AddressSpace& space) {
+    LockGuard guard(lock_);
+    list_.push_back(space);
+}
+void SpaceList::remove(AddressSpace& space) {
+    LockGuard guard(lock_);
+    list_.remove(space);
+}
+
+Result<Ref<AddressSpace>> AddressSpace::create() {
+    FrameNumber directory = TRY(allocate_directory());
+    auto space = slab_new<AddressSpace>(directory);
+    if (!space.ok()) {
+        free_directory(directory);
+        return space.error();
+    }
+    spaces->add(*space.value());
+    return Ref<AddressSpace>::adopt(space.value());
+}
+
+Result<Ref<AddressSpace>> AddressSpace::fork(VirtAddr hot) {
+    Ref<AddressSpace> child = TRY(create());
+    LockGuard guard(lock_);
+    TRY(child->copy_tables_from(*this, hot));  // if it fails, the child's end gives back what it got
+    return child;
+}
+
+Result<void> AddressSpace::copy_tables_from(AddressSpace& parent, VirtAddr hot) NO_THREAD_SAFETY_ANALYSIS {
+    // The child is nobody else's yet: its lock is not needed. The parent's TLBs are flushed before its lock is let go.
+    TRY(regions_.copy(parent.regions_));
+    mapped_pages_ = parent.mapped_pages_;
+    break_start_ = parent.break_start_;
+    break_ = parent.break_;
+    stack_limit_ = parent.stack_limit_;
+    space_limit_ = parent.space_limit_;
+    FlushBatch batch(parent.cpus_);
+    Result<void> result;
+    parent.for_each_table(0, kKernelDirectoryIndex - 1, [&](uint32_t index) {
+        if (!result.ok()) return;
+        // The table under the stack pointer is written the moment both return: sharing it would only cost a fault.
+        if (hot.is_user() && index == hot.directory_index())
+            result = table_copy(parent.directory_slot(index), directory_slot(index), batch);
+        else
+            table_share(parent.directory_slot(index), directory_slot(index), batch);
+        if (result.ok()) tables_[index / 32].fetch_or(1u << index % 32, memory_order_relaxed);
+    });
+    count_resident(static_cast<int32_t>(parent.resident_.load(memory_order_relaxed)));
+    return result;
+}
+
+void AddressSpace::activate() {
+    uint32_t cpu = this_cpu();
+    AddressSpace* before = active[cpu];
+    if (before == this) return;
+    // In the mask before the first translation can be cached, out of it after the last is gone.
+    cpus_.fetch_or(cpu_bit(cpu), memory_order_seq_cst);
+    mmu_activate(directory_);
+    active[cpu] = this;
+    if (before) before->cpus_.fetch_and(~cpu_bit(cpu), memory_order_seq_cst);
+}
+
+// The directory stays loaded: the thread that comes next often has it too, and kernel threads need none.
+void AddressSpace::deactivate() {}
+
+// Runs on each CPU that may have the directory loaded.
+void AddressSpace::leave(void* space) {
+    uint32_t cpu = this_cpu();
+    if (active[cpu] != space) return;
+    mmu_activate(mmu_kernel_directory());
+    active[cpu] = nullptr;
+    static_cast<AddressSpace*>(space)->cpus_.fetch_and(~cpu_bit(cpu), memory_order_seq_cst);
+}
+
+void AddressSpace::destroy(AddressSpace* space) NO_THREAD_SAFETY_ANALYSIS {
+    // Nobody has a reference: no lock is needed. Without CR3 anywhere there is nothing to flush.
+    {
+        InterruptGuard guard;
+        leave(space);
+    }
+    if (space->cpus_.load(memory_order_seq_cst) != 0) cpu_call_others(&leave, space);
+    space->for_each_table(0, kKernelDirectoryIndex - 1, [&](uint32_t index) {
+        PteSlot& slot = space->directory_slot(index);
+        FrameNumber table = pte_load(slot).frame();
+        pte_store(slot, Pte());
+        table_drop(table);
+    });
+    space->regions_.clear();
+    spaces->remove(*space);
+    free_directory(space->directory_);
+    slab_delete(space);
+}
+
+Result<FrameNumber> AddressSpace::own_table(uint32_t index) {
+    PteSlot& slot = directory_slot(index);
+    for (;;) {
+        Pte entry = pte_load(slot);
+        if (entry.is_writable()) return entry.frame();
+        if (entry.is_present()) {
+            TRY(table_make_sole(slot, cpus_));
+            continue;
+        }
+        FrameNumber table = TRY(table_create(index));
+        if (pte_compare_exchange(slot, entry, pde_sole(table))) {
+            tables_[index / 32].fetch_or(1u << index % 32, memory_order_relaxed);
+            return table;
+        }
+        frame_record(table).map.store(0, memory_order_relaxed);  // another thread of this space was faster
+        frame_free_zeroed(table);
+    }
+}
+
+void AddressSpace::count_resident(int32_t pages) {
+    uint32_t now = resident_.fetch_add(static_cast<uint32_t>(pages), memory_order_relaxed) + static_cast<uint32_t>(pages);
+    if (static_cast<int32_t>(now) > static_cast<int32_t>(peak_resident_.load(memory_order_relaxed)))
+        peak_resident_.store(now, memory_order_relaxed);
+}
+
+void AddressSpace::set_limits(uint64_t stack_bytes, uint64_t address_space_bytes) {
+    LockGuard guard(lock_);
+    stack_limit_ = stack_bytes < kKernelBase ? static_cast<uint32_t>(stack_bytes) : kKernelBase;
+    space_limit_ = address_space_bytes < kKernelBase ? static_cast<uint32_t>(address_space_bytes) : kKernelBase;
+}
+
+}  // namespace faultline

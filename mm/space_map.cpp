@@ -1,0 +1,292 @@
+// mmap, munmap, mprotect. Each checks and allocates everything first, then performs what cannot fail. Regions taken out are ended after the
+// space's lock is let go, since the last reference to a file may close it.
+#include <machine/planted_bugs.h>
+
+#include "mm/slab.h"
+#include "mm/space.h"
+
+namespace faultline {
+
+using machine::Bug;
+using machine::planted;
+
+namespace {
+
+constexpr uint32_t kLowestMapping = 64 * 1024;  // of addresses the kernel chooses
+
+bool is_user_range(VirtAddr start, uint64_t bytes) { return start.value() + bytes <= kKernelBase; }
+
+}  // namespace
+
+// Addresses are chosen below the room the stack may want.
+VirtAddr AddressSpace::mapping_ceiling() const {
+    constexpr uint32_t kLeast = 16u << 20, kMost = 1u << 30;
+    uint32_t room = stack_limit_ < kLeast ? kLeast : stack_limit_ > kMost ? kMost : align_up(stack_limit_, kPageSize);
+    return VirtAddr(kKernelBase - room - (1u << 20));
+}
+
+Result<VirtAddr> AddressSpace::choose_address(const MapRequest& request, uint32_t bytes, DeadRegions& dead) {
+    VirtAddr wanted = request.address;
+    if (request.fixed || request.no_replace) {
+        if (!wanted.is_page_aligned()) return Errno::kINVAL;
+        if (!is_user_range(wanted, bytes)) return Errno::kNOMEM;
+        if (wanted.value() < kPageSize) return Errno::kPERM;  // the null page is never mapped
+        if (request.no_replace) {
+            if (!regions_.is_free(wanted, wanted + bytes)) return Errno::kEXIST;
+        } else {
+            TRY(unmap_locked(wanted, wanted + bytes, dead));
+        }
+        return wanted;
+    }
+    wanted = wanted.page_floor();
+    bool is_usable = wanted.value() >= kLowestMapping && is_user_range(wanted, bytes);
+    if (is_usable && regions_.is_free(wanted, wanted + bytes)) return wanted;
+    VirtAddr low(kLowestMapping), found = regions_.find_gap(bytes, low, mapping_ceiling());
+    if (found == VirtAddr(0)) found = regions_.find_gap(bytes, low, VirtAddr(kKernelBase - kPageSize));
+    if (found == VirtAddr(0)) return Errno::kNOMEM;
+    return found;
+}
+
+void AddressSpace::insert_region(Region& region, DeadRegions& dead) {
+    mapped_pages_ += region.pages();
+    regions_.insert(region);
+    merge_around(region.start, region.end, dead);
+}
+
+// Joins what is alike at both ends of a range and within it.
+void AddressSpace::merge_around(VirtAddr start, VirtAddr end, DeadRegions& dead) {
+    Region* region = regions_.first_after(start);
+    if (region && region->start == start)
+        if (Region* before = RegionSet::previous(*region)) region = before;
+    while (region && region->start < end) {
+        if (Region* merged = regions_.merge_with_next(*region))
+            dead.add(merged);
+        else
+            region = RegionSet::next(*region);
+    }
+}
+
+Result<VirtAddr> AddressSpace::map(const MapRequest& request) {
+    if (request.bytes == 0) return Errno::kINVAL;
+    if (request.bytes > kKernelBase - kPageSize) return Errno::kNOMEM;
+    uint32_t bytes = align_up(request.bytes, kPageSize);
+    if (request.protection & ~request.max_protection) return Errno::kACCES;
+    if (request.object && request.object_offset.value() + (bytes >> kPageShift) < request.object_offset.value())
+        return Errno::kOVERFLOW;
+    DeadRegions dead;
+    Owned<Region> region(TRY(slab_new<Region>()));
+    region->protection = request.protection;
+    region->max_protection = request.max_protection;
+    region->shared = request.shared;
+    region->grows_down = request.grows_down;
+    region->no_reserve = request.no_reserve;
+    region->kind = request.kind;
+    region->object_offset = request.object ? request.object_offset : PageIndex(0);
+    region->object = request.shared && !request.object ? TRY(Object::create_anonymous(bytes)) : request.object;
+    region->backing = request.backing;
+    VirtAddr start;
+    {
+        LockGuard guard(lock_);
+        if (mapped_pages_ + (bytes >> kPageShift) > space_limit_ >> kPageShift) return Errno::kNOMEM;
+        start = TRY(choose_address(request, bytes, dead));
+        region->start = start;
+        region->end = start + bytes;
+        insert_region(*region.leak(), dead);
+    }
+    if (request.populate) populate(start, start + bytes);
+    return start;
+}
+
+void AddressSpace::populate(VirtAddr start, VirtAddr end) {
+    for (VirtAddr page = start; page < end; page = page + kPageSize) {
+        // What cannot be written may still be read; a page that cannot be had is left for its touch to tell.
+        FaultOutcome outcome = handle_fault(page, Access::kWrite);
+        if (outcome == FaultOutcome::kNotAllowed) outcome = handle_fault(page, Access::kRead);
+        if (outcome != FaultOutcome::kResolved) return;
+    }
+}
+
+Result<void> AddressSpace::split_at(VirtAddr at) {
+    Region* region = regions_.find(at);
+    if (!region || region->start == at) return {};
+    regions_.split(*region, at, *TRY(slab_new<Region>()));
+    return {};
+}
+
+bool AddressSpace::is_mapped(VirtAddr start, VirtAddr end) const {
+    for (Region* region = regions_.first_after(start); region && region->start <= start; region = RegionSet::next(*region)) {
+        if (region->end >= end) return true;
+        start = region->end;
+    }
+    return false;
+}
+
+Result<void> AddressSpace::own_tables_for_removal(VirtAddr start, VirtAddr end) {
+    // Only the first and the last table can hold entries on both sides of a border; a table whose entries all go is let go whole.
+    VirtAddr last = end - 1;
+    for (uint32_t index : {start.directory_index(), last.directory_index()}) {
+        Pte entry = pte_load(directory_slot(index));
+        if (!entry.is_present() || entry.is_writable()) continue;
+        uint32_t from = index == start.directory_index() ? start.table_index() : 0;
+        uint32_t to = index == last.directory_index() ? last.table_index() : kEntriesPerTable - 1;
+        uint32_t inside;
+        bool is_all;
+        {
+            TableLock lock(frame_record(entry.frame()));
+            inside = table_count(entry.frame(), from, to);
+            is_all = inside == frame_record(entry.frame()).table.live;
+        }
+        if (inside > 0 && !is_all) TRY(table_make_sole(directory_slot(index), cpus_));
+    }
+    return {};
+}
+
+void AddressSpace::clear_range(VirtAddr start, VirtAddr end) {
+    VirtAddr last = end - 1;
+    auto first_slot = [&](uint32_t index) { return index == start.directory_index() ? start.table_index() : 0; };
+    auto last_slot = [&](uint32_t index) {
+        return index == last.directory_index() ? last.table_index() : kEntriesPerTable - 1;
+    };
+    FlushBatch batch(cpus_);
+    // Hide: the processor can load nothing of the range any more. A directory entry that loses all its pages is hidden itself.
+    for_each_table(start.directory_index(), last.directory_index(), [&](uint32_t index) {
+        PteSlot& directory = directory_slot(index);
+        FrameNumber table = pte_load(directory).frame();
+        Frame& record = frame_record(table);
+        TableLock lock(record);
+        uint32_t from = first_slot(index), to = last_slot(index);
+        if (table_count(table, from, to) == record.table.live) {
+            pte_store(directory, pte_hidden(pte_load(directory)));
+            if (planted(Bug::kUnmapWithoutFlush)) return;
+            batch.add(slot_address(record, from));
+            table_for_each(table, from, to, [&](uint32_t i, PteSlot&, Pte pte) {
+                if (pte.is_present() && !batch.is_everything()) batch.add(slot_address(record, i));
+            });
+        } else {
+            table_for_each(table, from, to, [&](uint32_t i, PteSlot& slot, Pte) { slot_hide(record, slot, i, batch); });
+        }
+    });
+    if (!planted(Bug::kFreeBeforeFlush)) batch.flush();
+    // Drop: what no TLB can reach goes back.
+    uint32_t dropped = 0;
+    for_each_table(start.directory_index(), last.directory_index(), [&](uint32_t index) {
+        PteSlot& directory = directory_slot(index);
+        Pte entry = pte_load(directory);
+        FrameNumber table = entry.frame();
+        Frame& record = frame_record(table);
+        if (!entry.is_present()) {
+            pte_store(directory, Pte());
+            tables_[index / 32].fetch_and(~(1u << index % 32), memory_order_relaxed);
+            dropped += record.table.live;
+            table_drop(table);
+            return;
+        }
+        TableLock lock(record);
+        table_for_each(table, first_slot(index), last_slot(index), [&](uint32_t i, PteSlot& slot, Pte) {
+            slot_drop(record, slot, i);
+            dropped++;
+        });
+    });
+    count_resident(-static_cast<int32_t>(dropped));
+}
+
+Result<void> AddressSpace::unmap_locked(VirtAddr start, VirtAddr end, DeadRegions& dead) {
+    Region* region = regions_.first_after(start);
+    if (!region || region->start >= end) return {};
+    if (region->start < start && region->end > end) TRY(split_at(end));
+    if (auto result = own_tables_for_removal(start, end); !result.ok()) {
+        merge_around(end, end + kPageSize, dead);
+        return result;
+    }
+    clear_range(start, end);
+    region = regions_.first_after(start);
+    while (region && region->start < end) {
+        Region* next = RegionSet::next(*region);
+        uint32_t before = region->pages();
+        if (region->start < start) {
+            regions_.resize(*region, region->start, start);
+            mapped_pages_ -= before - region->pages();
+        } else if (region->end > end) {
+            regions_.resize(*region, end, region->end);
+            mapped_pages_ -= before - region->pages();
+        } else {
+            mapped_pages_ -= before;
+            regions_.remove(*region);
+            dead.add(region);
+        }
+        region = next;
+    }
+    return {};
+}
+
+Result<void> AddressSpace::unmap(VirtAddr start, uint32_t bytes) {
+    if (!start.is_page_aligned() || bytes == 0 || !is_user_range(start, align_up<uint64_t>(bytes, kPageSize)))
+        return Errno::kINVAL;
+    DeadRegions dead;
+    LockGuard guard(lock_);
+    return unmap_locked(start, start + align_up(bytes, kPageSize), dead);
+}
+
+Result<void> AddressSpace::own_tables_with_entries(VirtAddr start, VirtAddr end) {
+    Result<void> result;
+    VirtAddr last = end - 1;
+    for_each_table(start.directory_index(), last.directory_index(), [&](uint32_t index) {
+        Pte entry = pte_load(directory_slot(index));
+        if (!result.ok() || entry.is_writable()) return;
+        uint32_t from = index == start.directory_index() ? start.table_index() : 0;
+        uint32_t to = index == last.directory_index() ? last.table_index() : kEntriesPerTable - 1;
+        if (table_count(entry.frame(), from, to) > 0) result = table_make_sole(directory_slot(index), cpus_);
+    });
+    return result;
+}
+
+// Entries of the range lose what `protection` does not allow; what it newly allows, the next fault gives.
+void AddressSpace::lower_range(VirtAddr start, VirtAddr end, Protection protection) {
+    VirtAddr last = end - 1;
+    FlushBatch batch(cpus_);
+    for_each_table(start.directory_index(), last.directory_index(), [&](uint32_t index) {
+        FrameNumber table = pte_load(directory_slot(index)).frame();
+        Frame& record = frame_record(table);
+        uint32_t from = index == start.directory_index() ? start.table_index() : 0;
+        uint32_t to = index == last.directory_index() ? last.table_index() : kEntriesPerTable - 1;
+        TableLock lock(record);
+        table_for_each(table, from, to, [&](uint32_t i, PteSlot& slot, Pte pte) {
+            if (!pte.is_present()) return;
+            if (protection == kProtNone && !planted(Bug::kHiddenLeavesPresent)) return slot_hide(record, slot, i, batch);
+            if (!pte.is_writable()) return;
+            slot.fetch_and(~Pte::kWritable, memory_order_seq_cst);
+            if (!planted(Bug::kProtectWithoutFlush)) batch.add(slot_address(record, i));
+        });
+    });
+}
+
+Result<void> AddressSpace::protect(VirtAddr start, uint32_t bytes, Protection protection) {
+    if (!start.is_page_aligned()) return Errno::kINVAL;
+    if (bytes == 0) return {};
+    if (!is_user_range(start, align_up<uint64_t>(bytes, kPageSize))) return Errno::kNOMEM;
+    VirtAddr end = start + align_up(bytes, kPageSize);
+    DeadRegions dead;
+    LockGuard guard(lock_);
+    if (!is_mapped(start, end)) return Errno::kNOMEM;
+    bool is_change = false;
+    for (Region* region = regions_.first_after(start); region && region->start < end; region = RegionSet::next(*region)) {
+        if (protection & ~region->max_protection) return Errno::kACCES;
+        is_change |= region->protection != protection;
+    }
+    if (!is_change) return {};
+    auto prepared = [&]() -> Result<void> {
+        TRY(split_at(start));
+        TRY(split_at(end));
+        if (!(protection & kProtWrite)) TRY(own_tables_with_entries(start, end));
+        return {};
+    }();
+    if (prepared.ok()) {
+        for (Region* region = regions_.find(start); region && region->start < end; region = RegionSet::next(*region))
+            region->protection = protection;
+        if (!(protection & kProtWrite)) lower_range(start, end, protection);
+    }
+    merge_around(start, end + kPageSize, dead);
+    return prepared;
+}
+
+}  // namespace faultline
