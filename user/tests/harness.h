@@ -163,6 +163,8 @@ inline void wait_state(pid_t pid, const char* wanted) {
     for (char s; !(s = state_of(pid)) || !strchr(wanted, s); ) pause_a_little();
 }
 
+inline void spin(int turns) { for (int i = 0; i < turns; i++) asm volatile(""); }
+
 // One byte through a pipe as a signal between processes.
 struct Gate {
     int fd[2];

@@ -145,8 +145,9 @@ TEST(changing_users) {
         CHECK_OK(seteuid(1));
         CHECK_ERR(seteuid(0), EPERM);
         CHECK_ERR(setresuid(4, -1, -1), EPERM);
-        CHECK_OK(setreuid(3, 1));
-        CHECK(getuid() == 3 && geteuid() == 1);
+        CHECK_ERR(setreuid(3, -1), EPERM);
+        CHECK_OK(setreuid(-1, 3));
+        CHECK(getuid() == 1 && geteuid() == 3);
         CHECK_ERR(setgid(99), EPERM);
     }), 0);
     CHECK_EXIT(in_child([] {
