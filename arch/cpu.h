@@ -6,7 +6,6 @@
 #include <machine/cpu_inline.h>
 
 #include "lib/atomic.h"
-#include "lib/format.h"
 
 namespace faultline {
 
@@ -61,8 +60,5 @@ CpuIdentity cpu_identity();
 
 // Fills with hardware randomness where the processor has it (RDRAND), else with what the counters give. For seeding only.
 uint32_t cpu_random_seed();
-
-// Lines of /proc/cpuinfo about this kind of processor, "name\t: value".
-void cpu_describe(FormatSink& sink);
 
 }  // namespace faultline

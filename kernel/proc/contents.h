@@ -58,6 +58,7 @@ Result<void> proc_show_mountinfo(const ProcContext&, FormatSink&);
 extern const ProcNode kProcFdNode, kProcFdinfoNode, kProcExeNode, kProcCwdNode, kProcRootNode;  // process_files.cpp
 void proc_owner_of_process(const ProcContext& context, uint32_t& uid, uint32_t& gid);
 
+Result<void> proc_show_cpuinfo(const ProcContext&, FormatSink&);  // cpuinfo.cpp
 void proc_register_memory();      // memory.cpp
 void proc_register_processors();  // processors.cpp
 void proc_register_devices();     // devices.cpp

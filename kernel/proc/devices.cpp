@@ -1,5 +1,6 @@
 // /proc/filesystems, partitions, devices, cmdline: what the kernel knows and was told.
 #include "fs/block_device.h"
+#include "fs/character_device.h"
 #include "fs/mount.h"
 #include "kernel/boot_information.h"
 #include "kernel/proc/contents.h"
@@ -22,18 +23,35 @@ Result<void> show_partitions(const ProcContext&, FormatSink& sink) {
   return {};
 }
 
-// Majors that drivers of ours use, as Linux numbers and names them.
+// A driver's name is what its device is called, without its numbers.
+StringView driver_name(StringView name) {
+  size_t length = name.find('/') != StringView::kNotFound ? name.find('/') : name.size();
+  while (length > 1 && name[length - 1] >= '0' && name[length - 1] <= '9') length--;
+  return name.substring(0, length);
+}
+
 Result<void> show_devices(const ProcContext&, FormatSink& sink) {
-  sink.put("Character devices:\n  1 mem\n  4 tty\n  4 ttyS\n  5 /dev/tty\n  5 /dev/console\n  5 /dev/ptmx\n136 pts\n\nBlock devices:\n");
+  sink.put("Character devices:\n");
+  uint32_t last_major = ~0u;
+  StringView last_name;
+  char previous[sizeof(CharacterDeviceView::name)];
+  CharacterDeviceView view;
+  for (uint32_t i = 0; character_device_at(i, view); i++) {
+    StringView name = view.number.major == 1 ? StringView("mem") : driver_name({view.name, view.name_length});
+    if (view.number.major == last_major && name == last_name) continue;
+    format(sink, "{3} {}\n", view.number.major, name);
+    last_major = view.number.major;
+    memcpy(previous, name.data(), name.size());
+    last_name = {previous, name.size()};
+  }
+  sink.put("\nBlock devices:\n");
   uint32_t last = ~0u;
   BlockDevice* device;
   for (uint32_t i = 0; (device = block_device_at(i)); i++) {
     if (device->number().major == last) continue;
     last = device->number().major;
     StringView name = device->name();
-    size_t letters = 0;
-    while (letters < 2 && letters < name.size()) letters++;
-    format(sink, "{3} {}\n", last, name.substring(0, letters));
+    format(sink, "{3} {}\n", last, name.substring(0, 2));
   }
   return {};
 }

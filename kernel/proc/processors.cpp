@@ -73,15 +73,6 @@ Result<void> show_loadavg(const ProcContext&, FormatSink& sink) {
   return {};
 }
 
-Result<void> show_cpuinfo(const ProcContext&, FormatSink& sink) {
-  for (uint32_t cpu = 0; cpu < cpu_count(); cpu++) {
-    format(sink, "processor\t: {}\n", cpu);
-    cpu_describe(sink);
-    sink.put("\n");
-  }
-  return {};
-}
-
 Result<void> show_interrupts(const ProcContext&, FormatSink& sink) {
   sink.put("     ");
   for (uint32_t cpu = 0; cpu < cpu_count(); cpu++) format(sink, "       CPU{}", cpu);
@@ -103,7 +94,7 @@ Result<void> show_version(const ProcContext&, FormatSink& sink) {
 constexpr ProcNode kStat = proc_file("stat", &show_stat);
 constexpr ProcNode kUptime = proc_file("uptime", &show_uptime);
 constexpr ProcNode kLoadavg = proc_file("loadavg", &show_loadavg);
-constexpr ProcNode kCpuinfo = proc_file("cpuinfo", &show_cpuinfo);
+constexpr ProcNode kCpuinfo = proc_file("cpuinfo", &proc_show_cpuinfo);
 constexpr ProcNode kInterrupts = proc_file("interrupts", &show_interrupts);
 constexpr ProcNode kVersion = proc_file("version", &show_version);
 
