@@ -170,7 +170,8 @@ Result<Ref<Mount>> mount_create(StringView type_name, BlockDevice* device, Strin
   if (type->needs_device && !device) return Errno::kNOTBLK;
   FileSystem* file_system = TRY(type->mount(device, flags, options));
   if (file_system->is_read_only()) flags |= kMountReadOnly;
-  Result<Ref<Dentry>> root = Dentry::create_root(file_system->root());
+  Ref<Inode> root_inode = file_system->root();
+  Result<Ref<Dentry>> root = root_inode ? Dentry::create_root(std::move(root_inode)) : Errno::kNOMEM;
   Result<Ref<Mount>> mount = root.ok() ? Mount::create(*file_system, root.release_value(), source, flags) : root.error();
   if (!mount.ok()) ignore_result(file_system->unmount());  // nothing was written: the first error counts
   return mount;
