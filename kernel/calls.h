@@ -7,7 +7,116 @@
 
 namespace faultline {
 
+struct UserTlsDescriptor;   // thread_local_storage.h
+struct UserUsage;           // usage.h
+struct UserSignalAction;    // the layouts are in signal_calls.cpp
+struct UserLimit;           // limit_calls.cpp
+struct UserLimit64;
+struct UserTimer;           // time_calls.cpp
+struct UserTimes;
+struct UserNames;           // system_calls.cpp
+struct UserSystemInformation;
+struct OldMapArguments {
+  uint32_t address, bytes, protection, flags, descriptor, offset;
+};
+
+// kernel/fork.cpp
+Result<uint32_t> sys_fork();
+Result<uint32_t> sys_vfork();
+Result<uint32_t> sys_clone(uint32_t flags, uint32_t stack, UserPtr<uint32_t> parent_tid, UserPtr<UserTlsDescriptor> tls, UserPtr<uint32_t> child_tid);
+
+// kernel/exec.cpp
+Result<uint32_t> sys_execve(UserPtr<const char> path, UserPtr<uint32_t> arguments, UserPtr<uint32_t> environment);
+
+// kernel/exit.cpp
+Result<uint32_t> sys_exit(uint32_t status);
+Result<uint32_t> sys_exit_group(uint32_t status);
+
+// kernel/wait.cpp
+Result<uint32_t> sys_wait4(int32_t pid, UserPtr<uint32_t> status, uint32_t options, UserPtr<UserUsage> usage);
+Result<uint32_t> sys_waitpid(int32_t pid, UserPtr<uint32_t> status, uint32_t options);
+Result<uint32_t> sys_waitid(uint32_t type, uint32_t id, UserPtr<uint8_t> info, uint32_t options, UserPtr<UserUsage> usage);
+
 // kernel/identity_calls.cpp
 Result<uint32_t> sys_getpid();
+Result<uint32_t> sys_getppid();
+Result<uint32_t> sys_gettid();
+Result<uint32_t> sys_getuid32();
+Result<uint32_t> sys_geteuid32();
+Result<uint32_t> sys_getgid32();
+Result<uint32_t> sys_getegid32();
+Result<uint32_t> sys_getuid();
+Result<uint32_t> sys_geteuid();
+Result<uint32_t> sys_getgid();
+Result<uint32_t> sys_getegid();
+Result<uint32_t> sys_setuid32(uint32_t id);
+Result<uint32_t> sys_setgid32(uint32_t id);
+Result<uint32_t> sys_setreuid32(uint32_t real, uint32_t effective);
+Result<uint32_t> sys_setregid32(uint32_t real, uint32_t effective);
+Result<uint32_t> sys_setresuid32(uint32_t real, uint32_t effective, uint32_t saved);
+Result<uint32_t> sys_setresgid32(uint32_t real, uint32_t effective, uint32_t saved);
+Result<uint32_t> sys_getresuid32(UserPtr<uint32_t> real, UserPtr<uint32_t> effective, UserPtr<uint32_t> saved);
+Result<uint32_t> sys_getresgid32(UserPtr<uint32_t> real, UserPtr<uint32_t> effective, UserPtr<uint32_t> saved);
+Result<uint32_t> sys_setfsuid32(uint32_t id);
+Result<uint32_t> sys_setfsgid32(uint32_t id);
+Result<uint32_t> sys_getgroups32(uint32_t size, UserPtr<uint32_t> list);
+Result<uint32_t> sys_setgroups32(uint32_t size, UserPtr<uint32_t> list);
+Result<uint32_t> sys_getgroups(uint32_t size, UserPtr<uint16_t> list);
+Result<uint32_t> sys_setgroups(uint32_t size, UserPtr<uint16_t> list);
+Result<uint32_t> sys_setuid(uint16_t id);
+Result<uint32_t> sys_setgid(uint16_t id);
+Result<uint32_t> sys_setreuid(uint16_t real, uint16_t effective);
+Result<uint32_t> sys_setregid(uint16_t real, uint16_t effective);
+
+// kernel/job_control.cpp
+Result<uint32_t> sys_setpgid(uint32_t pid, int32_t group);
+Result<uint32_t> sys_getpgid(uint32_t pid);
+Result<uint32_t> sys_getpgrp();
+Result<uint32_t> sys_getsid(uint32_t pid);
+Result<uint32_t> sys_setsid();
+
+// kernel/thread_local_storage.cpp
+Result<uint32_t> sys_set_thread_area(UserPtr<UserTlsDescriptor> wanted);
+Result<uint32_t> sys_get_thread_area(UserPtr<UserTlsDescriptor> wanted);
+
+// kernel/memory_calls.cpp
+Result<uint32_t> sys_mmap2(uint32_t address, uint32_t bytes, uint32_t protection, uint32_t flags, uint32_t descriptor, uint32_t page_offset);
+Result<uint32_t> sys_old_mmap(UserPtr<OldMapArguments> user);
+Result<uint32_t> sys_munmap(VirtAddr start, uint32_t bytes);
+Result<uint32_t> sys_mprotect(VirtAddr start, uint32_t bytes, uint32_t protection);
+Result<uint32_t> sys_mremap(VirtAddr old_start, uint32_t old_bytes, uint32_t new_bytes, uint32_t flags, VirtAddr new_start);
+Result<uint32_t> sys_brk(VirtAddr wanted);
+Result<uint32_t> sys_msync(VirtAddr start, uint32_t bytes, uint32_t flags);
+Result<uint32_t> sys_madvise(VirtAddr start, uint32_t bytes, uint32_t advice);
+Result<uint32_t> sys_mincore(VirtAddr start, uint32_t bytes, VirtAddr vector);
+Result<uint32_t> sys_mlock(VirtAddr start, uint32_t bytes);
+Result<uint32_t> sys_mlock2(VirtAddr start, uint32_t bytes, uint32_t flags);
+Result<uint32_t> sys_munlock(VirtAddr start, uint32_t bytes);
+Result<uint32_t> sys_mlockall(uint32_t flags);
+Result<uint32_t> sys_munlockall();
+
+// kernel/signal_calls.cpp
+Result<uint32_t> sys_rt_sigaction(uint32_t number, UserPtr<UserSignalAction> wanted, UserPtr<UserSignalAction> old, uint32_t set_size);
+Result<uint32_t> sys_sigaction(uint32_t number, UserPtr<UserSignalAction> wanted, UserPtr<UserSignalAction> old);
+Result<uint32_t> sys_signal(uint32_t number, uint32_t handler);
+Result<uint32_t> sys_rt_sigprocmask(uint32_t how, UserPtr<SignalSet> wanted, UserPtr<SignalSet> old, uint32_t set_size);
+Result<uint32_t> sys_sigprocmask(uint32_t how, UserPtr<uint32_t> wanted, UserPtr<uint32_t> old);
+Result<uint32_t> sys_rt_sigpending(UserPtr<SignalSet> set, uint32_t set_size);
+Result<uint32_t> sys_sigpending(UserPtr<uint32_t> set);
+Result<uint32_t> sys_rt_sigsuspend(UserPtr<SignalSet> wanted, uint32_t set_size);
+Result<uint32_t> sys_sigsuspend(uint32_t, uint32_t, uint32_t mask);
+Result<uint32_t> sys_pause();
+Result<uint32_t> sys_rt_sigtimedwait(UserPtr<SignalSet> wanted, UserPtr<uint8_t> info, UserPtr<Timespec32> timeout, uint32_t set_size);
+Result<uint32_t> sys_rt_sigtimedwait_time64(UserPtr<SignalSet> wanted, UserPtr<uint8_t> info, UserPtr<Timespec64> timeout, uint32_t set_size);
+Result<uint32_t> sys_kill(int32_t pid, uint32_t number);
+Result<uint32_t> sys_tkill(int32_t tid, uint32_t number);
+Result<uint32_t> sys_tgkill(int32_t pid, int32_t tid, uint32_t number);
+Result<uint32_t> sys_rt_sigqueueinfo(uint32_t pid, uint32_t number, UserPtr<uint8_t> user);
+Result<uint32_t> sys_rt_tgsigqueueinfo(uint32_t pid, uint32_t tid, uint32_t number, UserPtr<uint8_t> user);
+
+// kernel/signal_frame.cpp
+Result<uint32_t> sys_sigreturn();
+Result<uint32_t> sys_rt_sigreturn();
+Result<uint32_t> sys_sigaltstack(UserPtr<AlternateStack> wanted, UserPtr<AlternateStack> old);
 
 }  // namespace faultline

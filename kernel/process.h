@@ -132,6 +132,7 @@ class Process : public RefCounted<Process>, public ListNode<AllProcessesTag>, pu
   bool ending_ = false;                 // exit_group: threads end there
   uint32_t continues_ = 0;              // how often SIGCONT came: one that came while a stop was in the making wins
   uint32_t group_exit_status_ = 0;
+  Thread* survivor_ = nullptr;          // execve by one of several threads: the others end
 
   // The process' own.
   Timer real_timer_;
@@ -139,6 +140,14 @@ class Process : public RefCounted<Process>, public ListNode<AllProcessesTag>, pu
   Signal parent_death_signal_ = Signal::kNone;
   bool dumpable_ = true, no_new_privileges_ = false;
   uint32_t personality_ = 0;
+
+ private:
+  template <typename T, typename... Arguments>
+  friend Result<T*> slab_new(Arguments&&...);
+  template <typename T>
+  friend void slab_delete(T*);
+  Process();
+  ~Process();
 };
 
 inline Process& current_process() { return running_thread().process(); }

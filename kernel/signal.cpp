@@ -278,9 +278,14 @@ void signal_force(const SignalInfo& info) {
 // ---------------------------------------------------------------- what the running thread may ask
 
 namespace {
+bool is_ending(const Thread& self) {
+  const Process& process = self.process();
+  return process.ending_ || (process.survivor_ && process.survivor_ != &self);
+}
+
 bool is_pending_locked(Thread& self) {
   Process& process = self.process();
-  return process.ending_ || process.stopping_ || ((self.pending.set() | process.pending_.set()) & ~(self.signal_mask & ~kUnblockable));
+  return is_ending(self) || process.stopping_ || ((self.pending.set() | process.pending_.set()) & ~(self.signal_mask & ~kUnblockable));
 }
 }  // namespace
 
@@ -293,7 +298,7 @@ bool signal_is_pending() {
 
 bool fatal_signal_is_pending() {
   Thread& self = running_thread();
-  return !self.is_kernel_thread() && self.process().ending_;
+  return !self.is_kernel_thread() && is_ending(self);
 }
 
 bool sleep_is_interrupted(SleepKind kind) {

@@ -53,7 +53,7 @@ enum class Next : uint8_t { kNothing, kEnd, kStop, kTaken };
 
 Next take_next(Thread& self, Process& process, Taken& taken) {
   InterruptLockGuard guard(process.signal_lock_);
-  if (process.ending_) return Next::kEnd;
+  if (process.ending_ || (process.survivor_ && process.survivor_ != &self)) return Next::kEnd;
   if (process.stopping_) return Next::kStop;
   SignalSet wanted = ~self.signal_mask | kUnblockable;
   if (!self.pending.take(wanted, taken.info) && !process.pending_.take(wanted, taken.info)) {

@@ -27,5 +27,7 @@ void child_report_locked(Process& child, int32_t code, uint32_t status);
 [[noreturn]] void thread_exit();
 // Ends all threads of the process with this wait(2) status; the caller still has to thread_exit().
 void process_begin_exit(uint32_t status);
+// execve of a program with several threads: ends the others and takes the process' number. kAGAIN: another thread was first.
+Result<void> thread_kill_others(Process& process, Thread& self);
 
 }  // namespace faultline

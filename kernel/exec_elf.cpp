@@ -1,0 +1,155 @@
+// ELF32 programs: checking their headers, mapping their segments. Format: System V ABI, chapter 5, and its i386 supplement. Nothing is
+// read here but the headers: segments are private mappings of the file, and faults bring what is used (xv6: loaduvm, without the copying).
+#include <cstddef>
+
+#include "kernel/exec.h"
+
+namespace faultline {
+
+namespace {
+
+struct ElfHeader {
+  uint8_t identity[16];
+  uint16_t type, machine;
+  uint32_t version, entry, program_headers, section_headers, flags;
+  uint16_t header_size, program_header_size, program_header_count, section_header_size, section_header_count, string_section;
+};
+static_assert(sizeof(ElfHeader) == 52);
+
+struct ProgramHeader {
+  uint32_t type, offset, address, physical_address, file_bytes, memory_bytes, flags, alignment;
+};
+static_assert(sizeof(ProgramHeader) == 32);
+
+constexpr uint16_t kTypeExecutable = 2, kTypeShared = 3, kMachine386 = 3;
+constexpr uint32_t kSegmentLoad = 1, kSegmentInterpreter = 3;
+constexpr uint32_t kFlagExecute = 1, kFlagWrite = 2, kFlagRead = 4;
+constexpr uint32_t kMaxHeaders = 128;
+constexpr uint32_t kPositionIndependentBase = 0x00400000;
+
+Result<ElfHeader> check_header(std::span<const uint8_t> start) {
+  if (start.size() < sizeof(ElfHeader)) return Errno::kNOEXEC;
+  ElfHeader header;
+  memcpy(&header, start.data(), sizeof header);
+  constexpr uint8_t kIdentity[7] = {0x7f, 'E', 'L', 'F', 1, 1, 1};  // 32 bits, little endian, version 1
+  if (memcmp(header.identity, kIdentity, sizeof kIdentity) != 0) return Errno::kNOEXEC;
+  if (header.type != kTypeExecutable && header.type != kTypeShared) return Errno::kNOEXEC;
+  if (header.machine != kMachine386 || header.program_header_size != sizeof(ProgramHeader)) return Errno::kNOEXEC;
+  if (header.program_header_count == 0 || header.program_header_count > kMaxHeaders) return Errno::kNOEXEC;
+  return header;
+}
+
+Result<Buffer<ProgramHeader>> read_program_headers(File& file, const ElfHeader& header, std::span<const uint8_t> start) {
+  Buffer<ProgramHeader> headers = TRY(Buffer<ProgramHeader>::create(header.program_header_count));
+  uint32_t bytes = header.program_header_count * sizeof(ProgramHeader);
+  if (header.program_headers <= start.size() && bytes <= start.size() - header.program_headers) {
+    memcpy(headers.data(), start.data() + header.program_headers, bytes);
+    return headers;
+  }
+  IoBuffer buffer = IoBuffer::kernel(headers.data(), bytes);
+  size_t got = TRY(file.read_at(header.program_headers, buffer));
+  if (got != bytes) return Errno::kNOEXEC;
+  return headers;
+}
+
+// A loadable segment in whole pages: [start, file_end) from the file, up to memory_end zeroes.
+struct Segment {
+  uint32_t start, data_end, file_end, memory_end;
+};
+
+Result<Segment> check_segment(const ProgramHeader& header, uint32_t bias) {
+  if (header.file_bytes > header.memory_bytes) return Errno::kNOEXEC;
+  uint64_t address = static_cast<uint64_t>(header.address) + bias;
+  uint64_t end = address + header.memory_bytes;
+  if (end > kUserStackTop) return Errno::kNOMEM;
+  if (address < kPageSize) return Errno::kNOEXEC;  // the null page is never mapped
+  if (static_cast<uint64_t>(header.offset) + header.file_bytes > UINT32_MAX) return Errno::kNOEXEC;
+  if ((header.address & kPageMask) != (header.offset & kPageMask)) return Errno::kNOEXEC;
+  Segment segment;
+  segment.start = static_cast<uint32_t>(address) & ~kPageMask;
+  segment.data_end = static_cast<uint32_t>(address) + header.file_bytes;
+  segment.file_end = header.file_bytes ? align_up(segment.data_end, kPageSize) : segment.start;
+  segment.memory_end = align_up(static_cast<uint32_t>(end), kPageSize);
+  return segment;
+}
+
+Protection protection_of(uint32_t flags) {
+  return static_cast<Protection>((flags & kFlagRead ? kProtRead : 0) | (flags & kFlagWrite ? kProtWrite : 0) |
+                                 (flags & kFlagExecute ? kProtExecute : 0));
+}
+
+Result<void> map_segment(AddressSpace& space, Ref<File>& file, Ref<Object>& object, const ProgramHeader& header, const Segment& segment) {
+  MapRequest request;
+  request.fixed = request.no_replace = true;
+  request.protection = protection_of(header.flags);
+  if (segment.file_end > segment.start) {
+    request.address = VirtAddr(segment.start);
+    request.bytes = segment.file_end - segment.start;
+    request.object = object;
+    request.object_offset = PageIndex::of_byte(header.offset & ~kPageMask);
+    request.backing = Ref<RegionBacking>(*file);
+    TRY(space.map(request));
+    // What follows the data in its last page belongs to the next thing in the file; a program that may write there expects zeroes.
+    uint32_t tail = segment.file_end - segment.data_end;
+    if (tail != 0 && header.memory_bytes > header.file_bytes && (header.flags & kFlagWrite)) {
+      static constexpr uint8_t kZeroes[256] = {};
+      for (uint32_t done = 0; done < tail;) {
+        uint32_t piece = tail - done < sizeof kZeroes ? tail - done : static_cast<uint32_t>(sizeof kZeroes);
+        TRY(space.write_foreign(VirtAddr(segment.data_end + done), kZeroes, piece));
+        done += piece;
+      }
+    }
+  }
+  if (segment.memory_end > segment.file_end) {
+    request.address = VirtAddr(segment.file_end);
+    request.bytes = segment.memory_end - segment.file_end;
+    request.object = nullptr;
+    request.backing = nullptr;
+    TRY(space.map(request));
+  }
+  return {};
+}
+
+void note_layout(ProgramLayout& layout, const ProgramHeader& header, const Segment& segment, uint32_t bias) {
+  VirtAddr start(header.address + bias), end(segment.data_end);
+  if (header.flags & kFlagExecute) {
+    if (layout.code_start == VirtAddr()) layout.code_start = start;
+    layout.code_end = end;
+  } else {
+    if (layout.data_start == VirtAddr()) layout.data_start = start;
+    layout.data_end = end;
+  }
+  VirtAddr memory_end(segment.memory_end);
+  if (memory_end > layout.break_start) layout.break_start = memory_end;
+}
+
+}  // namespace
+
+Result<ProgramImage> elf_load(AddressSpace& space, Ref<File> file, std::span<const uint8_t> start) {
+  ElfHeader header = TRY(check_header(start));
+  Buffer<ProgramHeader> headers = TRY(read_program_headers(*file, header, start));
+  uint32_t bias = header.type == kTypeShared ? kPositionIndependentBase : 0;
+  Ref<Object> object = TRY(file->map_object());
+  if (!object) return Errno::kNOEXEC;
+  ProgramImage image;
+  bool any = false;
+  for (size_t i = 0; i < headers.size(); i++) {
+    const ProgramHeader& segment_header = headers[i];
+    if (segment_header.type == kSegmentInterpreter) return Errno::kNOEXEC;  // dynamic programs are not run yet
+    if (segment_header.type != kSegmentLoad || segment_header.memory_bytes == 0) continue;
+    Segment segment = TRY(check_segment(segment_header, bias));
+    TRY(map_segment(space, file, object, segment_header, segment));
+    note_layout(image.layout, segment_header, segment, bias);
+    uint32_t end_of_headers = header.program_headers + header.program_header_count * static_cast<uint32_t>(sizeof(ProgramHeader));
+    if (header.program_headers >= segment_header.offset && end_of_headers <= segment_header.offset + segment_header.file_bytes)
+      image.headers = VirtAddr(segment_header.address + bias + (header.program_headers - segment_header.offset));
+    any = true;
+  }
+  uint64_t entry = static_cast<uint64_t>(header.entry) + bias;
+  if (!any || entry >= kKernelBase) return Errno::kNOEXEC;
+  image.entry = VirtAddr(static_cast<uint32_t>(entry));
+  image.header_count = header.program_header_count;
+  return image;
+}
+
+}  // namespace faultline

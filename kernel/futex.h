@@ -1,0 +1,17 @@
+// Futexes: sleeping until a word of user memory changes. See futex(2).
+#pragma once
+
+#include <cstdint>
+
+#include "lib/address.h"
+
+namespace faultline {
+
+class Thread;
+
+// Wakes up to `count` waiters of the running process' word; for thread exit. Returns how many.
+uint32_t futex_wake_address(VirtAddr address, uint32_t count);
+// set_robust_list(2): marks every futex that the ending thread held, and wakes one waiter of each.
+void futex_release_robust_list(Thread& thread);
+
+}  // namespace faultline

@@ -1,0 +1,154 @@
+// The calls that shape an address space: arguments checked here, the work is mm's.
+#include "fs/descriptor_table.h"
+#include "kernel/calls.h"
+#include "kernel/process.h"
+
+namespace faultline {
+
+namespace {
+
+constexpr uint32_t kMapShared = 1, kMapPrivate = 2, kMapSharedValidate = 3, kMapTypeMask = 0xf, kMapFixed = 0x10, kMapAnonymous = 0x20,
+                   kMapGrowsDown = 0x100, kMapNoReserve = 0x4000, kMapPopulate = 0x8000, kMapFixedNoReplace = 0x100000;
+constexpr uint32_t kProtectionMask = kProtRead | kProtWrite | kProtExecute;
+
+Result<void> attach_file(MapRequest& request, uint32_t descriptor) {
+  FileHandle file = TRY(current_process().descriptors().get(descriptor));
+  if (!file->is_readable()) return Errno::kACCES;
+  if (request.shared && !file->is_writable()) {
+    if (request.protection & kProtWrite) return Errno::kACCES;
+    request.max_protection = kProtRead | kProtExecute;
+  }
+  request.object = TRY(file->map_object());
+  if (request.object) request.backing = Ref<RegionBacking>(*file);  // a null object stands for anonymous memory (/dev/zero)
+  return {};
+}
+
+// Shared memory without a file: an object of its own, which dies with its last mapping.
+Result<void> attach_anonymous(MapRequest& request) {
+  if (request.shared) request.object = TRY(Object::create_anonymous(request.bytes));
+  return {};
+}
+
+Result<uint32_t> map(uint32_t address, uint32_t bytes, uint32_t protection, uint32_t flags, uint32_t descriptor, uint32_t page_offset) {
+  if (bytes == 0) return Errno::kINVAL;
+  if (bytes > kKernelBase) return Errno::kNOMEM;
+  uint32_t type = flags & kMapTypeMask;
+  if (type != kMapShared && type != kMapPrivate && type != kMapSharedValidate) return Errno::kINVAL;
+  bool fixed = flags & (kMapFixed | kMapFixedNoReplace);
+  if (fixed && (address & kPageMask)) return Errno::kINVAL;
+  MapRequest request;
+  request.address = VirtAddr(fixed ? address : address & ~kPageMask);
+  request.bytes = align_up(bytes, kPageSize);
+  request.protection = static_cast<Protection>(protection & kProtectionMask);
+  request.shared = type != kMapPrivate;
+  request.fixed = fixed;
+  request.no_replace = flags & kMapFixedNoReplace;
+  request.grows_down = flags & kMapGrowsDown;
+  request.populate = flags & kMapPopulate;
+  request.no_reserve = flags & kMapNoReserve;
+  request.object_offset = PageIndex(page_offset);
+  if (flags & kMapAnonymous) {
+    request.object_offset = PageIndex(0);
+    TRY(attach_anonymous(request));
+  } else {
+    if (page_offset + (request.bytes >> kPageShift) < page_offset) return Errno::kOVERFLOW;
+    TRY(attach_file(request, descriptor));
+    if (!request.object) {
+      request.object_offset = PageIndex(0);
+      TRY(attach_anonymous(request));
+    }
+  }
+  VirtAddr where = TRY(current_process().space().map(request));
+  return where.value();
+}
+
+Result<uint32_t> done(Result<void> result) {
+  if (!result.ok()) return result.error();
+  return 0u;
+}
+
+AddressSpace& space() { return current_process().space(); }
+
+}  // namespace
+
+Result<uint32_t> sys_mmap2(uint32_t address, uint32_t bytes, uint32_t protection, uint32_t flags, uint32_t descriptor,
+                           uint32_t page_offset) {
+  return map(address, bytes, protection, flags, descriptor, page_offset);
+}
+
+// The old form: six words in memory, the offset in bytes.
+Result<uint32_t> sys_old_mmap(UserPtr<OldMapArguments> user) {
+  OldMapArguments a = TRY(user_read(user));
+  if (a.offset & kPageMask) return Errno::kINVAL;
+  return map(a.address, a.bytes, a.protection, a.flags, a.descriptor, a.offset >> kPageShift);
+}
+
+Result<uint32_t> sys_munmap(VirtAddr start, uint32_t bytes) {
+  if (!start.is_page_aligned() || bytes == 0 || bytes > kKernelBase || start.value() > kKernelBase - bytes) return Errno::kINVAL;
+  return done(space().unmap(start, align_up(bytes, kPageSize)));
+}
+
+Result<uint32_t> sys_mprotect(VirtAddr start, uint32_t bytes, uint32_t protection) {
+  if (!start.is_page_aligned() || (protection & ~(kProtectionMask | 0x03000000u))) return Errno::kINVAL;
+  if (bytes == 0) return 0u;
+  if (bytes > kKernelBase || start.value() > kKernelBase - bytes) return Errno::kNOMEM;
+  return done(space().protect(start, align_up(bytes, kPageSize), static_cast<Protection>(protection & kProtectionMask)));
+}
+
+Result<uint32_t> sys_mremap(VirtAddr old_start, uint32_t old_bytes, uint32_t new_bytes, uint32_t flags, VirtAddr new_start) {
+  VirtAddr where = TRY(space().remap(old_start, old_bytes, new_bytes, flags, new_start));
+  return where.value();
+}
+
+Result<uint32_t> sys_brk(VirtAddr wanted) {
+  Process& self = current_process();
+  return self.space().set_break(wanted, self.limit(Resource::kData)).value();
+}
+
+Result<uint32_t> sys_msync(VirtAddr start, uint32_t bytes, uint32_t flags) {
+  constexpr uint32_t kAsync = 1, kInvalidate = 2, kSync = 4;
+  if (!start.is_page_aligned() || (flags & ~(kAsync | kInvalidate | kSync)) || (flags & (kAsync | kSync)) == (kAsync | kSync))
+    return Errno::kINVAL;
+  if (bytes == 0) return 0u;
+  return done(space().sync(start, bytes, flags));
+}
+
+Result<uint32_t> sys_madvise(VirtAddr start, uint32_t bytes, uint32_t advice) {
+  if (!start.is_page_aligned()) return Errno::kINVAL;
+  if (bytes == 0) return 0u;
+  return done(space().advise(start, bytes, advice));
+}
+
+Result<uint32_t> sys_mincore(VirtAddr start, uint32_t bytes, VirtAddr vector) {
+  if (!start.is_page_aligned()) return Errno::kINVAL;
+  if (bytes == 0) return 0u;
+  return done(space().in_core(start, bytes, vector));
+}
+
+Result<uint32_t> sys_mlock(VirtAddr start, uint32_t bytes) {
+  if (bytes == 0) return 0u;
+  if (!current_process().credentials().is_superuser() && bytes > current_process().limit(Resource::kLockedMemory)) return Errno::kNOMEM;
+  return done(space().lock_pages(start, bytes));
+}
+
+Result<uint32_t> sys_mlock2(VirtAddr start, uint32_t bytes, uint32_t flags) {
+  if (flags & ~1u) return Errno::kINVAL;
+  return sys_mlock(start, bytes);
+}
+
+Result<uint32_t> sys_munlock(VirtAddr start, uint32_t bytes) {
+  if (bytes == 0) return 0u;
+  return done(space().unlock_pages(start, bytes));
+}
+
+Result<uint32_t> sys_mlockall(uint32_t flags) {
+  constexpr uint32_t kCurrent = 1, kFuture = 2, kOnFault = 4;
+  if (flags == 0 || (flags & ~(kCurrent | kFuture | kOnFault)) || flags == kOnFault) return Errno::kINVAL;
+  if (!current_process().credentials().is_superuser()) return Errno::kPERM;
+  if (flags & kFuture) return Errno::kNOSYS;  // would have to be remembered by mmap; refused rather than quietly dropped
+  return done(space().lock_pages(VirtAddr(0), kKernelBase));
+}
+
+Result<uint32_t> sys_munlockall() { return done(space().unlock_pages(VirtAddr(0), kKernelBase)); }
+
+}  // namespace faultline

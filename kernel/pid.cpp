@@ -1,0 +1,56 @@
+// Process numbers: see pid.h. Given out in rising order, so that a number comes back as late as possible.
+#include "kernel/pid.h"
+
+#include <array>
+
+#include "kernel/process.h"
+
+namespace faultline {
+
+namespace {
+
+struct Slot {
+  Process* process = nullptr;
+  uint32_t users = 0;
+};
+
+constinit std::array<Slot, kPidLimit> slots GUARDED_BY(process_table_lock);
+constinit uint32_t last_number GUARDED_BY(process_table_lock) = 0;
+constexpr uint32_t kFirstAfterWrap = 300;  // low numbers belong to what was started at boot
+
+}  // namespace
+
+Result<uint32_t> pid_allocate_locked(Process& process) NO_THREAD_SAFETY_ANALYSIS {
+  for (uint32_t tries = 0; tries < kPidLimit; tries++) {
+    last_number = last_number + 1 < kPidLimit ? last_number + 1 : kFirstAfterWrap;
+    Slot& slot = slots[last_number];
+    if (slot.users != 0) continue;
+    slot = {&process, 1};
+    return last_number;
+  }
+  return Errno::kAGAIN;
+}
+
+void pid_acquire_locked(uint32_t number) NO_THREAD_SAFETY_ANALYSIS { slots[number].users++; }
+
+void pid_release_locked(uint32_t number) NO_THREAD_SAFETY_ANALYSIS {
+  ASSERT(slots[number].users != 0);
+  slots[number].users--;
+}
+
+void pid_forget_locked(uint32_t number) NO_THREAD_SAFETY_ANALYSIS {
+  slots[number].process = nullptr;
+  pid_release_locked(number);
+}
+
+Process* pid_find_locked(uint32_t number) NO_THREAD_SAFETY_ANALYSIS { return number < kPidLimit ? slots[number].process : nullptr; }
+
+uint32_t pid_next_process_locked(uint32_t number) NO_THREAD_SAFETY_ANALYSIS {
+  for (; number < kPidLimit; number++)
+    if (Process* process = slots[number].process; process && process->pid_ == number) return number;
+  return 0;
+}
+
+uint32_t pid_last() NO_THREAD_SAFETY_ANALYSIS { return last_number; }
+
+}  // namespace faultline
