@@ -1,0 +1,37 @@
+// The processor primitives that locks need inline, for the emulated machine: its CPUs are one host thread that switches between
+// them, so a spin that does not end at once never will.
+#pragma once
+
+#include <cstdint>
+
+namespace faultline::machine {
+
+struct EmulatedCpus {
+    uint32_t current = 0;
+    uint32_t preemption_disabled[8] = {};
+    uint32_t interrupts_disabled[8] = {};
+    uint64_t spins = 0;
+};
+inline EmulatedCpus emulated;
+
+[[noreturn]] void spins_for_ever();
+inline void relax() {
+    if (++emulated.spins > 1'000'000) spins_for_ever();
+}
+
+inline uint32_t this_cpu() { return emulated.current; }
+void* current_thread_pointer();
+
+inline void preemption_point() {}
+inline uint32_t preemption_depth() { return emulated.preemption_disabled[emulated.current]; }
+inline void preemption_disable() { emulated.preemption_disabled[emulated.current]++; }
+inline void preemption_enable() {
+    emulated.preemption_disabled[emulated.current]--;
+    emulated.spins = 0;
+}
+
+inline uint32_t interrupts_save_and_disable() { return emulated.interrupts_disabled[emulated.current]++ == 0; }
+inline void interrupts_restore(uint32_t) { emulated.interrupts_disabled[emulated.current]--; }
+inline bool interrupts_enabled() { return emulated.interrupts_disabled[emulated.current] == 0; }
+
+}  // namespace faultline::machine

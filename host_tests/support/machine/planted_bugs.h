@@ -1,0 +1,41 @@
+// The seam through which tests plant bugs and failures in mm: one bug at a time, and allocation failures at will.
+// The kernel's own header of this name answers "no" at compile time.
+#pragma once
+
+#include <cstdint>
+
+namespace faultline::machine {
+
+enum class Bug : uint8_t {
+    kForkWithoutFlush,             // fork lowers directory entries and keeps the parent's TLB
+    kFlushOneCpuOnly,              // only this CPU forgets
+    kNoFlushAfterDirectoryChange,  // a directory entry names another table, the old one stays cached
+    kZeroPageExclusive,            // a write makes the zero page writable
+    kSharedTableSole,              // a shared table is written as if it had one user
+    kWritableLeftOnUnshare,        // the old table's entries keep W though their frames have two users now
+    kFreeBeforeFlush,              // frames go back to the allocator before the TLBs forgot them
+    kPinIgnored,                   // a loaned frame is made writable because one entry maps it
+    kNoEndOfFileCheck,             // pages past the end of a file can be touched
+    kDirtyLostAtUnmap,             // the D bit of an unmapped entry is thrown away
+    kHiddenLeavesPresent,          // PROT_NONE leaves P set
+    kUnmapWithoutFlush,            // munmap flushes nothing
+    kWriteBackWithoutFlush,        // D is cleared in the tables, stays set in the TLBs
+    kCopyWithoutFlush,             // copy-on-write replaces a frame that TLBs still name
+    kProtectWithoutFlush,          // mprotect takes W away in the tables only
+    kTailNotZeroed,                // a file that grows shows what was past its old end
+    kLocatorNotMoved,              // mremap moves an entry and leaves the reverse map
+    kCount,
+};
+
+inline Bug planted_bug = Bug::kCount;
+inline bool planted(Bug bug) { return bug == planted_bug; }
+
+// One allocation in `allocation_failure_rate` fails, by a generator of its own; 0: none.
+inline uint32_t allocation_failure_rate = 0, allocation_failure_state = 1;
+inline bool allocation_fails() {
+    if (allocation_failure_rate == 0) return false;
+    allocation_failure_state = allocation_failure_state * 1664525 + 1013904223;
+    return (allocation_failure_state >> 8) % allocation_failure_rate == 0;
+}
+
+}  // namespace faultline::machine
