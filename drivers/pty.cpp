@@ -105,7 +105,7 @@ Result<PtyPair*> PtyPair::create() {
     LockGuard guard(table_lock);
     table[number] = pair;
   }
-  Result<void> registered = character_device_register(name.text(), {kSlaveMajor, number}, 0620, &open_slave);
+  Result<void> registered = character_device_register(name.text(), {kSlaveMajor, number}, 0620, &open_slave, job_caller().user);
   if (!registered.ok()) {
     pair->master_closed_.store(true, memory_order_seq_cst);
     pair->terminal_.release();

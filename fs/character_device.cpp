@@ -31,7 +31,7 @@ Registered* find_locked(DeviceNumber number) {
 
 }  // namespace
 
-Result<void> character_device_register(StringView name, DeviceNumber number, uint32_t mode, CharacterDeviceOpen open) {
+Result<void> character_device_register(StringView name, DeviceNumber number, uint32_t mode, CharacterDeviceOpen open, uint32_t uid) {
   Registered* device = TRY(slab_new<Registered>());
   if (name.size() > sizeof device->name) {
     slab_delete(device);
@@ -54,7 +54,7 @@ Result<void> character_device_register(StringView name, DeviceNumber number, uin
     slab_delete(device);
     return Errno::kEXIST;
   }
-  Result<void> node = devfs_add(name, mode, number);
+  Result<void> node = devfs_add(name, mode, number, uid);
   if (!node.ok()) character_device_unregister(number);
   return node;
 }

@@ -8,8 +8,8 @@ namespace faultline {
 // Opens minor `number` for a new file description of `inode`. Errors as open(2): kNXIO, kIO, kBUSY.
 using CharacterDeviceOpen = Result<Ref<File>> (*)(Ref<Inode> inode, DeviceNumber number, uint32_t flags);
 
-// `name` without /dev/ ("null", "ttyS0", "pts/0" makes the directory); at most 24 characters. Errors: kNOMEM, kEXIST.
-Result<void> character_device_register(StringView name, DeviceNumber number, uint32_t mode, CharacterDeviceOpen open);
+// `name` without /dev/ ("null", "ttyS0", "pts/0" makes the directory); at most 24 characters. The node is `uid`'s. Errors: kNOMEM, kEXIST.
+Result<void> character_device_register(StringView name, DeviceNumber number, uint32_t mode, CharacterDeviceOpen open, uint32_t uid = 0);
 // For nodes that come and go (pts).
 void character_device_unregister(DeviceNumber number);
 

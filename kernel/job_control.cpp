@@ -53,7 +53,7 @@ void orphaned_groups_continue_locked(Process& leaving) {
 
 JobIdentity job_caller() {
   Process& self = current_process();
-  return {self.pid(), self.group(), self.session(), self.credentials().is_superuser()};
+  return {self.pid(), self.group(), self.session(), self.credentials().is_superuser(), self.credentials().euid};
 }
 
 void job_signal_group(uint32_t group, uint32_t signal) {

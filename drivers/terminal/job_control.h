@@ -18,6 +18,7 @@ inline constexpr uint32_t kJobSignalHangUp = 1, kJobSignalInterrupt = 2, kJobSig
 struct JobIdentity {
   uint32_t process = 0, group = 0, session = 0;
   bool privileged = false;
+  uint32_t user = 0;  // the effective id
   bool leads_session() const { return process == session; }
 };
 JobIdentity job_caller();

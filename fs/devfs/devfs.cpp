@@ -34,11 +34,14 @@ Result<void> add_directory_of(StringView name) {
 
 Ref<Mount> devfs_mount() { return is_ready ? devices->mount : Ref<Mount>(); }
 
-Result<void> devfs_add(StringView name, uint32_t mode, DeviceNumber number) {
+Result<void> devfs_add(StringView name, uint32_t mode, DeviceNumber number, uint32_t uid) {
   if (!is_ready) return {};
   TRY(add_directory_of(name));
   if ((mode & kTypeMask) == 0) mode |= static_cast<uint32_t>(FileType::kCharacterDevice);
-  return path_make_node(caller(), name, mode, number);
+  TRY(path_make_node(caller(), name, mode, number));
+  if (uid == 0) return {};
+  Path node = TRY(path_resolve(caller(), name, FollowLast::kNo));
+  return path_set_attributes(node, devices->root, {.which = AttributeChange::kUid, .uid = uid});
 }
 
 void devfs_remove(StringView name) {

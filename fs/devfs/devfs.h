@@ -12,7 +12,7 @@ Result<void> devfs_initialize();
 Ref<Mount> devfs_mount();
 
 // Nodes that come and go; nothing happens before devfs_initialize. `name` may have one directory ("pts/3"). kNOMEM, kEXIST.
-Result<void> devfs_add(StringView name, uint32_t mode, DeviceNumber number);
+Result<void> devfs_add(StringView name, uint32_t mode, DeviceNumber number, uint32_t uid = 0);
 void devfs_remove(StringView name);
 
 // null, zero, full, random, urandom.
