@@ -149,6 +149,8 @@ uint32_t unload(Magazine& magazine, uint32_t limit, void** slots) {
 void slab_initialize() {
   classes = reinterpret_cast<SizeClass*>(classes_memory);
   for (uint32_t i = 0; i < kClasses; i++) new (&classes[i]) SizeClass;
+  for (auto& of_cpu : magazines)
+    for (Magazine& magazine : of_cpu) magazine.count = 0;  // tests start the machine many times
 }
 
 void* slab_allocate(size_t bytes) {
