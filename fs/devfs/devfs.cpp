@@ -41,7 +41,10 @@ Result<void> devfs_add(StringView name, uint32_t mode, DeviceNumber number, uint
   TRY(path_make_node(caller(), name, mode, number));
   if (uid == 0) return {};
   Path node = TRY(path_resolve(caller(), name, FollowLast::kNo));
-  return path_set_attributes(node, devices->root, {.which = AttributeChange::kUid, .uid = uid});
+  AttributeChange change;
+  change.which = AttributeChange::kUid;
+  change.uid = uid;
+  return path_set_attributes(node, devices->root, change);
 }
 
 void devfs_remove(StringView name) {
