@@ -4,10 +4,25 @@
 #include "arch/mmu.h"
 #include "arch/start.h"
 #include "drivers/acpi/acpi.h"
+#include "drivers/block/block_drivers.h"
 #include "drivers/early_serial.h"
+#include "drivers/terminal/input_thread.h"
+#include "drivers/terminal/start.h"
+#include "fs/anonymous.h"
+#include "fs/dentry.h"
+#include "fs/devfs/devfs.h"
+#include "fs/ext2/file_system.h"
+#include "fs/mount.h"
+#include "fs/namespace.h"
+#include "fs/proc/proc.h"
+#include "fs/tmpfs/tmpfs.h"
 #include "kernel/boot_information.h"
 #include "kernel/log.h"
+#include "kernel/proc/contents.h"
+#include "kernel/process.h"
+#include "kernel/root_file_systems.h"
 #include "kernel/scheduler.h"
+#include "kernel/time_internal.h"
 #include "mm/frames.h"
 #include "mm/slab.h"
 #include "mm/space.h"
@@ -43,6 +58,48 @@ void* allocate_stack() {
   return mmu_map_kernel_stack(frames);
 }
 
+// Programs find their disk as it was a few seconds ago, whatever happens.
+void write_back_for_ever(void*) {
+  constexpr uint64_t kInterval = 5'000'000'000;
+  for (;;) {
+    ignore_result(block(SleepKind::kUninterruptible, Deadline{clock_monotonic() + kInterval}));  // ends by time or spuriously
+    ignore_result(mounts_synchronize(WriteBack::kStart));  // an error stays with its object, for fsync
+  }
+}
+
+void start_thread(const char* name, void (*entry)(void*)) {
+  if (!kernel_thread_create(name, entry, nullptr).ok()) PANIC("no memory for the kernel's own threads");
+}
+
+void register_ramdisks() {
+  for (const BootModule& module : boot_information().modules) ramdisk_register(module.start, module.bytes);
+}
+
+void start_terminals() {
+  if (!terminals_initialize(boot_option("console")).ok()) PANIC("no memory for the terminals");
+  start_thread("terminals", terminal_input_loop);
+}
+
+// Everything that may sleep: the first thread, which becomes process 1.
+void start_system(void*) {
+  dentries_initialize();
+  mounts_initialize();
+  anonymous_initialize();
+  rename_initialize();
+  tmpfs_initialize();
+  ext2_initialize();
+  proc_initialize();
+  proc_contents_initialize();
+  processes_initialize();
+  if (!memory_devices_register().ok()) PANIC("no memory for the first devices");
+  start_terminals();
+  block_drivers_initialize();
+  register_ramdisks();
+  root_file_systems_mount();
+  start_thread("write-back", write_back_for_ever);
+  process_start_first(boot_option("init", "/sbin/init"), boot_init_arguments());
+}
+
 }  // namespace
 
 void kernel_cpu_start() {
@@ -64,6 +121,7 @@ extern "C" [[noreturn]] void kernel_main(uint32_t multiboot_information) {
   scheduler_initialize();
   cpu_start_others(boot_option_number("cpus", kMaxCpus), allocate_stack);
   announce();
+  start_thread("init", start_system);
   scheduler_enter_cpu();
 }
 
