@@ -79,6 +79,15 @@ Result<uint32_t> sys_setsid();
 Result<uint32_t> sys_set_thread_area(UserPtr<UserTlsDescriptor> wanted);
 Result<uint32_t> sys_get_thread_area(UserPtr<UserTlsDescriptor> wanted);
 
+// kernel/thread_calls.cpp
+Result<uint32_t> sys_set_tid_address(uint32_t address);
+Result<uint32_t> sys_set_robust_list(uint32_t head, uint32_t size);
+Result<uint32_t> sys_get_robust_list(uint32_t tid, UserPtr<uint32_t> head, UserPtr<uint32_t> size);
+Result<uint32_t> sys_personality(uint32_t wanted);
+Result<uint32_t> sys_prctl(uint32_t option, uint32_t a, uint32_t b, uint32_t c, uint32_t d);
+Result<uint32_t> sys_ioperm(uint32_t, uint32_t, uint32_t);
+Result<uint32_t> sys_iopl(uint32_t level);
+
 // kernel/memory_calls.cpp
 Result<uint32_t> sys_mmap2(uint32_t address, uint32_t bytes, uint32_t protection, uint32_t flags, uint32_t descriptor, uint32_t page_offset);
 Result<uint32_t> sys_old_mmap(UserPtr<OldMapArguments> user);
@@ -118,5 +127,60 @@ Result<uint32_t> sys_rt_tgsigqueueinfo(uint32_t pid, uint32_t tid, uint32_t numb
 Result<uint32_t> sys_sigreturn();
 Result<uint32_t> sys_rt_sigreturn();
 Result<uint32_t> sys_sigaltstack(UserPtr<AlternateStack> wanted, UserPtr<AlternateStack> old);
+
+// kernel/time_calls.cpp
+Result<uint32_t> sys_clock_gettime(uint32_t clock, UserPtr<Timespec32> where);
+Result<uint32_t> sys_clock_gettime64(uint32_t clock, UserPtr<Timespec64> where);
+Result<uint32_t> sys_clock_settime(uint32_t clock, UserPtr<Timespec32> from);
+Result<uint32_t> sys_clock_settime64(uint32_t clock, UserPtr<Timespec64> from);
+Result<uint32_t> sys_clock_getres(uint32_t clock, UserPtr<Timespec32> where);
+Result<uint32_t> sys_clock_getres_time64(uint32_t clock, UserPtr<Timespec64> where);
+Result<uint32_t> sys_nanosleep(UserPtr<Timespec32> wanted, UserPtr<Timespec32> left);
+Result<uint32_t> sys_clock_nanosleep(uint32_t clock, uint32_t flags, UserPtr<Timespec32> wanted, UserPtr<Timespec32> left);
+Result<uint32_t> sys_clock_nanosleep_time64(uint32_t clock, uint32_t flags, UserPtr<Timespec64> wanted, UserPtr<Timespec64> left);
+Result<uint32_t> sys_time(UserPtr<uint32_t> where);
+Result<uint32_t> sys_stime(UserPtr<uint32_t> from);
+Result<uint32_t> sys_gettimeofday(UserPtr<Timeval32> where, UserPtr<uint32_t> zone);
+Result<uint32_t> sys_settimeofday(UserPtr<Timeval32> from, UserPtr<uint32_t> zone);
+Result<uint32_t> sys_times(UserPtr<UserTimes> where);
+Result<uint32_t> sys_setitimer(uint32_t which, UserPtr<UserTimer> wanted, UserPtr<UserTimer> old);
+Result<uint32_t> sys_getitimer(uint32_t which, UserPtr<UserTimer> where);
+Result<uint32_t> sys_alarm(uint32_t seconds);
+
+// kernel/limit_calls.cpp
+Result<uint32_t> sys_ugetrlimit(uint32_t which, UserPtr<UserLimit> where);
+Result<uint32_t> sys_getrlimit(uint32_t which, UserPtr<UserLimit> where);
+Result<uint32_t> sys_setrlimit(uint32_t which, UserPtr<UserLimit> from);
+Result<uint32_t> sys_prlimit64(uint32_t pid, uint32_t which, UserPtr<UserLimit64> wanted, UserPtr<UserLimit64> old);
+Result<uint32_t> sys_getrusage(int32_t who, UserPtr<UserUsage> where);
+
+// kernel/scheduling_calls.cpp
+Result<uint32_t> sys_getpriority(uint32_t which, uint32_t who);
+Result<uint32_t> sys_setpriority(uint32_t which, uint32_t who, int32_t nice);
+Result<uint32_t> sys_nice(int32_t increment);
+Result<uint32_t> sys_sched_yield();
+Result<uint32_t> sys_sched_getaffinity(uint32_t tid, uint32_t bytes, UserPtr<uint32_t> where);
+Result<uint32_t> sys_sched_setaffinity(uint32_t tid, uint32_t bytes, UserPtr<uint32_t> from);
+Result<uint32_t> sys_sched_getscheduler(uint32_t tid);
+Result<uint32_t> sys_sched_setscheduler(uint32_t tid, uint32_t policy, UserPtr<uint32_t> priority);
+Result<uint32_t> sys_sched_getparam(uint32_t tid, UserPtr<uint32_t> priority);
+Result<uint32_t> sys_sched_setparam(uint32_t tid, UserPtr<uint32_t> priority);
+Result<uint32_t> sys_sched_get_priority_max(uint32_t policy);
+Result<uint32_t> sys_sched_get_priority_min(uint32_t policy);
+Result<uint32_t> sys_sched_rr_get_interval(uint32_t tid, UserPtr<Timespec32> where);
+Result<uint32_t> sys_getcpu(UserPtr<uint32_t> cpu, UserPtr<uint32_t> node, uint32_t);
+
+// kernel/system_calls.cpp
+Result<uint32_t> sys_uname(UserPtr<UserNames> where);
+Result<uint32_t> sys_sethostname(UserPtr<const char> from, uint32_t length);
+Result<uint32_t> sys_setdomainname(UserPtr<const char> from, uint32_t length);
+Result<uint32_t> sys_sysinfo(UserPtr<UserSystemInformation> where);
+Result<uint32_t> sys_getrandom(VirtAddr where, uint32_t bytes, uint32_t flags);
+Result<uint32_t> sys_reboot(uint32_t magic, uint32_t magic2, uint32_t command);
+Result<uint32_t> sys_syslog(uint32_t type, VirtAddr where, int32_t length);
+
+// kernel/futex.cpp
+Result<uint32_t> sys_futex(VirtAddr address, uint32_t operation, uint32_t value, UserPtr<Timespec32> timeout, VirtAddr second, uint32_t value3);
+Result<uint32_t> sys_futex_time64(VirtAddr address, uint32_t operation, uint32_t value, UserPtr<Timespec64> timeout, VirtAddr second, uint32_t value3);
 
 }  // namespace faultline

@@ -148,7 +148,7 @@ void forget_old_program(Process& process, Thread& self) {
 
 // The point of no return.
 void switch_program(Process& process, Ref<AddressSpace> space, const ProgramImage& image, Ref<File> file, const NewIdentity& identity) {
-  uint32_t peak = process.space().statistics().peak_resident;
+  uint32_t peak = process.space().peak_resident_pages();
   {
     LockGuard guard(process.lock_);
     if (peak > process.peak_resident_pages_) process.peak_resident_pages_ = peak;

@@ -73,7 +73,7 @@ void give_up_resources(Process& process) {
   Ref<NameContext> names;
   Ref<File> executable;
   Ref<AddressSpace> space;
-  uint32_t peak = process.space_->statistics().peak_resident;
+  uint32_t peak = process.space_->peak_resident_pages();
   {
     LockGuard guard(process.lock_);
     if (peak > process.peak_resident_pages_) process.peak_resident_pages_ = peak;

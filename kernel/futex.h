@@ -9,6 +9,7 @@ namespace faultline {
 
 class Thread;
 
+void futexes_initialize();  // boot
 // Wakes up to `count` waiters of the running process' word; for thread exit. Returns how many.
 uint32_t futex_wake_address(VirtAddr address, uint32_t count);
 // set_robust_list(2): marks every futex that the ending thread held, and wakes one waiter of each.

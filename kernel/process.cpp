@@ -4,7 +4,7 @@
 #include "arch/clock.h"
 #include "fs/descriptor_table.h"
 #include "fs/namespace.h"
-#include "kernel/job_control.h"
+#include "kernel/futex.h"
 #include "kernel/pid.h"
 #include "kernel/scheduler.h"
 #include "kernel/signal_internal.h"
@@ -23,9 +23,17 @@ constinit Atomic<uint32_t> process_count{0};
 
 List<Process, AllProcessesTag>& all_processes() { return *processes; }
 
-void processes_initialize() { processes.construct(); }
+void processes_initialize() {
+  processes.construct();
+  futexes_initialize();
+}
 
-Process::Process() : real_timer_(&real_timer_expired) { process_count.fetch_add(1, memory_order_relaxed); }
+Process::RealTimer::RealTimer() : Timer(&real_timer_expired) {}
+
+Process::Process() {
+  real_timer_.owner = this;
+  process_count.fetch_add(1, memory_order_relaxed);
+}
 
 Process::~Process() { process_count.fetch_sub(1, memory_order_relaxed); }
 
@@ -84,7 +92,7 @@ Ref<File> Process::executable() {
 
 ResourceUsage Process::usage() {
   uint32_t peak = 0;
-  if (Ref<AddressSpace> space = shared_space()) peak = space->statistics().peak_resident;
+  if (Ref<AddressSpace> space = shared_space()) peak = space->peak_resident_pages();
   InterruptLockGuard guard(process_table_lock);
   ResourceUsage usage = ended_threads_;
   for (Thread& thread : threads_) usage.add(thread_usage(thread));

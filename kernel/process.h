@@ -135,8 +135,12 @@ class Process : public RefCounted<Process>, public ListNode<AllProcessesTag>, pu
   Thread* survivor_ = nullptr;          // execve by one of several threads: the others end
 
   // The process' own.
-  Timer real_timer_;
-  uint64_t real_timer_interval_ = 0;
+  struct RealTimer final : Timer {      // setitimer(ITIMER_REAL), alarm
+    RealTimer();
+    Process* owner = nullptr;
+  };
+  RealTimer real_timer_;
+  Atomic<uint64_t> real_timer_interval_{0};  // nanoseconds; 0: once
   Signal parent_death_signal_ = Signal::kNone;
   bool dumpable_ = true, no_new_privileges_ = false;
   uint32_t personality_ = 0;
@@ -155,8 +159,10 @@ inline Process& current_process() { return running_thread().process(); }
 // May the caller signal that process (kill(2))? kPERM.
 Result<void> signal_permission(Process& target, Signal signal);
 
-// Starts process 1 from the program at `path` with these arguments; never returns to kernel code. Called from a kernel thread;
-// panics if there is no program to run.
-[[noreturn]] void process_start_first(StringView path, StringView arguments);
+// Boot only: the tables of processes and futexes; before any thread but the idle ones.
+void processes_initialize();
+// Makes process 1, which runs the program at `path` with these arguments (split at blanks) and /dev/console as descriptors 0 to 2. The
+// root must be mounted. Panics if there is no such program. Called from a kernel thread.
+void process_start_first(StringView path, StringView arguments);
 
 }  // namespace faultline

@@ -9,7 +9,5 @@ namespace faultline {
 // The callback of Process::real_timer_ (setitimer ITIMER_REAL, alarm).
 void real_timer_expired(Timer& timer);
 ResourceUsage thread_usage(const Thread& thread);
-// Boot only.
-void processes_initialize();
 
 }  // namespace faultline

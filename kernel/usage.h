@@ -16,6 +16,8 @@ struct UserUsage {
 };
 static_assert(sizeof(UserUsage) == 72);
 
+// What one thread has used.
+ResourceUsage thread_usage(const Thread& thread);
 UserUsage user_usage_of(const ResourceUsage& usage);
 
 }  // namespace faultline

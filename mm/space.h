@@ -105,11 +105,24 @@ class AddressSpace : public RefCounted<AddressSpace>, public ListNode<AllSpaces>
   void for_each_region(bool (*visit)(const RegionView&, void* context), void* context);
   SpaceStatistics statistics();  // walks the tables
   uint32_t peak_resident_pages() const { return peak_resident_.load(memory_order_relaxed); }  // cheap: for ru_maxrss
+  // What identifies a word of memory to everybody who shares it (futexes): the object and the byte offset in it. The object is only a
+  // name, and null for private memory. kFAULT: nothing is mapped there.
+  struct SharedPlace {
+    const Object* object = nullptr;
+    uint64_t offset = 0;
+  };
+  Result<SharedPlace> shared_place(VirtAddr address);
   // For /proc/PID/pagemap and the lectures' page-table dumps: the entry that maps `page`, or an empty one.
   Pte entry_of(VirtAddr page);
 
   // A page that stays as it is while the pin lives, whoever writes to it (they get copies): for moving data without copying it. kFAULT.
   Result<PinnedFrame> loan_page(VirtAddr page);
+
+  // Whether this directory names `table` at that place; for the invariants.
+  bool uses_table(FrameNumber table, uint32_t index) const {
+    Pte entry = pte_load(directory_slot(index));
+    return entry.is_present() && entry.frame() == table;
+  }
 
   // Constructor for create() and fork().
   explicit AddressSpace(FrameNumber directory) : directory_(directory) {}

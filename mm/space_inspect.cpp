@@ -81,6 +81,14 @@ void AddressSpace::for_each_region(bool (*visit)(const RegionView&, void* contex
     }
 }
 
+Result<AddressSpace::SharedPlace> AddressSpace::shared_place(VirtAddr address) {
+    SharedLockGuard guard(lock_);
+    Region* region = regions_.find(address);
+    if (!region) return Errno::kFAULT;
+    if (!region->shared || !region->object) return SharedPlace{};
+    return SharedPlace{region->object.get(), region->index_of(address.page_floor()).byte() + address.page_offset()};
+}
+
 SpaceStatistics AddressSpace::statistics() {
     SpaceStatistics statistics = {};
     SharedLockGuard guard(lock_);

@@ -1,0 +1,251 @@
+// Clocks, sleeping, interval timers. The 32-bit and _time64 forms differ only in their structures.
+#include "arch/clock.h"
+#include "kernel/calls.h"
+#include "kernel/process.h"
+#include "kernel/scheduler.h"
+#include "kernel/signal_internal.h"
+#include "kernel/time.h"
+#include "kernel/time_internal.h"
+
+namespace faultline {
+
+namespace {
+
+constexpr uint32_t kRealtime = 0, kMonotonic = 1, kProcessCpu = 2, kThreadCpu = 3, kMonotonicRaw = 4, kRealtimeCoarse = 5,
+                   kMonotonicCoarse = 6, kBoottime = 7;
+
+Result<uint64_t> read_clock(uint32_t clock) {
+  switch (clock) {
+    case kRealtime:
+    case kRealtimeCoarse: return wall_clock_nanoseconds();
+    case kMonotonic:
+    case kMonotonicRaw:
+    case kMonotonicCoarse:
+    case kBoottime: return clock_monotonic();
+    case kProcessCpu: {
+      InterruptLockGuard guard(process_table_lock);
+      Process& self = current_process();
+      uint64_t time = self.ended_threads_.user_time + self.ended_threads_.kernel_time;
+      for (Thread& thread : self.threads_) time += scheduler_run_time(thread);
+      return time;
+    }
+    case kThreadCpu: return scheduler_run_time(running_thread());
+    default: return Errno::kINVAL;
+  }
+}
+
+Result<uint32_t> set_clock(uint32_t clock, uint64_t nanoseconds) {
+  if (clock != kRealtime) return Errno::kINVAL;
+  if (!current_process().credentials().is_superuser()) return Errno::kPERM;
+  wall_clock_set(nanoseconds);
+  return 0u;
+}
+
+// Sleeps until the deadline. kRESTARTNOHAND when a signal came first: a stopped and continued sleep goes on to the same end.
+Result<void> sleep_until(Deadline deadline) {
+  Thread& self = running_thread();
+  if (uint64_t interrupted = std::exchange(self.restart_deadline, 0)) deadline.nanoseconds = interrupted;
+  for (;;) {
+    Result<void> slept = block(SleepKind::kInterruptible, deadline);
+    if (slept.ok()) continue;
+    if (slept.error() == Errno::kTIMEDOUT) return {};
+    self.restart_deadline = deadline.nanoseconds;
+    return Errno::kRESTARTNOHAND;
+  }
+}
+
+uint64_t remaining_until(Deadline deadline) {
+  uint64_t now = clock_monotonic();
+  return deadline.nanoseconds > now ? deadline.nanoseconds - now : 0;
+}
+
+template <typename Time>
+Result<void> write_time(UserPtr<Time> where, uint64_t nanoseconds) {
+  if constexpr (std::is_same_v<Time, Timespec32>)
+    return user_write(where, timespec32_of(nanoseconds));
+  else
+    return user_write(where, timespec64_of(nanoseconds));
+}
+
+template <typename Time>
+Result<uint32_t> sleep_call(uint32_t clock, uint32_t flags, UserPtr<Time> wanted, UserPtr<Time> left) {
+  constexpr uint32_t kAbsolute = 1;
+  if (clock == kThreadCpu || clock > kBoottime || (flags & ~kAbsolute)) return Errno::kINVAL;
+  if (clock == kProcessCpu) return Errno::kOPNOTSUPP;
+  Time time = TRY(user_read(wanted));
+  uint64_t nanoseconds = TRY(nanoseconds_of(time));
+  Deadline deadline;
+  if (flags & kAbsolute) {
+    uint64_t now = TRY(read_clock(clock));
+    if (nanoseconds <= now) return 0u;
+    deadline = deadline_after(nanoseconds - now);
+  } else {
+    deadline = deadline_after(nanoseconds);
+  }
+  if (uint64_t interrupted = running_thread().restart_deadline) deadline.nanoseconds = interrupted;
+  Result<void> slept = sleep_until(deadline);
+  if (!slept.ok()) {
+    if (!left.is_null() && !(flags & kAbsolute)) TRY(write_time(left, remaining_until(deadline)));
+    return slept.error();
+  }
+  return 0u;
+}
+
+}  // namespace
+
+Result<uint32_t> sys_clock_gettime(uint32_t clock, UserPtr<Timespec32> where) {
+  uint64_t now = TRY(read_clock(clock));
+  TRY(write_time(where, now));
+  return 0u;
+}
+Result<uint32_t> sys_clock_gettime64(uint32_t clock, UserPtr<Timespec64> where) {
+  uint64_t now = TRY(read_clock(clock));
+  TRY(write_time(where, now));
+  return 0u;
+}
+Result<uint32_t> sys_clock_settime(uint32_t clock, UserPtr<Timespec32> from) {
+  Timespec32 time = TRY(user_read(from));
+  uint64_t nanoseconds = TRY(nanoseconds_of(time));
+  return set_clock(clock, nanoseconds);
+}
+Result<uint32_t> sys_clock_settime64(uint32_t clock, UserPtr<Timespec64> from) {
+  Timespec64 time = TRY(user_read(from));
+  uint64_t nanoseconds = TRY(nanoseconds_of(time));
+  return set_clock(clock, nanoseconds);
+}
+Result<uint32_t> sys_clock_getres(uint32_t clock, UserPtr<Timespec32> where) {
+  TRY(read_clock(clock));
+  if (!where.is_null()) TRY(user_write(where, {0, 1}));
+  return 0u;
+}
+Result<uint32_t> sys_clock_getres_time64(uint32_t clock, UserPtr<Timespec64> where) {
+  TRY(read_clock(clock));
+  if (!where.is_null()) TRY(user_write(where, {0, 1, 0}));
+  return 0u;
+}
+
+Result<uint32_t> sys_nanosleep(UserPtr<Timespec32> wanted, UserPtr<Timespec32> left) { return sleep_call(kMonotonic, 0, wanted, left); }
+Result<uint32_t> sys_clock_nanosleep(uint32_t clock, uint32_t flags, UserPtr<Timespec32> wanted, UserPtr<Timespec32> left) {
+  return sleep_call(clock, flags, wanted, left);
+}
+Result<uint32_t> sys_clock_nanosleep_time64(uint32_t clock, uint32_t flags, UserPtr<Timespec64> wanted, UserPtr<Timespec64> left) {
+  return sleep_call(clock, flags, wanted, left);
+}
+
+Result<uint32_t> sys_time(UserPtr<uint32_t> where) {
+  auto seconds = static_cast<uint32_t>(wall_clock_nanoseconds() / kNanosecondsPerSecond);
+  if (!where.is_null()) TRY(user_write(where, seconds));
+  return seconds;
+}
+
+Result<uint32_t> sys_stime(UserPtr<uint32_t> from) {
+  uint32_t seconds = TRY(user_read(from));
+  return set_clock(kRealtime, seconds * kNanosecondsPerSecond);
+}
+
+// struct timezone is two words that nobody uses any more.
+Result<uint32_t> sys_gettimeofday(UserPtr<Timeval32> where, UserPtr<uint32_t> zone) {
+  if (!where.is_null()) TRY(user_write(where, timeval32_of(wall_clock_nanoseconds())));
+  if (!zone.is_null()) {
+    TRY(user_write(zone, 0u));
+    TRY(user_write(zone.at(1), 0u));
+  }
+  return 0u;
+}
+
+Result<uint32_t> sys_settimeofday(UserPtr<Timeval32> from, UserPtr<uint32_t> zone) {
+  if (!current_process().credentials().is_superuser()) return Errno::kPERM;
+  if (!zone.is_null()) TRY(user_read(zone));
+  if (from.is_null()) return 0u;
+  Timeval32 time = TRY(user_read(from));
+  uint64_t nanoseconds = TRY(nanoseconds_of(time));
+  return set_clock(kRealtime, nanoseconds);
+}
+
+// ---------------------------------------------------------------- times, interval timers
+
+struct UserTimes {
+  uint32_t user, kernel, children_user, children_kernel;
+};
+
+Result<uint32_t> sys_times(UserPtr<UserTimes> where) {
+  constexpr uint64_t kNanosecondsPerTick = kNanosecondsPerSecond / kUserTicksPerSecond;
+  auto ticks = [](uint64_t nanoseconds) { return static_cast<uint32_t>(nanoseconds / kNanosecondsPerTick); };
+  if (!where.is_null()) {
+    Process& self = current_process();
+    ResourceUsage own = self.usage(), children;
+    {
+      InterruptLockGuard guard(process_table_lock);
+      children = self.waited_children_;
+    }
+    TRY(user_write(where, {ticks(own.user_time), ticks(own.kernel_time), ticks(children.user_time), ticks(children.kernel_time)}));
+  }
+  return ticks(clock_monotonic());
+}
+
+struct UserTimer {
+  Timeval32 interval, value;
+};
+
+void real_timer_expired(Timer& timer) {
+  Process& process = *static_cast<Process::RealTimer&>(timer).owner;
+  SignalInfo info = signal_info_from_kernel(Signal::kAlarm);
+  ignore_result(signal_send(process, info, SentFrom::kInterrupt));  // not real-time: it cannot fail
+  if (uint64_t interval = process.real_timer_interval_.load(memory_order_relaxed)) timer.set(clock_monotonic() + interval);
+}
+
+namespace {
+
+struct TimerValue {
+  uint64_t interval, left;
+};
+
+TimerValue real_timer_value(Process& process) {
+  uint64_t now = clock_monotonic();
+  uint64_t end = process.real_timer_.is_set() ? process.real_timer_.deadline() : 0;
+  return {process.real_timer_interval_.load(memory_order_relaxed), end == 0 ? 0 : end > now ? end - now : 1000};
+}
+
+void set_real_timer(Process& process, const TimerValue& value) {
+  process.real_timer_interval_.store(0, memory_order_relaxed);  // a callback that runs now does not start it again
+  process.real_timer_.cancel();
+  if (value.left == 0) return;
+  process.real_timer_interval_.store(value.interval, memory_order_relaxed);
+  process.real_timer_.set(clock_monotonic() + value.left);
+}
+
+UserTimer user_timer_of(const TimerValue& value) { return {timeval32_of(value.interval), timeval32_of(value.left)}; }
+
+}  // namespace
+
+// ITIMER_VIRTUAL and ITIMER_PROF would need a sample of every tick; they are refused.
+Result<uint32_t> sys_setitimer(uint32_t which, UserPtr<UserTimer> wanted, UserPtr<UserTimer> old) {
+  if (which != 0) return Errno::kINVAL;
+  Process& self = current_process();
+  TimerValue before = real_timer_value(self), value{};
+  if (!wanted.is_null()) {
+    UserTimer user = TRY(user_read(wanted));
+    value.interval = TRY(nanoseconds_of(user.interval));
+    value.left = TRY(nanoseconds_of(user.value));
+  }
+  if (!old.is_null()) TRY(user_write(old, user_timer_of(before)));
+  set_real_timer(self, value);
+  return 0u;
+}
+
+Result<uint32_t> sys_getitimer(uint32_t which, UserPtr<UserTimer> where) {
+  if (which > 2) return Errno::kINVAL;
+  TimerValue value = which == 0 ? real_timer_value(current_process()) : TimerValue{};
+  TRY(user_write(where, user_timer_of(value)));
+  return 0u;
+}
+
+Result<uint32_t> sys_alarm(uint32_t seconds) {
+  Process& self = current_process();
+  uint64_t left = real_timer_value(self).left;
+  set_real_timer(self, {0, seconds * kNanosecondsPerSecond});
+  auto rounded = static_cast<uint32_t>((left + kNanosecondsPerSecond / 2) / kNanosecondsPerSecond);
+  return left != 0 && rounded == 0 ? 1u : rounded;
+}
+
+}  // namespace faultline

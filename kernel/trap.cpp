@@ -1,0 +1,106 @@
+// Exceptions: page faults become pages, signals, or the report of our own bug; the rest become signals. The decision tree is
+// architecture.md's; the fault itself is mm's (AddressSpace::handle_fault).
+#include "arch/clock.h"
+#include "arch/context.h"
+#include "arch/power.h"
+#include "kernel/process.h"
+#include "kernel/signal.h"
+#include "lib/log.h"
+#include "mm/space.h"
+
+namespace faultline {
+
+namespace {
+
+constexpr uint32_t kInterruptFlag = 0x200;
+
+// Does the program want to see this signal, or does it die of it?
+bool is_caught(Signal signal) {
+  Thread& self = running_thread();
+  Process& process = self.process();
+  InterruptLockGuard guard(process.signal_lock_);
+  uint32_t handler = process.handlers_->action(signal).handler;
+  return handler != SignalAction::kDefault && handler != SignalAction::kIgnore && !(self.signal_mask & signal_bit(signal));
+}
+
+// A program's fault: its handler gets a signal, or it dies with the line that lectures C2 show (xv6: trap()).
+void fault_signal(const TrapFrame& frame, Signal signal, int32_t code, uint32_t address) {
+  if (!is_caught(signal)) {
+    const Process& process = current_process();
+    log(LogLevel::kNotice, "pid {} {}: trap {} err {} on cpu {} eip 0x{x} addr 0x{x}--kill proc", process.pid(), process.name(),
+        frame.vector, frame.error, this_cpu(), frame.eip, address);
+  }
+  signal_force(signal_info_of_fault(signal, code, address));
+}
+
+void page_fault(TrapFrame& frame) {
+  VirtAddr address = page_fault_address();
+  bool from_user = frame.from_user();
+  Thread& self = running_thread();
+  // The kernel touches user memory only in its copy routines, with interrupts on and no spin lock held.
+  bool may_resolve = address.is_user() && !self.is_kernel_thread() && self.space && (from_user || (frame.eflags & kInterruptFlag)) &&
+                     machine::preemption_depth() == 0;
+  if (!may_resolve) {
+    if (from_user) {
+      machine::interrupts_enable();
+      fault_signal(frame, Signal::kSegmentation, kCodeMapError + ((frame.error & kFaultProtection) ? 1 : 0), address.value());
+      return;
+    }
+    if (!trap_fix_up(frame)) panic_trap(frame, "page fault in the kernel");
+    return;
+  }
+  machine::interrupts_enable();
+  Access access = frame.error & kFaultWrite ? Access::kWrite : Access::kRead;
+  FaultOutcome outcome = self.space->handle_fault(address, access);
+  if (outcome == FaultOutcome::kResolved) [[likely]] return;
+  if (!from_user) {
+    if (!trap_fix_up(frame)) panic_trap(frame, "page fault in the kernel");
+    return;
+  }
+  switch (outcome) {
+    case FaultOutcome::kNotMapped: return fault_signal(frame, Signal::kSegmentation, kCodeMapError, address.value());
+    case FaultOutcome::kNotAllowed: return fault_signal(frame, Signal::kSegmentation, kCodeAccessError, address.value());
+    case FaultOutcome::kBusError: return fault_signal(frame, Signal::kBus, kCodeBusAddress, address.value());
+    default: break;
+  }
+  log(LogLevel::kError, "out of memory: killed process {} ({})", current_process().pid(), current_process().name());
+  signal_force(signal_info_from_kernel(Signal::kKill));
+}
+
+struct ExceptionSignal {
+  Signal signal;
+  int32_t code;
+};
+
+// SDM volume 3, table 6-1; codes as sigaction(2).
+ExceptionSignal signal_of(uint32_t vector) {
+  switch (vector) {
+    case 0: return {Signal::kFloat, kCodeDivide};
+    case 1: return {Signal::kTrap, kCodeTrace};
+    case 3: return {Signal::kTrap, kCodeKernel};
+    case 4:
+    case 5: return {Signal::kSegmentation, kCodeKernel};
+    case 6: return {Signal::kIllegal, kCodeIllegalOpcode + 1};
+    case 11:
+    case 12: return {Signal::kBus, kCodeKernel};
+    case 16:
+    case 19: return {Signal::kFloat, kCodeFloatInvalid};
+    case 17: return {Signal::kBus, kCodeBusAlignment};
+    default: return {Signal::kSegmentation, kCodeKernel};
+  }
+}
+
+}  // namespace
+
+extern "C" void trap_dispatch(TrapFrame* frame) {
+  if (frame->vector == kVectorPageFault) [[likely]] return page_fault(*frame);
+  if (!frame->from_user()) {
+    if (!trap_fix_up(*frame)) panic_trap(*frame, "exception in the kernel");
+    return;
+  }
+  machine::interrupts_enable();
+  ExceptionSignal what = signal_of(frame->vector);
+  fault_signal(*frame, what.signal, what.code, what.code == kCodeKernel ? 0 : frame->eip);
+}
+
+}  // namespace faultline
