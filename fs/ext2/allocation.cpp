@@ -27,6 +27,10 @@ void subtract(Atomic<uint32_t>& count, uint32_t by) {  // never below zero, what
   uint32_t now = count.load(memory_order_relaxed);
   count.store(now - std::min(now, by), memory_order_relaxed);
 }
+void add(Atomic<uint32_t>& count, uint32_t by, uint32_t limit) {  // nor past everything
+  uint32_t now = count.load(memory_order_relaxed);
+  count.store(std::min(now + by, limit), memory_order_relaxed);
+}
 void subtract(uint16_t& count, uint32_t by) { count = static_cast<uint16_t>(count - std::min<uint32_t>(count, by)); }
 
 }  // namespace
@@ -171,7 +175,7 @@ Result<void> Ext2FileSystem::free_in_group(uint32_t index, uint32_t bit, uint32_
   metadata_changed(bitmap);
   place.descriptor->free_blocks = static_cast<uint16_t>(std::min(place.descriptor->free_blocks + freed, blocks_in(index)));
   metadata_changed(place.block);
-  free_blocks_.fetch_add(freed, memory_order_relaxed);
+  add(free_blocks_, freed, super_.blocks_count);
   return freed == count ? Result<void>() : damaged("freed twice: block", first_block_of(index) + bit);
 }
 
@@ -226,7 +230,7 @@ Result<void> Ext2FileSystem::free_inode(uint32_t number, bool directory) {
   place.descriptor->free_inodes++;
   if (directory) subtract(place.descriptor->directories, 1);
   metadata_changed(place.block);
-  free_inodes_.fetch_add(1, memory_order_relaxed);
+  add(free_inodes_, 1, super_.inodes_count);
   return {};
 }
 

@@ -276,8 +276,7 @@ Result<void> Ext2FileSystem::remount(uint32_t flags) {
 Result<void> Ext2FileSystem::unmount() {
   Result<void> result = synchronize(WriteBack::kWait);
   root_ = nullptr;
-  inodes_.shrink(~0u);
-  if (!inodes_.is_empty()) {
+  if (!inodes_.evict_all()) {
     log(LogLevel::kError, "ext2: {}: unmounted while in use", device_.name());
     Result<Ref<Ext2Inode>> root = inodes_.get(kExt2RootInode);
     if (root.ok()) root_ = root.release_value();

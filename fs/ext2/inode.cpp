@@ -199,14 +199,12 @@ Result<void> Ext2Inode::store() {
   return {};
 }
 
-bool Ext2Inode::needs_write(WriteBack mode) const {
-  return changed_.load(memory_order_acquire) || prepared_end_.load(memory_order_relaxed) != 0 ||
-         (mode == WriteBack::kWait && data_.is_dirty());
+bool Ext2Inode::needs_write() const {
+  return changed_.load(memory_order_acquire) || prepared_end_.load(memory_order_relaxed) != 0 || data_.is_dirty();
 }
 
 Result<void> Ext2Inode::write_back(WriteBack mode) {
-  Result<void> result;
-  if (mode == WriteBack::kWait) result = data_.write_back_all(mode);
+  Result<void> result = data_.write_back_all(mode);
   trim_excess();
   if (changed_.load(memory_order_acquire)) {
     Result<void> stored = store();

@@ -47,8 +47,8 @@ class Ext2Inode final : public Inode, public PageSource, public ListNode<> {
   // For the inode cache.
   uint32_t ino() const { return static_cast<uint32_t>(number()); }
   bool is_unlinked() const { return links_.load(memory_order_relaxed) == 0; }
-  bool needs_write(WriteBack mode) const;
-  // Data (when waiting) and then the inode itself into the metadata cache.
+  bool needs_write() const;
+  // Data to the device, then the inode itself into the metadata cache.
   Result<void> write_back(WriteBack mode);
   // The last user of an unlinked inode is gone: blocks and number are freed, then the memory.
   void delete_for_good();

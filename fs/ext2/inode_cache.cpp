@@ -130,7 +130,7 @@ Ext2Inode* Ext2InodeCache::oldest_unused_locked() {
 }
 
 // Writes an inode out and frees it; nobody can find it meanwhile. An inode that cannot be written is lost: the disk failed.
-bool Ext2InodeCache::evict(Ext2Inode& inode) {
+void Ext2InodeCache::evict(Ext2Inode& inode) {
   Result<void> written = inode.write_back(WriteBack::kWait);
   if (!written.ok()) log(LogLevel::kError, "ext2: inode {} cannot be written: error {}", inode.ino(), static_cast<int>(written.error()));
   {
@@ -139,7 +139,6 @@ bool Ext2InodeCache::evict(Ext2Inode& inode) {
   }
   evicted_.wake_all();
   Ext2Inode::free_memory(&inode);
-  return written.ok();
 }
 
 // Only inodes that cost no I/O: it runs when memory is short, with who knows what held.
@@ -150,7 +149,7 @@ uint32_t Ext2InodeCache::shrink(uint32_t wanted) {
     {
       LockGuard guard(lock_);
       for (Ext2Inode& inode : unused_) {
-        if (inode.needs_write(WriteBack::kWait)) continue;
+        if (inode.needs_write()) continue;
         found = &inode;
         inode.evicting_ = true;
         unused_.remove(inode);
@@ -166,18 +165,25 @@ uint32_t Ext2InodeCache::shrink(uint32_t wanted) {
   return freed;
 }
 
-bool Ext2InodeCache::is_empty() {
-  LockGuard guard(lock_);
-  return total_ == 0;
+bool Ext2InodeCache::evict_all() {
+  for (;;) {
+    Ext2Inode* inode;
+    {
+      LockGuard guard(lock_);
+      inode = oldest_unused_locked();
+      if (!inode) return total_ == 0;
+    }
+    evict(*inode);
+  }
 }
 
 // The next inode of a bucket that was not looked at in this round and must be written, with a reference.
-Ext2Inode* Ext2InodeCache::next_to_write(uint32_t bucket_index, uint32_t epoch, WriteBack mode) {
+Ext2Inode* Ext2InodeCache::next_to_write(uint32_t bucket_index, uint32_t epoch) {
   LockGuard guard(lock_);
   for (Ext2Inode* inode = buckets_[bucket_index]; inode; inode = inode->next_in_bucket_) {
     if (inode->epoch_ == epoch || inode->evicting_) continue;
     inode->epoch_ = epoch;
-    if (!inode->needs_write(mode)) continue;
+    if (!inode->needs_write()) continue;
     revive_locked(*inode);
     return inode;
   }
@@ -193,7 +199,7 @@ Result<void> Ext2InodeCache::write_back(WriteBack mode) {
   }
   Result<void> result;
   for (uint32_t i = 0; i < kBuckets; i++) {
-    while (Ext2Inode* inode = next_to_write(i, epoch, mode)) {
+    while (Ext2Inode* inode = next_to_write(i, epoch)) {
       Ref<Ext2Inode> reference = Ref<Ext2Inode>::adopt(inode);
       Result<void> written = inode->write_back(mode);
       if (!written.ok() && result.ok()) result = written;

@@ -36,11 +36,12 @@ class Ext2InodeCache {
   // going away. Does not sleep.
   bool try_acquire(Ext2Inode& inode);
 
-  // Writes every changed inode, with its data if `mode` waits, to the metadata cache. The first error.
+  // Writes every inode's dirty data, and the changed inodes to the metadata cache. The first error.
   Result<void> write_back(WriteBack mode);
   // Frees up to `wanted` unused inodes, oldest first.
   uint32_t shrink(uint32_t wanted);
-  bool is_empty();
+  // The end: all unused inodes go, those that cannot be written too. False if some are in use.
+  bool evict_all();
 
  private:
   static constexpr uint32_t kBuckets = 1024;
@@ -49,8 +50,8 @@ class Ext2InodeCache {
   void remove_locked(Ext2Inode& inode) REQUIRES(lock_);
   void revive_locked(Ext2Inode& inode) REQUIRES(lock_);
   Ext2Inode* oldest_unused_locked() REQUIRES(lock_);
-  Ext2Inode* next_to_write(uint32_t bucket_index, uint32_t epoch, WriteBack mode);
-  bool evict(Ext2Inode& inode);
+  Ext2Inode* next_to_write(uint32_t bucket_index, uint32_t epoch);
+  void evict(Ext2Inode& inode);
 
   Ext2FileSystem& file_system_;
   uint32_t limit_ = 0;  // of unused inodes kept
