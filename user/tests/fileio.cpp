@@ -86,8 +86,12 @@ TEST(files_of_more_than_2_gib) {
     char c;
     CHECK(pread(fd, &c, 1, far) == 1 && c == 'x');
     CHECK_ERR(syscall(SYS_open, "f", O_RDONLY), EOVERFLOW);                       // without O_LARGEFILE
-    CHECK_ERR(pwrite(fd, "x", 1, 1LL << 62), EFBIG);
-    CHECK_ERR(ftruncate(fd, 1LL << 62), EFBIG);
+    struct statfs fs;
+    CHECK_OK(statfs(".", &fs));
+    if (fs.f_type == 0xef53) {                                                    // ext2; tmpfs can be larger than this
+        CHECK_ERR(pwrite(fd, "x", 1, 1LL << 62), EFBIG);
+        CHECK_ERR(ftruncate(fd, 1LL << 62), EFBIG);
+    }
     CHECK_OK(ftruncate(fd, 10));
 }
 TEST(truncate_shrinks_grows_and_zeroes) {
