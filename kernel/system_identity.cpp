@@ -7,39 +7,39 @@ namespace faultline {
 
 namespace {
 
-struct Name {
-  char text[kHostNameLimit];
-  size_t length;
-};
-constinit SpinLock<LockRank::kLeaf> lock;
-constinit Name host_name GUARDED_BY(lock) = {"faultline", 9}, domain_name GUARDED_BY(lock) = {"(none)", 6};
+// Text that anybody may read while somebody changes it.
+class Name {
+ public:
+  constexpr explicit Name(StringView text) : length_(text.size()) {
+    for (size_t i = 0; i < length_; i++) text_[i] = text[i];
+  }
+  Result<void> set(StringView text) {
+    if (text.size() > kHostNameLimit) return Errno::kINVAL;
+    LockGuard guard(lock_);
+    memcpy(text_, text.data(), text.size());
+    length_ = text.size();
+    return {};
+  }
+  size_t copy(std::span<char> buffer) const {
+    LockGuard guard(lock_);
+    size_t length = length_ < buffer.size() ? length_ : buffer.size();
+    memcpy(buffer.data(), text_, length);
+    return length;
+  }
 
-void set(Name& name, StringView text) {
-  LockGuard guard(lock);
-  memcpy(name.text, text.data(), text.size());
-  name.length = text.size();
-}
-size_t copy(const Name& name, std::span<char> buffer) {
-  LockGuard guard(lock);
-  size_t length = name.length < buffer.size() ? name.length : buffer.size();
-  memcpy(buffer.data(), name.text, length);
-  return length;
-}
+ private:
+  mutable SpinLock<LockRank::kLeaf> lock_;
+  char text_[kHostNameLimit] GUARDED_BY(lock_) = {};
+  size_t length_ GUARDED_BY(lock_);
+};
+
+constinit Name host_name("faultline"), domain_name("(none)");
 
 }  // namespace
 
-Result<void> host_name_set(StringView name) {
-  if (name.size() > kHostNameLimit) return Errno::kINVAL;
-  set(host_name, name);
-  return {};
-}
-size_t host_name_copy(std::span<char> buffer) { return copy(host_name, buffer); }
-
-Result<void> domain_name_set(StringView name) {
-  if (name.size() > kHostNameLimit) return Errno::kINVAL;
-  set(domain_name, name);
-  return {};
-}
-size_t domain_name_copy(std::span<char> buffer) { return copy(domain_name, buffer); }
+Result<void> host_name_set(StringView name) { return host_name.set(name); }
+size_t host_name_copy(std::span<char> buffer) { return host_name.copy(buffer); }
+Result<void> domain_name_set(StringView name) { return domain_name.set(name); }
+size_t domain_name_copy(std::span<char> buffer) { return domain_name.copy(buffer); }
 
 }  // namespace faultline

@@ -68,8 +68,8 @@ class Terminal final : public RefCounted<Terminal>, private LineDisciplineHost {
   void echo(std::span<const uint8_t> bytes) override { port_.transmit(bytes); }
   void raise_signal(uint32_t signal) override;
   void discard_output() override { port_.transmit_discard(); }
-  void stop_output() override;
-  void start_output() override;
+  void stop_output() override REQUIRES(mutex_);
+  void start_output() override REQUIRES(mutex_);
 
   struct ReadProgress {
     size_t bytes = 0;
