@@ -1,8 +1,8 @@
 // A new program's stack: strings, argv, envp and the auxiliary vector, as the i386 ABI's process initialisation has them. Written from the
 // top down through a page that is handed to the space when it is full: usually once.
 #include "arch/cpu.h"
+#include "fs/devfs/random.h"
 #include "kernel/exec.h"
-#include "kernel/random.h"
 #include "kernel/time.h"
 
 namespace faultline {

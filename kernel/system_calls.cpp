@@ -1,10 +1,10 @@
 // The calls about the system as a whole: its name, its memory, its log, its end.
 #include "arch/clock.h"
+#include "fs/devfs/random.h"
 #include "kernel/calls.h"
 #include "kernel/log.h"
 #include "kernel/power.h"
 #include "kernel/process.h"
-#include "kernel/random.h"
 #include "kernel/scheduler.h"
 #include "kernel/system_identity.h"
 #include "mm/frames.h"
