@@ -55,6 +55,7 @@ namespace {
 void signal_to_self(Signal signal) { ignore_result(signal_send_thread(running_thread(), signal_info_from_kernel(signal))); }
 }  // namespace
 
+bool current_is_superuser() { return running_thread().is_kernel_thread() || current_process().credentials().is_superuser(); }
 uint64_t current_file_size_limit() { return current_process().limit(Resource::kFileSize); }
 void signal_file_size_exceeded() { signal_to_self(Signal::kFileLimit); }
 void signal_broken_pipe() { signal_to_self(Signal::kPipe); }
