@@ -4,7 +4,7 @@
 #include "kernel/pid.h"
 #include "kernel/proc/contents.h"
 #include "kernel/proc/drop_caches.h"
-#include "kernel/random.h"
+#include "fs/devfs/random.h"
 #include "kernel/system_identity.h"
 
 namespace faultline {
