@@ -184,6 +184,9 @@ TEST(unknown_system_calls_are_enosys) {
         if (result != -ENOSYS) FAIL("call %ld gave %ld", n, result);
     }
 }
+// For kill-message.sh: the line that the kernel prints has a shape.
+HELPER(writes_0x800444) { poke(0x800444, 1); }
+
 // A fault in the child must not disturb the parent (xv6: killstatus, stacktest ...).
 TEST(a_hundred_dying_children) {
     for (int i = 0; i < scale(100); i++) {
