@@ -254,6 +254,7 @@ void scheduler_initialize() {
   memcpy(queue.idle->name, "idle", 5);
   queue.current.store(queue.idle, memory_order_relaxed);
   machine::set_current_thread_pointer(queue.idle);
+  machine::preemption_enable();  // a CPU starts with it disabled, having nobody to be pre-empted by
 }
 
 void scheduler_start(Thread& thread) {
