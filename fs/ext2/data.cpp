@@ -86,15 +86,39 @@ Result<void> Ext2Inode::write_pages(PageIndex first, std::span<const FrameNumber
   return batch.finish();
 }
 
+// A hole inside the file is about to get blocks, whose old contents must never be seen: its page is made (of zeroes) before, and is
+// written whatever becomes of the write.
+Result<void> Ext2Inode::fill_hole_pages(uint32_t logical, uint32_t count) {
+  const uint32_t shift = kPageShift - fs_.block_shift();
+  for (uint32_t at = logical; at < logical + count;) {
+    const uint32_t page_end = ((at >> shift) + 1) << shift, here = std::min(page_end, logical + count) - at;
+    PageIndex index(at >> shift);
+    PinnedFrame page = TRY(data_.page(index));
+    TRY(allocate_run(at, here, fs_.callers_reserve()));
+    data_.mark_dirty(index);
+    at += here;
+  }
+  return {};
+}
+
 Result<void> Ext2Inode::prepare_write(PageIndex first, uint32_t pages) {
   if (fs_.is_read_only()) return Errno::kROFS;
-  const uint32_t per_page_shift = kPageShift - fs_.block_shift();
-  const uint64_t begin = static_cast<uint64_t>(first.value()) << per_page_shift;
-  const uint64_t end = begin + (static_cast<uint64_t>(pages) << per_page_shift);
+  const uint32_t shift = kPageShift - fs_.block_shift();
+  const uint64_t begin = static_cast<uint64_t>(first.value()) << shift, end = begin + (static_cast<uint64_t>(pages) << shift);
   if (first.byte() >= fs_.max_file_size() || end > ~0u) return Errno::kFBIG;
   if (first.byte() + static_cast<uint64_t>(pages) * kPageSize > 0x7fffffff) TRY(fs_.allow_large_file());
-  if (end > blocks_for(data_.size()) && end > prepared_end_.load(memory_order_relaxed)) prepared_end_.store(end, memory_order_relaxed);
-  return allocate_run(static_cast<uint32_t>(begin), static_cast<uint32_t>(end - begin), fs_.callers_reserve());
+  const uint32_t file_end = blocks_for(data_.size());
+  // Blocks past the end of file that an earlier write did not use must not become part of a gap.
+  if (begin > file_end && prepared_end_.load(memory_order_relaxed) > file_end) TRY(free_from(file_end));
+  for (uint64_t logical = begin; logical < std::min<uint64_t>(end, file_end);) {
+    Ext2Run run = TRY(map_run(static_cast<uint32_t>(logical), static_cast<uint32_t>(std::min<uint64_t>(end, file_end) - logical)));
+    if (run.first == 0) TRY(fill_hole_pages(static_cast<uint32_t>(logical), run.count));
+    logical += run.count;
+  }
+  if (end <= file_end) return {};
+  if (end > prepared_end_.load(memory_order_relaxed)) prepared_end_.store(end, memory_order_relaxed);
+  const uint64_t new_begin = std::max<uint64_t>(begin, file_end);
+  return allocate_run(static_cast<uint32_t>(new_begin), static_cast<uint32_t>(end - new_begin), fs_.callers_reserve());
 }
 
 }  // namespace faultline

@@ -280,7 +280,7 @@ Result<void> Ext2Inode::truncate(uint64_t bytes) {
   touch_modified();
   if (bytes < before || prepared_end_.load(memory_order_relaxed) != 0) {
     prepared_end_.store(0, memory_order_relaxed);
-    TRY(free_from(blocks_for(bytes)));
+    TRY(free_from(blocks_for(std::min(bytes, before))));
   }
   return {};
 }

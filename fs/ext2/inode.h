@@ -105,6 +105,7 @@ class Ext2Inode final : public Inode, public PageSource, public ListNode<> {
   Result<Ext2Run> map_run_locked(uint32_t logical, uint32_t wanted) REQUIRES(map_lock_);
   Result<void> allocate_run(uint32_t logical, uint32_t count, Ext2Reserve reserve);
   Result<uint32_t> fill_hole(uint32_t logical, uint32_t wanted, Ext2Reserve reserve) REQUIRES(map_lock_);
+  Result<void> fill_hole_pages(uint32_t logical, uint32_t count);
   Result<uint32_t> new_block(uint32_t goal, Ext2Reserve reserve) REQUIRES(map_lock_);
   uint32_t goal_for(uint32_t previous) const REQUIRES(map_lock_);
   // Frees every block at or after `first` (in blocks of the file).
