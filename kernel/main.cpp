@@ -17,6 +17,7 @@
 #include "fs/proc/proc.h"
 #include "fs/tmpfs/tmpfs.h"
 #include "kernel/boot_information.h"
+#include "kernel/files/kernel_log_file.h"
 #include "kernel/log.h"
 #include "kernel/proc/contents.h"
 #include "kernel/process.h"
@@ -91,7 +92,7 @@ void start_system(void*) {
   proc_initialize();
   proc_contents_initialize();
   processes_initialize();
-  if (!memory_devices_register().ok()) PANIC("no memory for the first devices");
+  if (!memory_devices_register().ok() || !kernel_log_register().ok()) PANIC("no memory for the first devices");
   start_terminals();
   block_drivers_initialize();
   register_ramdisks();

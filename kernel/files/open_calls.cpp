@@ -11,6 +11,14 @@ namespace {
 
 CloseOnExec close_on_exec_of(uint32_t flags) { return flags & kOpenCloseOnExec ? CloseOnExec::kYes : CloseOnExec::kNo; }
 
+// A program that did not ask for 64-bit offsets cannot work on what they cannot reach.
+Result<Ref<File>> checked_size(Ref<File> file, uint32_t flags) {
+  Inode* inode = file->inode();
+  if ((flags & (kOpenLargeFile | kOpenPath)) || !inode || inode->type() != FileType::kRegular || !inode->object()) return file;
+  if (inode->object()->size() > 0x7fffffff) return Errno::kOVERFLOW;
+  return file;
+}
+
 // The descriptor is set aside first: a full table must not leave a created file behind.
 Result<uint32_t> open_at(int32_t directory, UserPtr<const char> user_name, uint32_t flags, uint32_t mode) {
   UserPath name;
@@ -20,6 +28,7 @@ Result<uint32_t> open_at(int32_t directory, UserPtr<const char> user_name, uint3
   DescriptorTable& table = current_process().descriptors();
   uint32_t descriptor = TRY(table.reserve(descriptor_limit()));
   Result<Ref<File>> file = path_open(caller, name.text(), flags, mode);
+  if (file.ok()) file = checked_size(file.release_value(), flags);
   if (!file.ok()) {
     table.cancel(descriptor);
     return file.error();
