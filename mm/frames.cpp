@@ -163,9 +163,10 @@ void check_free(const Frame& frame) {
     DEBUG_ASSERT(frame.flags.load(memory_order_relaxed) == 0 || frame.use == FrameUse::kObject);
 }
 
-void count_freed(Magazine& magazine, Frame& frame, uint32_t frames) {
-    magazine.by_use[static_cast<uint32_t>(frame.use)] -= frames;
+void count_freed(Magazine& magazine, Frame& frame) {
+    magazine.by_use[static_cast<uint32_t>(frame.use)]--;
     frame.use = FrameUse::kFree;
+    machine::observe_free(frame_number(frame).value());
 }
 
 // Debug builds make use after free visible.
@@ -232,7 +233,7 @@ void frame_free(FrameNumber number) {
     PreemptionGuard guard;
     Magazine& magazine = magazines[this_cpu()];
     magazine.lock.lock_raw();
-    count_freed(magazine, frame, 1);
+    count_freed(magazine, frame);
     if (magazine.count == kMagazineFrames) spill_locked(magazine, kMagazineFrames / 2);
     magazine.frames[magazine.count++] = number.value();
     magazine.lock.unlock_raw();
@@ -248,7 +249,7 @@ void frame_free_zeroed(FrameNumber number) {
         magazine.lock.lock_raw();
         bool stored = magazine.zeroed_count < kZeroedFrames;
         if (stored) {
-            count_freed(magazine, frame, 1);
+            count_freed(magazine, frame);
             magazine.zeroed[magazine.zeroed_count++] = number.value();
         }
         magazine.lock.unlock_raw();
@@ -289,7 +290,7 @@ void frames_free(FrameNumber first, uint32_t order) {
     for (uint32_t i = 0; i < 1u << order; i++) {
         check_free(frame_record(first + i));
         poison(first + i);
-        count_freed(magazine, frame_record(first + i), 1);
+        count_freed(magazine, frame_record(first + i));
     }
     magazine.lock.unlock_raw();
     LockGuard buddy_guard(buddy.lock);

@@ -7,6 +7,8 @@
 #include <vector>
 
 #include "arch/interrupt.h"
+#include <machine/planted_bugs.h>
+
 #include "mm/frame.h"
 #include "mm/slab.h"
 
@@ -179,8 +181,20 @@ FaultCounts fault_counts;
 
 }  // namespace host
 
-using host::cpus;
 using host::cpu_here;
+using host::cpus;
+
+namespace machine {
+void observe_free(uint32_t frame) {
+    for (const host::Cpu& cpu : cpus) {
+        if (cpu.directory.value() == frame) PANIC("M6: the loaded directory is freed");
+        for (auto& [page, translation] : cpu.tlb)
+            if (translation.frame.value() == frame) PANIC("M6: a frame is freed while a TLB names it");
+        for (auto& [index, entry] : cpu.directory_cache)
+            if (entry.frame().value() == frame) PANIC("M6: a table is freed while a directory cache names it");
+    }
+}
+}  // namespace machine
 
 void fault_count_minor() { host::fault_counts.minor++; }
 void fault_count_major() { host::fault_counts.major++; }

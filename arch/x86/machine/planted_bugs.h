@@ -15,6 +15,8 @@ enum class Bug : uint8_t {
 };
 
 constexpr bool planted(Bug) { return false; }
+// Tells the emulated machine that a frame (by number) is free from now on: no TLB may hold it (M6).
+inline void observe_free(uint32_t) {}
 // Whether this allocation shall fail although there is memory.
 constexpr bool allocation_fails() { return false; }
 

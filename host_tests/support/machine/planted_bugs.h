@@ -30,6 +30,9 @@ enum class Bug : uint8_t {
 inline Bug planted_bug = Bug::kCount;
 inline bool planted(Bug bug) { return bug == planted_bug; }
 
+// The emulated machine looks whether some TLB still holds a frame (by number) that becomes free (M6).
+void observe_free(uint32_t frame);
+
 // One allocation in `allocation_failure_rate` fails, by a generator of its own; 0: none.
 inline uint32_t allocation_failure_rate = 0, allocation_failure_state = 1;
 inline bool allocation_fails() {

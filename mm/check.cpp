@@ -1,0 +1,171 @@
+// See check.h. Each check names the invariant it states. M1 is checked in both directions: every slot is in its frame's reverse map, and
+// every locator points back; with equal totals that leaves no duplicate.
+#include "mm/check.h"
+
+#include "mm/space_list.h"
+
+namespace faultline {
+namespace {
+
+#define CHECK(condition, message)       \
+    do {                                \
+        if (!(condition)) return message; \
+    } while (0)
+
+bool is_in_reverse_map(const Frame& frame, Locator slot) {
+    return !reverse_map_for_each(frame, [&](Locator at) { return !(at == slot); });
+}
+
+const char* check_slot(FrameNumber table, uint32_t index, Pte pte, uint64_t& counted) {
+    CHECK(!pte_is_swapped(pte), "a swap entry without swap");
+    CHECK(pte_has_frame(pte), "a slot that is neither present nor kept");
+    CHECK(pte.frame().value() < frame_table_size(), "a slot names a frame that is no RAM");
+    const Frame& frame = frame_record(pte.frame());
+    if (!frame.is_counted()) {
+        CHECK(pte.frame() == zero_page(), "a slot names a frame that is not for users");
+        CHECK(!pte.is_present() || !pte.is_writable(), "the zero page is writable");
+        return nullptr;
+    }
+    counted++;
+    CHECK(is_in_reverse_map(frame, Locator(table, index)), "M1: a slot is missing in its frame's reverse map");
+    bool is_writable = pte.is_present() && pte.is_writable();
+    if (frame.use == FrameUse::kAnonymous) {
+        CHECK(!pte_is_shared(pte), "an anonymous frame is mapped shared");
+        CHECK(!is_writable || frame.map.load() == 1, "M3: a writable private entry, and its frame has other users");
+        CHECK(!is_writable || frame.pins.load() == 0, "a loaned frame is writable");
+    } else {
+        CHECK(!is_writable || pte_is_shared(pte), "M3: a private entry makes an object's frame writable");
+    }
+    return nullptr;
+}
+
+const char* check_table(FrameNumber table, uint64_t& counted) {
+    const Frame& record = frame_record(table);
+    uint32_t live = 0;
+    for (uint32_t i = 0; i < kEntriesPerTable; i++) {
+        Pte pte = pte_load(table_slots(table)[i]);
+        if (pte.is_empty()) continue;
+        live++;
+        CHECK(record.groups & 1u << (i / kSlotsPerGroup), "a live slot in a group marked empty");
+        if (const char* wrong = check_slot(table, i, pte, counted)) return wrong;
+    }
+    CHECK(live == record.table.live, "a table's count of live slots is wrong");
+    uint32_t directories = 0;
+    space_list().for_each([&](AddressSpace& space) { directories += space.uses_table(table, record.table.directory); });
+    CHECK(directories == record.map.load(), "M2: a table's count of directories is wrong");
+    return nullptr;
+}
+
+const char* check_counted_frame(FrameNumber number, uint64_t& locators) {
+    const Frame& frame = frame_record(number);
+    const char* wrong = nullptr;
+    uint32_t count = 0;
+    reverse_map_for_each(frame, [&](Locator slot) {
+        count++;
+        if (frame_record(slot.table()).use != FrameUse::kPageTable)
+            wrong = "M1: a locator names a frame that is no table";
+        else if (Pte pte = pte_load(table_slots(slot.table())[slot.index()]); !pte_has_frame(pte) || pte.frame() != number)
+            wrong = "M1: a locator names a slot that holds something else";
+        return wrong == nullptr;
+    });
+    if (wrong) return wrong;
+    locators += count;
+    CHECK(count == frame.map.load(), "M1: map is not the number of locators");
+    CHECK(!frame_is_unused(frame), "an unused frame was not freed");
+    return nullptr;
+}
+
+}  // namespace
+
+class ObjectChecker {
+  public:
+    static const char* check_frame(const Frame& frame) NO_THREAD_SAFETY_ANALYSIS {
+        if (!frame.is(kFrameResident)) return nullptr;
+        const Object& object = *frame.object;
+        CHECK(object.lookup_locked(PageIndex(frame.index)) == &frame, "an object's index does not have its frame");
+        CHECK(!object.is_past_end_locked(PageIndex(frame.index)) || frame.pins.load() > 0, "a page past the end of its object");
+        if (!object.source_) return nullptr;
+        CHECK(frame.is(kFrameQueued), "a cached page is not on the reclaimer's queue");
+        CHECK(!frame.is(kFrameDirty) || frame.is(kFrameTagged), "a dirty page is not tagged");
+        CHECK(frame.is(kFrameTagged) == false || object.is_linked(), "an object with dirty pages is not on the list");
+        bool may_dirty = !reverse_map_for_each(frame, [&](Locator at) {
+            Pte pte = pte_load(table_slots(at.table())[at.index()]);
+            return !pte_is_shared(pte) || !(pte.is_dirty() || (pte.is_present() && pte.is_writable()));
+        });
+        CHECK(!may_dirty || frame.is(kFrameTagged), "a page that may become dirty unnoticed");
+        return nullptr;
+    }
+};
+
+class SpaceChecker {
+  public:
+    static const char* check(AddressSpace& space) NO_THREAD_SAFETY_ANALYSIS {
+        uint32_t pages = 0;
+        for (Region* region = space.regions_.first(); region; region = RegionSet::next(*region)) {
+            Region* next = RegionSet::next(*region);
+            CHECK(region->start < region->end && region->start.is_page_aligned() && region->end.is_page_aligned(), "a malformed region");
+            CHECK(!next || region->end <= next->start, "regions overlap");
+            pages += region->pages();
+        }
+        CHECK(pages == space.mapped_pages_, "the count of mapped pages is wrong");
+        for (uint32_t i = 0; i < kKernelDirectoryIndex; i++) {
+            Pte entry = pte_load(space.directory_slot(i));
+            bool is_marked = space.tables_[i / 32].load() & 1u << i % 32;
+            CHECK(is_marked == entry.is_present() && entry.is_present() == !entry.is_empty(), "the map of tables in use is wrong");
+            if (!entry.is_present()) continue;
+            const Frame& record = frame_record(entry.frame());
+            CHECK(record.use == FrameUse::kPageTable && record.table.directory == i, "a directory entry names no table of its place");
+            CHECK(!entry.is_writable() || record.map.load() == 1, "M3: a writable directory entry, and the table has other users");
+            if (const char* wrong = check_entries(space, entry.frame())) return wrong;
+        }
+        return nullptr;
+    }
+
+  private:
+    // Whatever a table says must be allowed by the regions of every space that uses it, even what a read-only directory entry masks.
+    static const char* check_entries(AddressSpace& space, FrameNumber table) NO_THREAD_SAFETY_ANALYSIS {
+        const char* wrong = nullptr;
+        table_for_each(table, 0, kEntriesPerTable - 1, [&](uint32_t i, PteSlot&, Pte pte) {
+            if (!wrong) wrong = check_entry(space, slot_address(frame_record(table), i), pte);
+        });
+        return wrong;
+    }
+    static const char* check_entry(AddressSpace& space, VirtAddr page, Pte pte) NO_THREAD_SAFETY_ANALYSIS {
+        const Region* region = space.regions_.find(page);
+        CHECK(region, "an entry outside every region");
+        CHECK(!pte.is_present() || region->protection != kProtNone, "a present entry in a PROT_NONE region");
+        CHECK(!pte.is_present() || !pte.is_writable() || (region->protection & kProtWrite), "a writable entry in a read-only region");
+        CHECK(pte_is_shared(pte) == region->shared, "an entry's sharing is not its region's");
+        const Frame& frame = frame_record(pte.frame());
+        if (frame.use == FrameUse::kObject)
+            CHECK(region->object && frame.object == region->object.get() && frame.index == region->index_of(page).value(),
+                  "an entry maps another page than its region says");
+        if (pte.frame() == zero_page()) CHECK(!region->object, "the zero page in a mapping of an object");
+        return nullptr;
+    }
+};
+
+const char* mm_check_invariants() {
+    uint64_t slots = 0, locators = 0;
+    for (uint32_t i = 0; i < frame_table_size(); i++) {
+        FrameNumber number(i);
+        const Frame& frame = frame_record(number);
+        const char* wrong = nullptr;
+        if (frame.use == FrameUse::kFree)
+            CHECK(frame.map.load() == 0 && frame.pins.load() == 0, "M6: a free frame has users");
+        else if (frame.use == FrameUse::kPageTable)
+            wrong = check_table(number, slots);
+        else if (frame.is_counted())
+            wrong = check_counted_frame(number, locators);
+        if (!wrong && frame.use == FrameUse::kObject) wrong = ObjectChecker::check_frame(frame);
+        if (wrong) return wrong;
+    }
+    CHECK(slots == locators, "M1: more locators than slots");
+    const char* wrong = nullptr;
+    space_list().for_each([&](AddressSpace& space) {
+        if (!wrong) wrong = SpaceChecker::check(space);
+    });
+    return wrong;
+}
+
+}  // namespace faultline
