@@ -15,13 +15,21 @@
 namespace faultline {
 
 #if defined(FAULTLINE_DEBUG) && FAULTLINE_DEBUG
-// The debug build's witness: what this CPU holds, in which order (lib/lock_order.cpp). Panics on a rank inversion,
-// a lock taken twice, and a sleep with a spin lock held.
-void lock_order_acquired(const void* lock, LockRank rank, bool was_try);
+// The debug build's witness: what this CPU holds, in which order (lib/lock_order.cpp). Panics on a rank inversion, a lock
+// taken twice, a sleep with a spin lock held, and a SpinLock taken in an interrupt or under an InterruptSpinLock.
+enum class LockKind : uint8_t { kSpin, kInterruptSpin };
+void lock_order_acquired(const void* lock, LockRank rank, LockKind kind, bool was_try);
 void lock_order_released(const void* lock);
 void lock_order_assert_may_sleep();
+// Around the service of an interrupt: what it takes is no matter of order with what the interrupted code holds. `begins`
+// returns what `ends` wants.
+uint32_t lock_order_interrupt_begins();
+void lock_order_interrupt_ends(uint32_t before);
 #else
-inline void lock_order_acquired(const void*, LockRank, bool) {}
+enum class LockKind : uint8_t { kSpin, kInterruptSpin };
+inline void lock_order_acquired(const void*, LockRank, LockKind, bool) {}
+inline uint32_t lock_order_interrupt_begins() { return 0; }
+inline void lock_order_interrupt_ends(uint32_t) {}
 inline void lock_order_released(const void*) {}
 inline void lock_order_assert_may_sleep() {}
 #endif
@@ -61,12 +69,12 @@ class CAPABILITY("spin lock") SpinLock {
   void lock() ACQUIRE() NO_THREAD_SAFETY_ANALYSIS {
     machine::preemption_disable();
     ticket_.lock_raw();
-    lock_order_acquired(this, kRank, false);
+    lock_order_acquired(this, kRank, LockKind::kSpin, false);
   }
   bool try_lock() TRY_ACQUIRE(true) NO_THREAD_SAFETY_ANALYSIS {
     machine::preemption_disable();
     if (ticket_.try_lock_raw()) {
-      lock_order_acquired(this, kRank, true);
+      lock_order_acquired(this, kRank, LockKind::kSpin, true);
       return true;
     }
     machine::preemption_enable();
@@ -93,7 +101,7 @@ class CAPABILITY("interrupt spin lock") InterruptSpinLock {
   [[nodiscard]] uint32_t lock() ACQUIRE() NO_THREAD_SAFETY_ANALYSIS {
     uint32_t state = machine::interrupts_save_and_disable();
     ticket_.lock_raw();
-    lock_order_acquired(this, kRank, false);
+    lock_order_acquired(this, kRank, LockKind::kInterruptSpin, false);
     return state;
   }
   void unlock(uint32_t state) RELEASE() NO_THREAD_SAFETY_ANALYSIS {

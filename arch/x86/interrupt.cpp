@@ -12,6 +12,7 @@
 #include "arch/x86/smp.h"
 #include "arch/x86/timer.h"
 #include "arch/x86/tlb.h"
+#include "lib/lock.h"
 
 namespace faultline {
 
@@ -79,6 +80,7 @@ uint64_t interrupt_count(uint32_t cpu, uint32_t line) {
 extern "C" void interrupt_dispatch(TrapFrame* frame) {
   machine::CpuAreaHead& head = this_cpu_area().head;
   head.preemption_disabled++;
+  uint32_t locks_before = lock_order_interrupt_begins();
   switch (frame->vector) {
     case VECTOR_TIMER:
       local_apic_end_of_interrupt();
@@ -101,6 +103,7 @@ extern "C" void interrupt_dispatch(TrapFrame* frame) {
     default:
       serve_line(frame->vector);
   }
+  lock_order_interrupt_ends(locks_before);
   head.preemption_disabled--;
 }
 
