@@ -72,20 +72,32 @@ inline FrameNumber frame_number(const Frame& frame) {
     return FrameNumber(static_cast<uint32_t>(&frame - frame_table));
 }
 
-// The lock byte's holder. kPageTable rank for tables, kReverseMap for the rest.
-template <LockRank kRank>
-class SCOPED_CAPABILITY FrameLockGuard {
-  public:
-    explicit FrameLockGuard(Frame& frame) : frame_(frame) {
-        machine::preemption_disable();
-        while (frame_.lock.exchange(1, memory_order_acquire) != 0) machine::relax();
-        lock_order_acquired(&frame_.lock, kRank, false);
-    }
-    ~FrameLockGuard() {
-        lock_order_released(&frame_.lock);
-        frame_.lock.store(0, memory_order_release);
+// The lock byte: of kPageTable rank in tables, kReverseMap in the rest. Holding one keeps preemption off.
+inline bool frame_try_lock(Frame& frame, LockRank rank) {
+    machine::preemption_disable();
+    if (frame.lock.exchange(1, memory_order_acquire) != 0) {
         machine::preemption_enable();
+        return false;
     }
+    lock_order_acquired(&frame.lock, rank, true);
+    return true;
+}
+inline void frame_lock(Frame& frame, LockRank rank) {
+    machine::preemption_disable();
+    while (frame.lock.exchange(1, memory_order_acquire) != 0) machine::relax();
+    lock_order_acquired(&frame.lock, rank, false);
+}
+inline void frame_unlock(Frame& frame) {
+    lock_order_released(&frame.lock);
+    frame.lock.store(0, memory_order_release);
+    machine::preemption_enable();
+}
+
+template <LockRank kRank>
+class FrameLockGuard {
+  public:
+    explicit FrameLockGuard(Frame& frame) : frame_(frame) { frame_lock(frame, kRank); }
+    ~FrameLockGuard() { frame_unlock(frame_); }
     FrameLockGuard(const FrameLockGuard&) = delete;
     FrameLockGuard& operator=(const FrameLockGuard&) = delete;
 
@@ -98,19 +110,9 @@ using FrameLock = FrameLockGuard<LockRank::kReverseMap>;
 // For those who come against the order (reclaim, write-back, truncate: frame first, then table): a table's lock if nobody has it.
 class TryTableLock {
   public:
-    explicit TryTableLock(Frame& table) : table_(table) {
-        machine::preemption_disable();
-        held_ = table_.lock.exchange(1, memory_order_acquire) == 0;
-        if (held_)
-            lock_order_acquired(&table_.lock, LockRank::kPageTable, true);
-        else
-            machine::preemption_enable();
-    }
+    explicit TryTableLock(Frame& table) : table_(table), held_(frame_try_lock(table, LockRank::kPageTable)) {}
     ~TryTableLock() {
-        if (!held_) return;
-        lock_order_released(&table_.lock);
-        table_.lock.store(0, memory_order_release);
-        machine::preemption_enable();
+        if (held_) frame_unlock(table_);
     }
     TryTableLock(const TryTableLock&) = delete;
     TryTableLock& operator=(const TryTableLock&) = delete;
@@ -118,7 +120,7 @@ class TryTableLock {
 
   private:
     Frame& table_;
-    bool held_;
+    const bool held_;
 };
 
 // One more kernel user of a frame that is kept by something else meanwhile.

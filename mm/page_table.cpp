@@ -8,19 +8,13 @@ using machine::planted;
 
 namespace {
 
-// Waits for a table that only reverse-map walkers may hold: they hold it briefly and wait for nothing.
+// A second table's lock. Only reverse-map walkers may hold it, briefly and waiting for nothing, so that no order is needed.
 class NewTableLock {
   public:
     explicit NewTableLock(Frame& table) : table_(table) {
-        machine::preemption_disable();
-        while (table_.lock.exchange(1, memory_order_acquire) != 0) machine::relax();
-        lock_order_acquired(&table_.lock, LockRank::kPageTable, true);
+        while (!frame_try_lock(table, LockRank::kPageTable)) machine::relax();
     }
-    ~NewTableLock() {
-        lock_order_released(&table_.lock);
-        table_.lock.store(0, memory_order_release);
-        machine::preemption_enable();
-    }
+    ~NewTableLock() { frame_unlock(table_); }
     NewTableLock(const NewTableLock&) = delete;
     NewTableLock& operator=(const NewTableLock&) = delete;
 
