@@ -5,13 +5,14 @@ image: $(BUILD)/root.img
 
 ROOT_MIB ?= 128
 ROOT_FILES := $(shell find user/root -type f 2>/dev/null)
+TEST_SCRIPTS := $(wildcard user/tests/*.sh)
 
 $(BUILD)/busybox:
 	$(Q)tools/fetch-busybox $@
 
-$(BUILD)/root.img: $(BUILD)/busybox $(USER_PROGRAMS) $(ROOT_FILES) tools/mkroot
+$(BUILD)/root.img: $(BUILD)/busybox $(USER_PROGRAMS) $(TEST_SCRIPTS) $(ROOT_FILES) tools/mkroot
 	$(say) IMAGE $@
-	$(Q)tools/mkroot --size $(ROOT_MIB) --busybox $(BUILD)/busybox --tree user/root --output $@ $(USER_PROGRAMS)
+	$(Q)tools/mkroot --size $(ROOT_MIB) --busybox $(BUILD)/busybox --tree user/root --output $@ $(USER_PROGRAMS) $(TEST_SCRIPTS)
 
 iso: $(BUILD)/faultline.iso
 
