@@ -33,6 +33,10 @@ inline void lock_order_interrupt_ends(uint32_t) {}
 inline void lock_order_released(const void*) {}
 inline void lock_order_assert_may_sleep() {}
 #endif
+// For those who keep a SpinLock's ticket in a place of their own.
+inline void lock_order_acquired(const void* lock, LockRank rank, bool was_try) {
+  lock_order_acquired(lock, rank, LockKind::kSpin, was_try);
+}
 
 class CAPABILITY("ticket lock") TicketLock {
  public:
