@@ -34,9 +34,9 @@ void FileLocks::destroy(FileLocks* locks) {
   slab_delete(locks);
 }
 
-FileLock* FileLocks::conflict_locked(LockFamily family, LockKind kind, LockRange range, const void* owner) {
+FileLock* FileLocks::conflict_locked(LockFamily family, FileLockKind kind, LockRange range, const void* owner) {
   for (FileLock& lock : held_)
-    if (lock.family == family && lock.owner != owner && overlap(lock.range, range) && (kind == LockKind::kWrite || lock.kind == LockKind::kWrite))
+    if (lock.family == family && lock.owner != owner && overlap(lock.range, range) && (kind == FileLockKind::kWrite || lock.kind == FileLockKind::kWrite))
       return &lock;
   return nullptr;
 }
@@ -68,7 +68,7 @@ void FileLocks::carve_locked(LockFamily family, LockRange range, const void* own
   }
 }
 
-Result<void> FileLocks::set(LockFamily family, LockKind kind, LockRange range, const void* owner, int32_t process, bool waits) {
+Result<void> FileLocks::set(LockFamily family, FileLockKind kind, LockRange range, const void* owner, int32_t process, bool waits) {
   Spares spares;
   TRY(spares.fill());
   auto try_set = [&] {
@@ -104,7 +104,7 @@ Result<void> FileLocks::clear(LockFamily family, LockRange range, const void* ow
   return {};
 }
 
-bool FileLocks::find_conflict(LockFamily family, LockKind kind, LockRange range, const void* owner, FileLock& found) {
+bool FileLocks::find_conflict(LockFamily family, FileLockKind kind, LockRange range, const void* owner, FileLock& found) {
   LockGuard guard(lock_);
   FileLock* lock = conflict_locked(family, kind, range, owner);
   if (!lock) return false;

@@ -9,7 +9,7 @@
 
 namespace faultline {
 
-enum class LockKind : uint8_t { kRead, kWrite };
+enum class FileLockKind : uint8_t { kRead, kWrite };
 enum class LockFamily : uint8_t { kRecord, kWholeFile };  // the two do not see each other
 
 struct LockRange {
@@ -19,7 +19,7 @@ struct LockRange {
 
 struct FileLock : ListNode<> {
   LockFamily family;
-  LockKind kind;
+  FileLockKind kind;
   LockRange range;
   const void* owner;
   int32_t process;  // what F_GETLK tells: a pid, -1 for open-file-description locks
@@ -32,16 +32,16 @@ class FileLocks {
 
   // Sets `kind` on the range for `owner`, replacing what it had there. kAGAIN if another owner is in the way and `waits` is false;
   // kRESTARTSYS, kNOMEM.
-  Result<void> set(LockFamily family, LockKind kind, LockRange range, const void* owner, int32_t process, bool waits);
+  Result<void> set(LockFamily family, FileLockKind kind, LockRange range, const void* owner, int32_t process, bool waits);
   Result<void> clear(LockFamily family, LockRange range, const void* owner);  // kNOMEM when a lock must be split
   // A lock in the way of this one; false if there is none.
-  bool find_conflict(LockFamily family, LockKind kind, LockRange range, const void* owner, FileLock& found);
+  bool find_conflict(LockFamily family, FileLockKind kind, LockRange range, const void* owner, FileLock& found);
   // The owner is gone, or (POSIX) has closed a descriptor of the file.
   void drop_owner(const void* owner);
 
  private:
   struct Spares;
-  FileLock* conflict_locked(LockFamily family, LockKind kind, LockRange range, const void* owner) REQUIRES(lock_);
+  FileLock* conflict_locked(LockFamily family, FileLockKind kind, LockRange range, const void* owner) REQUIRES(lock_);
   void carve_locked(LockFamily family, LockRange range, const void* owner, Spares& spares) REQUIRES(lock_);
 
   SpinLock<LockRank::kFileLocks> lock_;

@@ -50,12 +50,12 @@ Result<void> get_lock(File& file, RecordLock64& lock, bool is_of_file) {
   LockRange range = TRY(range_of(file, lock));
   FileLock found;
   FileLocks* locks = file.inode()->locks();
-  LockKind kind = lock.type == abi::kReadLock ? LockKind::kRead : LockKind::kWrite;
+  FileLockKind kind = lock.type == abi::kReadLock ? FileLockKind::kRead : FileLockKind::kWrite;
   if (!locks || !locks->find_conflict(LockFamily::kRecord, kind, range, owner_of(file, is_of_file).owner, found)) {
     lock.type = abi::kUnlock;
     return {};
   }
-  lock.type = found.kind == LockKind::kRead ? abi::kReadLock : abi::kWriteLock;
+  lock.type = found.kind == FileLockKind::kRead ? abi::kReadLock : abi::kWriteLock;
   lock.whence = static_cast<int16_t>(kSeekSet);
   lock.start = static_cast<int64_t>(found.range.first);
   lock.length = found.range.last >= static_cast<uint64_t>(INT64_MAX) ? 0 : static_cast<int64_t>(found.range.last - found.range.first + 1);
@@ -79,7 +79,7 @@ Result<void> set_lock(File& file, const RecordLock64& lock, bool is_of_file, boo
       break;
     default: return Errno::kINVAL;
   }
-  LockKind kind = lock.type == abi::kReadLock ? LockKind::kRead : LockKind::kWrite;
+  FileLockKind kind = lock.type == abi::kReadLock ? FileLockKind::kRead : FileLockKind::kWrite;
   FileLocks* locks = TRY(file.inode()->locks_or_new());
   return locks->set(LockFamily::kRecord, kind, range, owner.owner, owner.process, waits);
 }
@@ -168,7 +168,7 @@ Result<uint32_t> sys_flock(int32_t descriptor, uint32_t operation) {
     case kShared:
     case kExclusive: {
       FileLocks* locks = TRY(file->inode()->locks_or_new());
-      LockKind kind = operation & kShared ? LockKind::kRead : LockKind::kWrite;
+      FileLockKind kind = operation & kShared ? FileLockKind::kRead : FileLockKind::kWrite;
       TRY(locks->set(LockFamily::kWholeFile, kind, {}, file.get(), static_cast<int32_t>(current_process().pid()), waits));
       return 0u;
     }
