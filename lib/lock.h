@@ -17,8 +17,8 @@ namespace faultline {
 #if defined(FAULTLINE_DEBUG) && FAULTLINE_DEBUG
 // The debug build's witness: what this CPU holds, in which order (lib/lock_order.cpp). Panics on a rank inversion, a lock
 // taken twice, a sleep with a spin lock held, and a SpinLock taken in an interrupt or under an InterruptSpinLock.
-enum class LockKind : uint8_t { kSpin, kInterruptSpin };
-void lock_order_acquired(const void* lock, LockRank rank, LockKind kind, bool was_try);
+enum class SpinKind : uint8_t { kPlain, kInterrupt };
+void lock_order_acquired(const void* lock, LockRank rank, SpinKind kind, bool was_try);
 void lock_order_released(const void* lock);
 void lock_order_assert_may_sleep();
 // Around the service of an interrupt: what it takes is no matter of order with what the interrupted code holds. `begins`
@@ -26,8 +26,8 @@ void lock_order_assert_may_sleep();
 uint32_t lock_order_interrupt_begins();
 void lock_order_interrupt_ends(uint32_t before);
 #else
-enum class LockKind : uint8_t { kSpin, kInterruptSpin };
-inline void lock_order_acquired(const void*, LockRank, LockKind, bool) {}
+enum class SpinKind : uint8_t { kPlain, kInterrupt };
+inline void lock_order_acquired(const void*, LockRank, SpinKind, bool) {}
 inline uint32_t lock_order_interrupt_begins() { return 0; }
 inline void lock_order_interrupt_ends(uint32_t) {}
 inline void lock_order_released(const void*) {}
@@ -35,7 +35,7 @@ inline void lock_order_assert_may_sleep() {}
 #endif
 // For those who keep a SpinLock's ticket in a place of their own.
 inline void lock_order_acquired(const void* lock, LockRank rank, bool was_try) {
-  lock_order_acquired(lock, rank, LockKind::kSpin, was_try);
+  lock_order_acquired(lock, rank, SpinKind::kPlain, was_try);
 }
 
 class CAPABILITY("ticket lock") TicketLock {
@@ -73,12 +73,12 @@ class CAPABILITY("spin lock") SpinLock {
   void lock() ACQUIRE() NO_THREAD_SAFETY_ANALYSIS {
     machine::preemption_disable();
     ticket_.lock_raw();
-    lock_order_acquired(this, kRank, LockKind::kSpin, false);
+    lock_order_acquired(this, kRank, SpinKind::kPlain, false);
   }
   bool try_lock() TRY_ACQUIRE(true) NO_THREAD_SAFETY_ANALYSIS {
     machine::preemption_disable();
     if (ticket_.try_lock_raw()) {
-      lock_order_acquired(this, kRank, LockKind::kSpin, true);
+      lock_order_acquired(this, kRank, SpinKind::kPlain, true);
       return true;
     }
     machine::preemption_enable();
@@ -105,7 +105,7 @@ class CAPABILITY("interrupt spin lock") InterruptSpinLock {
   [[nodiscard]] uint32_t lock() ACQUIRE() NO_THREAD_SAFETY_ANALYSIS {
     uint32_t state = machine::interrupts_save_and_disable();
     ticket_.lock_raw();
-    lock_order_acquired(this, kRank, LockKind::kInterruptSpin, false);
+    lock_order_acquired(this, kRank, SpinKind::kInterrupt, false);
     return state;
   }
   void unlock(uint32_t state) RELEASE() NO_THREAD_SAFETY_ANALYSIS {

@@ -19,7 +19,7 @@ constexpr uint32_t kCpus = 64, kDepth = 16;
 struct Held {
   const void* lock;
   LockRank rank;
-  LockKind kind;
+  SpinKind kind;
 };
 // Each CPU uses its own, with interrupts off; the holder of a spin lock stays on its CPU.
 struct HeldLocks {
@@ -39,20 +39,20 @@ class InterruptsOff {
   uint32_t state_;
 };
 
-void check_order(const HeldLocks& own, const void* lock, LockRank rank, LockKind kind, bool was_try) {
+void check_order(const HeldLocks& own, const void* lock, LockRank rank, SpinKind kind, bool was_try) {
   for (uint32_t i = 0; i < own.count; i++) {
     if (own.held[i].lock == lock) PANIC("lock order: a lock taken twice");
     if (was_try || i < own.context_start) continue;
     if (own.held[i].rank >= rank) PANIC("lock order: a lock taken below or beside one that is held (lib/lock_rank.h)");
-    if (kind == LockKind::kSpin && own.held[i].kind == LockKind::kInterruptSpin)
+    if (kind == SpinKind::kPlain && own.held[i].kind == SpinKind::kInterrupt)
       PANIC("lock order: a SpinLock taken under an InterruptSpinLock");
   }
-  if (own.in_interrupt && kind == LockKind::kSpin && !was_try) PANIC("lock order: a SpinLock taken in an interrupt");
+  if (own.in_interrupt && kind == SpinKind::kPlain && !was_try) PANIC("lock order: a SpinLock taken in an interrupt");
 }
 
 }  // namespace
 
-void lock_order_acquired(const void* lock, LockRank rank, LockKind kind, bool was_try) {
+void lock_order_acquired(const void* lock, LockRank rank, SpinKind kind, bool was_try) {
   InterruptsOff guard;
   HeldLocks& own = held_locks[machine::this_cpu()];
   check_order(own, lock, rank, kind, was_try);
