@@ -23,9 +23,10 @@ namespace {
 constexpr uint16_t kData = 0, kInterruptEnable = 1, kFifoControl = 2, kInterruptId = 2, kLineControl = 3, kModemControl = 4,
                    kLineStatus = 5, kScratch = 7;
 constexpr uint8_t kEnableReceive = 1, kEnableTransmit = 2, kEnableLineStatus = 4;
-constexpr uint8_t kFifoOn = 0x87;  // on, both cleared, interrupt at 8 received bytes (or a pause)
+constexpr uint8_t kFifoOn = 0x81;  // interrupt at 8 received bytes, or a pause
 constexpr uint8_t kDivisorAccess = 0x80, kBreak = 0x40, kParity = 8, kEvenParity = 16, kTwoStopBits = 4;
 constexpr uint8_t kReady = 0x0b;  // DTR, RTS, and OUT2, which lets interrupts through on a PC
+constexpr uint8_t kLoopBack = 0x10;
 constexpr uint8_t kReceived = 1, kBreakSeen = 0x10, kTransmitEmpty = 0x20;
 constexpr uint8_t kNoInterrupt = 1;
 constexpr size_t kFifoBytes = 16;
@@ -91,6 +92,10 @@ void SerialPort::start(uint32_t line) {
   out(kData, 1);  // 115200
   out(kInterruptEnable, 0);
   out(kLineControl, 3);  // 8 bits, no parity, one stop bit
+  // Somebody may have typed already. Switching the FIFO on forgets a byte that waits, so that one is read first, while nothing
+  // can follow it.
+  out(kModemControl, kLoopBack);
+  receive_all();
   out(kFifoControl, kFifoOn);
   out(kModemControl, kReady);
   lock_.unlock(state);
@@ -98,7 +103,10 @@ void SerialPort::start(uint32_t line) {
   if (!installed.ok()) log(LogLevel::kError, "serial port at {x}: no interrupt", base_);
   state = lock_.lock();
   enable(kEnableReceive | kEnableLineStatus);
+  if (!(in(kLineStatus) & kReceived)) in(kData);  // an emulator passes on what waits at its end only after a read
+  receive_all();
   lock_.unlock(state);
+  terminal_input_arrived();
 }
 
 void SerialPort::enable(uint8_t interrupts) {
