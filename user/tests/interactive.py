@@ -56,7 +56,8 @@ class Session:
             if not data:
                 raise Disappointed("waited for %r%s" % (pattern, "" if ready else ", nothing came"))
             self.transcript += data
-            self.unread += data
+            # Two terminals are in line, and QEMU leaves the outer one's newline processing on.
+            self.unread = (self.unread + data).replace("\r\r\n", "\r\n")
         self.unread = self.unread[match.end():]
         return match
 
