@@ -102,7 +102,7 @@ void Ext2Damage::change_everything(Inode& directory, Random& random) {
 
 void Ext2Damage::survive(const std::string& options, uint32_t block, uint32_t first_seed) {
   const char* rounds_text = getenv("FAULTLINE_ROUNDS");
-  const uint32_t rounds = rounds_text ? static_cast<uint32_t>(atoi(rounds_text)) : 150;
+  const uint32_t rounds = rounds_text ? static_cast<uint32_t>(atoi(rounds_text)) : 60;
   const std::vector<uint8_t> image = make_rich_image(options);
   uint32_t mounted = 0;
   for (uint32_t seed = first_seed; seed < first_seed + rounds; seed++) {
