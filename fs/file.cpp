@@ -7,7 +7,11 @@
 namespace faultline {
 
 File::~File() {
-  if (counted_as_writer_) path_.mount->writer_ends();
+  if (counted_as_writer_) {
+    path_.mount->writer_ends();
+    inode_->end_writing();
+  }
+  if (runs_) inode_->end_running();
   if (inode_ && inode_->locks()) inode_->locks()->drop_owner(this);
 }
 

@@ -52,6 +52,12 @@ class File : public RefCounted<File>, public RegionBacking {
   virtual void descriptor_closed() {}
   // The path's mount counted this file as a reason not to become read-only.
   void set_counted_as_writer() { counted_as_writer_ = true; }
+  // A program is run from this file, as long as the file is open: kTXTBSY.
+  Result<void> begin_running() {
+    if (!inode_->begin_running()) return Errno::kTXTBSY;
+    runs_ = true;
+    return {};
+  }
 
   // RegionBacking: a mapping holds the file open.
   void acquire() override { RefCounted<File>::acquire(); }
@@ -71,6 +77,7 @@ class File : public RefCounted<File>, public RegionBacking {
   Path path_;
   Atomic<uint32_t> flags_;
   bool counted_as_writer_ = false;
+  bool runs_ = false;
 };
 
 // Waits that a signal may end and that are started again after a handler with SA_RESTART: kINTR becomes kRESTARTSYS.

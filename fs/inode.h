@@ -145,6 +145,12 @@ class Inode : public RefCounted<Inode> {
   FileLocks* locks() { return locks_.load(memory_order_acquire); }  // null: nobody has ever locked it: fs/file_locks.cpp
   Result<FileLocks*> locks_or_new();
 
+  // A file is written or run, never both (ETXTBSY): each side says when it begins, and is refused while the other is there.
+  bool begin_writing() { return begin_use(+1); }
+  void end_writing() { uses_.fetch_sub(1, memory_order_release); }
+  bool begin_running() { return begin_use(-1); }
+  void end_running() { uses_.fetch_add(1, memory_order_release); }
+
  protected:
   virtual ~Inode();
   // The count reached zero. A file system that keeps inodes in a cache decides here to keep or delete (no links: free its blocks).
@@ -156,6 +162,14 @@ class Inode : public RefCounted<Inode> {
   const FileType type_;
   Atomic<Pipe*> fifo_{nullptr};
   Atomic<FileLocks*> locks_{nullptr};
+  Atomic<int32_t> uses_{0};  // files open for writing, or minus the programs that run it
+  bool begin_use(int32_t step) {
+    int32_t uses = uses_.load(memory_order_relaxed);
+    do {
+      if (step > 0 ? uses < 0 : uses > 0) return false;
+    } while (!uses_.compare_exchange_weak(uses, uses + step, memory_order_acquire));
+    return true;
+  }
   Mutex<LockRank::kInodeContent> content_lock_;  // writers, truncate, directory changes
 };
 

@@ -57,7 +57,11 @@ Result<void> path_set_attributes(const Path& path, const Credentials& who, const
       change.mode = now.mode & ~lost;
     }
   }
-  return inode.set_attributes(change);
+  if (!(change.which & AttributeChange::kSize)) return inode.set_attributes(change);
+  if (!inode.begin_writing()) return Errno::kTXTBSY;
+  Result<void> result = inode.set_attributes(change);
+  inode.end_writing();
+  return result;
 }
 
 }  // namespace faultline

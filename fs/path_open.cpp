@@ -54,6 +54,10 @@ Result<Ref<File>> open_checked(const Path& path, uint32_t flags) {
   bool is_regular = inode.type() == FileType::kRegular;
   bool counts = is_regular && (wanted_access(flags) & kMayWrite);
   if (counts && !path.mount->writer_begins()) return Errno::kROFS;
+  if (counts && !inode.begin_writing()) {
+    path.mount->writer_ends();
+    return Errno::kTXTBSY;
+  }
   Result<Ref<File>> file = inode.open(flags);
   if (file.ok() && is_regular && (flags & kOpenTruncate)) {
     AttributeChange change;
@@ -61,7 +65,10 @@ Result<Ref<File>> open_checked(const Path& path, uint32_t flags) {
     if (Result<void> cut = inode.set_attributes(change); !cut.ok()) file = cut.error();
   }
   bool keeps = file.ok() && file.value()->is_writable();
-  if (counts && !keeps) path.mount->writer_ends();
+  if (counts && !keeps) {
+    path.mount->writer_ends();
+    inode.end_writing();
+  }
   if (!file.ok()) return file;
   file.value()->set_path(path);
   if (counts && keeps) file.value()->set_counted_as_writer();

@@ -30,6 +30,7 @@ Result<void> open_program(StringView name, Opened& opened) {
   // Not path_open: a program need not be readable to be run.
   opened.file = TRY(path.inode()->open(kOpenReadOnly));
   opened.file->set_path(std::move(path));
+  TRY(opened.file->begin_running());
   IoBuffer buffer = IoBuffer::kernel(opened.start, sizeof opened.start);
   opened.start_bytes = TRY(opened.file->read_at(0, buffer));
   return {};

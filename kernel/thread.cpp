@@ -12,8 +12,6 @@ namespace faultline {
 
 namespace {
 
-constexpr uint32_t kKeptThreads = 4;
-
 constinit InterruptSpinLock<LockRank::kLeaf> cache_lock;
 constinit Late<List<Thread, RunQueueTag>> cached_threads;
 uint32_t cached_count GUARDED_BY(cache_lock) = 0;
@@ -111,12 +109,12 @@ void thread_ended(Thread* thread) {
   cached_count++;
 }
 
-void thread_cache_trim() {
+void thread_cache_trim(uint32_t keep) {
   for (;;) {
     Thread* surplus;
     {
       InterruptLockGuard guard(cache_lock);
-      if (cached_count <= kKeptThreads) return;
+      if (cached_count <= keep) return;
       cached_count--;
       surplus = cached_threads->pop_front();
     }

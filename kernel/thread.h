@@ -112,8 +112,9 @@ class Thread : public ThreadHead, public ListNode<RunQueueTag>, public ListNode<
 
 inline Thread& running_thread() { return *static_cast<Thread*>(machine::current_thread_pointer()); }
 
-// Gives up stacks that ended threads left for reuse beyond the few that are kept. Not with preemption off.
-void thread_cache_trim();
+// Gives up stacks that ended threads left for reuse beyond a few. Not with preemption off.
+inline constexpr uint32_t kKeptThreads = 4;
+void thread_cache_trim(uint32_t keep = kKeptThreads);
 // Frames in kept stacks: free memory, as good as.
 uint32_t thread_cache_frames();
 

@@ -27,7 +27,7 @@ void drop_all_caches() {
     ignore_result(mounts_synchronize(WriteBack::kWait));  // what cannot be written stays
     drop_page_cache();
   }
-  thread_cache_trim();
+  thread_cache_trim(0);
   slab_drain();
 }
 
