@@ -25,8 +25,34 @@ constinit Late<List<Dentry>> queue GUARDED_BY(cache_lock);  // oldest first
 
 uint32_t hash_name(const Dentry& parent, StringView name) {
   uint32_t hash = static_cast<uint32_t>(reinterpret_cast<uintptr_t>(&parent) >> 4) * 0x9e3779b1u;
-  for (char c : name) hash = (hash ^ static_cast<uint8_t>(c)) * 0x01000193u;
+  const char* text = name.data();
+  size_t left = name.size();
+  for (; left >= 4; left -= 4, text += 4) {
+    uint32_t word;
+    __builtin_memcpy(&word, text, 4);
+    hash = (hash ^ word) * 0x9e3779b1u;
+    hash ^= hash >> 15;
+  }
+  for (; left != 0; left--) hash = (hash ^ static_cast<uint8_t>(*text++)) * 0x01000193u;
   return hash ^ hash >> 15;
+}
+
+
+// Names of equal hash and length are nearly always equal; the call of memcmp would cost more than the comparison.
+bool same_name(StringView a, StringView b) {
+  if (a.size() != b.size()) return false;
+  const char* x = a.data();
+  const char* y = b.data();
+  size_t left = a.size();
+  for (; left >= 4; left -= 4, x += 4, y += 4) {
+    uint32_t one, other;
+    __builtin_memcpy(&one, x, 4);
+    __builtin_memcpy(&other, y, 4);
+    if (one != other) return false;
+  }
+  for (; left != 0; left--)
+    if (*x++ != *y++) return false;
+  return true;
 }
 
 }  // namespace
@@ -92,7 +118,7 @@ Ref<Dentry> DentryCache::find(Dentry& parent, StringView name) {
   uint32_t hash = hash_name(parent, name);
   LockGuard guard(cache_lock);
   for (Dentry* dentry = cache.buckets[hash % kBuckets]; dentry; dentry = dentry->next_in_bucket_) {
-    if (dentry->hash_ != hash || dentry->parent_ != &parent || !(dentry->name() == name)) continue;
+    if (dentry->hash_ != hash || dentry->parent_ != &parent || !same_name(dentry->name(), name)) continue;
     if (!dentry->recently_used_.load(memory_order_relaxed)) dentry->recently_used_.store(true, memory_order_relaxed);
     return Ref<Dentry>(*dentry);
   }
@@ -110,7 +136,7 @@ Result<Ref<Dentry>> DentryCache::insert(Dentry& parent, StringView name, Ref<Ino
     hash_in_locked(*dentry);
     is_full = cache.count > cache.limit;
   }
-  if (is_full) evict(8, nullptr);
+  if (is_full) evict(8, Eviction::kSecondChance, nullptr);
   return dentry;
 }
 
@@ -203,39 +229,45 @@ void DentryCache::exchange(Dentry& one, Dentry& other) {
   other.references_.fetch_sub(1, memory_order_relaxed);
 }
 
-// Frees up to `wanted` dentries that only the cache holds, of one file system if `only` is set. References are dropped outside the lock.
-uint32_t DentryCache::evict(uint32_t wanted, FileSystem* only) {
-  uint32_t freed = 0;
+// Frees up to `wanted` dentries that only the cache holds, of one file system if `only` is set. Looks at a few at a time, for the lock's
+// sake, and gives up when it has gone around without finding any. References are dropped outside the lock.
+uint32_t DentryCache::evict(uint32_t wanted, Eviction how, FileSystem* only) {
+  constexpr uint32_t kBatch = 16, kLooksPerBatch = 128;
+  uint32_t freed = 0, fruitless = 0;
   while (freed < wanted) {
-    constexpr uint32_t kBatch = 16;
     Dentry* batch[kBatch];
     uint32_t in_batch = 0;
+    bool went_around;
     {
       LockGuard guard(cache_lock);
-      // Twice around at most: the first pass takes the second chances away. Bounded per batch, for the lock's sake.
-      uint32_t looks = only ? cache.count : (cache.count * 2 < 256 ? cache.count * 2 : 256);
+      uint32_t looks = cache.count < kLooksPerBatch ? cache.count : kLooksPerBatch;
+      fruitless += looks;
       for (; looks != 0 && in_batch < kBatch && freed + in_batch < wanted; looks--) {
         Dentry& dentry = *queue->front();
-        bool spared = !only && dentry.recently_used_.exchange(false, memory_order_relaxed);
-        if (spared || dentry.references_.load(memory_order_acquire) != 1 || (only && &dentry.file_system_ != only)) {
-          queue->remove(dentry);
-          queue->push_back(dentry);
-          continue;
-        }
+        queue->remove(dentry);
+        queue->push_back(dentry);
+        if (only && &dentry.file_system_ != only) continue;
+        if (how == Eviction::kSecondChance && dentry.recently_used_.exchange(false, memory_order_relaxed)) continue;
+        if (dentry.references_.load(memory_order_acquire) != 1) continue;
         hash_out_locked(dentry);
         batch[in_batch++] = &dentry;
       }
+      went_around = fruitless > 2 * cache.count;
     }
     for (uint32_t i = 0; i < in_batch; i++) batch[i]->release();
     freed += in_batch;
-    if (in_batch == 0) break;
+    if (in_batch != 0) {
+      fruitless = 0;
+    } else if (went_around || how == Eviction::kSecondChance) {
+      break;
+    }
   }
   return freed;
 }
 
-uint32_t DentryCache::shrink(uint32_t wanted) { return evict(wanted, nullptr); }
+uint32_t DentryCache::shrink(uint32_t wanted) { return evict(wanted, Eviction::kAny, nullptr); }
 
-void DentryCache::prune(FileSystem& file_system) { evict(~0u, &file_system); }
+void DentryCache::prune(FileSystem& file_system) { evict(~0u, Eviction::kAny, &file_system); }
 
 uint32_t DentryCache::count() {
   LockGuard guard(cache_lock);

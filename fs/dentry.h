@@ -12,6 +12,8 @@
 
 namespace faultline {
 
+class Mount;
+
 class Dentry final : public ListNode<> {
  public:
   // The root of a file system, or a name outside the tree (pipes): no parent, never cached. kNOMEM.
@@ -57,6 +59,7 @@ class Dentry final : public ListNode<> {
   Dentry* next_in_bucket_ = nullptr;
   uint32_t hash_ = 0;
   Atomic<uint32_t> mounts_{0};     // file systems mounted here
+  Mount* last_mount_ = nullptr;    // the newest of them, while it is there: guarded by the mount links' lock
   Atomic<bool> deleted_{false};
   bool cached_ = false;
   Atomic<bool> recently_used_{false};
@@ -97,7 +100,8 @@ class DentryCache {
   static void hash_in_locked(Dentry& dentry);
   static void hash_out_locked(Dentry& dentry);
   static void swap_places_locked(Dentry& one, Dentry& other);
-  static uint32_t evict(uint32_t wanted, FileSystem* only);
+  enum class Eviction : uint8_t { kSecondChance, kAny };  // spare those used lately, or not
+  static uint32_t evict(uint32_t wanted, Eviction how, FileSystem* only);
 };
 
 // Boot, once memory works.

@@ -76,6 +76,7 @@ void Mount::destroy(Mount* mount) {
 
 Ref<Mount> Mount::covering(const Path& path) {
   LockGuard guard(links_lock);
+  if (Mount* last = path.dentry->last_mount_; last && last->parent_ == path.mount) return Ref<Mount>(*last);
   for (Mount& mount : tree->mounts)
     if (mount.mount_point_ == path.dentry && mount.parent_ == path.mount) return Ref<Mount>(mount);
   return {};
@@ -96,6 +97,7 @@ Result<void> Mount::attach(const Path& place) {
     mount_point_ = place.dentry;
     place.mount->children_++;
     place.dentry->mounts_.fetch_add(1, memory_order_release);
+    place.dentry->last_mount_ = this;
   }
   tree->mounts.push_back(*this);
   return {};
@@ -129,6 +131,7 @@ Result<void> Mount::detach_one(bool even_if_busy) {
     tree->mounts.remove(*this);
     parent_->children_--;
     mount_point_->mounts_.fetch_sub(1, memory_order_release);
+    if (mount_point_->last_mount_ == this) mount_point_->last_mount_ = nullptr;
     was_at = Path{std::move(parent_), std::move(mount_point_)};
   }
   release();  // the tree's reference; the caller has another

@@ -7,7 +7,7 @@ Result<void> PathWalk::start(StringView name) {
   if (name.empty()) return Errno::kNOENT;
   rest_ = name;
   if (name[0] == '/') {
-    at_ = root();
+    at_ = caller_.names.root();
   } else {
     at_ = caller_.base ? *caller_.base : caller_.names.current();
   }
@@ -19,11 +19,22 @@ const Path& PathWalk::root() {
   return root_;
 }
 
-Result<void> PathWalk::check_search() {
+[[gnu::always_inline]] inline Result<void> PathWalk::check_search() {
   Inode& inode = *at_.inode();
   if (!inode.is_directory()) return Errno::kNOTDIR;
+  if (caller_.who.fsuid == 0) return {};  // root may search any directory: see permission_check()
   AccessAttributes access = inode.access_attributes();
   return permission_check(caller_.who, access.mode, access.uid, access.gid, kMayExecute);
+}
+
+[[gnu::always_inline]] inline Result<Ref<Dentry>> PathWalk::look_up(StringView name) {
+  if (Ref<Dentry> found = DentryCache::find(*at_.dentry, name)) [[likely]] return found;
+  return look_up_slowly(name);
+}
+
+Result<Ref<Dentry>> PathWalk::look_up_slowly(StringView name) {
+  LockGuard guard(directory().content_lock());
+  return look_up_locked(name);
 }
 
 Result<void> PathWalk::to_parent() {
@@ -68,12 +79,6 @@ Result<void> PathWalk::to_parent() {
   }
 }
 
-Result<Ref<Dentry>> PathWalk::look_up(StringView name) {
-  if (Ref<Dentry> found = DentryCache::find(*at_.dentry, name)) [[likely]] return found;
-  LockGuard guard(directory().content_lock());
-  return look_up_locked(name);
-}
-
 Result<Ref<Dentry>> PathWalk::look_up_locked(StringView name) {
   Dentry& parent = *at_.dentry;
   if (Ref<Dentry> found = DentryCache::find(parent, name)) return found;
@@ -106,16 +111,13 @@ Result<void> PathWalk::follow(Dentry& link) {
   return {};
 }
 
-void PathWalk::enter(Ref<Dentry> child) {
-  at_.dentry = std::move(child);
-  if (at_.dentry->is_mount_point()) [[unlikely]] cross_mounts();
-}
-
 void PathWalk::cross_mounts() {
-  while (Ref<Mount> mount = Mount::covering(at_)) {
-    Ref<Dentry> top = mount->root();
-    at_ = Path{std::move(mount), std::move(top)};
-  }
+  do {
+    Ref<Mount> mount = Mount::covering(at_);
+    if (!mount) return;
+    at_.dentry = mount->root();
+    at_.mount = std::move(mount);
+  } while (at_.dentry->is_mount_point());
 }
 
 void PathWalk::go_up() {
@@ -133,6 +135,8 @@ void PathWalk::go_up() {
 void PathWalk::enter_special() {
   if (last_ == "..") go_up();
 }
+
+Result<Ref<Dentry>> PathWalk::look_up_last() { return look_up(last_); }
 
 Result<Path> path_resolve(const NameCaller& caller, StringView name, FollowLast follow) {
   PathWalk walk(caller);

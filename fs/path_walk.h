@@ -26,18 +26,22 @@ class PathWalk {
   bool last_is_special() const { return last_.empty() || last_ == "." || last_ == ".."; }
 
   // The last component as a name of the directory; may be negative.
-  Result<Ref<Dentry>> look_up_last() { return look_up(last_); }
+  Result<Ref<Dentry>> look_up_last();
   // The same while the caller holds the directory's content lock; kNOENT if the directory has been removed.
   Result<Ref<Dentry>> look_up_last_locked() { return look_up_locked(last_); }
   // The last component was this symlink: its target takes its place; call to_parent() again.
   Result<void> follow(Dentry& link);
   // Makes `child` of the directory the place, or what is mounted on it.
-  void enter(Ref<Dentry> child);
+  void enter(Ref<Dentry> child) {
+    at_.dentry = std::move(child);
+    if (at_.dentry->is_mount_point()) [[unlikely]] cross_mounts();
+  }
   // Ends the walk at what a special last component means.
   void enter_special();
 
  private:
   Result<Ref<Dentry>> look_up(StringView name);
+  Result<Ref<Dentry>> look_up_slowly(StringView name);
   Result<Ref<Dentry>> look_up_locked(StringView name);
   Result<void> check_search();
   void cross_mounts();

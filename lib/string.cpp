@@ -38,7 +38,14 @@ void* memset(void* destination, int value, size_t bytes) noexcept {
 int memcmp(const void* left, const void* right, size_t bytes) noexcept {
   const uint8_t* a = static_cast<const uint8_t*>(left);
   const uint8_t* b = static_cast<const uint8_t*>(right);
-  for (size_t i = 0; i < bytes; i++)
+  size_t i = 0;
+  for (; i + 4 <= bytes; i += 4) {  // names are compared often
+    uint32_t x, y;
+    __builtin_memcpy(&x, a + i, 4);
+    __builtin_memcpy(&y, b + i, 4);
+    if (x != y) break;
+  }
+  for (; i < bytes; i++)
     if (a[i] != b[i]) return a[i] - b[i];
   return 0;
 }

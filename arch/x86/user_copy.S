@@ -173,6 +173,26 @@ user_copy_string_in:
     jae 1f
     movl %edx, %ecx  // a string that runs into the border is a fault: see below
 1:  movl %ecx, %edx
+    pushl %ebx
+    // Four bytes at a time while none of them is the NUL. A load that reaches into a missing page is done again byte by byte.
+string_next_4:
+    cmpl $4, %ecx
+    jb string_bytes
+string_load_4:
+    movl (%esi), %eax
+    leal -0x01010101(%eax), %ebx
+    movl %eax, (%edi)
+    notl %eax
+    andl %ebx, %eax
+    testl $0x80808080, %eax
+    jnz string_bytes
+    addl $4, %esi
+    addl $4, %edi
+    subl $4, %ecx
+    jmp string_next_4
+    may_fault string_load_4, string_bytes
+string_bytes:
+    popl %ebx
     jecxz string_full
 string_next:
     lodsb

@@ -76,6 +76,7 @@ class ProcInode final : public Inode {
 
   Result<Ref<Inode>> lookup(StringView name) override {
     if (!is_directory()) return Errno::kNOTDIR;
+    if (!is_alive()) return Errno::kNOENT;
     for (const ProcNode* child : node_.children)
       if (child->name == name) return make(*child, context_);
     uint32_t wanted;
@@ -84,6 +85,7 @@ class ProcInode final : public Inode {
   }
 
   Result<void> read_directory(uint64_t cursor, DirectorySink& sink) override {
+    if (!is_alive()) return Errno::kNOENT;
     if (cursor == 0 && !sink.put(".", number(), FileType::kDirectory, 1)) return {};
     if (cursor <= 1 && !sink.put("..", parent_ ? inode_number(*parent_, {}) : 1, FileType::kDirectory, kFirstFixed)) return {};
     for (uint64_t i = cursor <= kFirstFixed ? 0 : cursor - kFirstFixed; cursor < kFirstNumber && i < node_.children.size(); i++) {
@@ -92,6 +94,11 @@ class ProcInode final : public Inode {
     }
     return node_.dynamic ? read_numbers(cursor, sink) : Result<void>();
   }
+
+  // Nothing is made here by name: as Linux says, there is no such place to make it in.
+  Result<Ref<Inode>> create(StringView, uint32_t, DeviceNumber, const Credentials&) override { return Errno::kNOENT; }
+  Result<Ref<Inode>> make_directory(StringView, uint32_t, const Credentials&) override { return Errno::kNOENT; }
+  Result<Ref<Inode>> make_symlink(StringView, StringView, const Credentials&) override { return Errno::kNOENT; }
 
   Result<size_t> read_link(std::span<char> buffer) override {
     if (!node_.link) return Errno::kINVAL;
@@ -111,6 +118,8 @@ class ProcInode final : public Inode {
   }
 
  private:
+  // A directory that somebody keeps open outlives its process, its contents don't.
+  bool is_alive() const { return context_.process == 0 || !root_node.dynamic || root_node.dynamic->exists({}, context_.process); }
   ProcContext inner(uint32_t wanted) const {
     return context_.process == 0 ? ProcContext{wanted, 0} : ProcContext{context_.process, wanted};
   }

@@ -11,7 +11,8 @@ constexpr uint32_t kStatFlags = kAtSymlinkNoFollow | kAtNoAutomount | kAtEmptyPa
 
 abi::Stat64 stat64_of(Inode& inode) {
   Attributes all = inode.attributes();
-  abi::Stat64 out{};
+  abi::Stat64 out;  // every field is set below
+  out.padding0 = out.padding1 = 0;
   out.device = inode.file_system().device().encode();
   out.inode = all.inode;
   out.inode_low = static_cast<uint32_t>(all.inode);

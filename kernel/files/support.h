@@ -35,12 +35,12 @@ inline Result<FileHandle> descriptor_file(int32_t descriptor) {
   if (file->is_path_only()) [[unlikely]] return Errno::kBADF;
   return file;
 }
-inline Result<FileHandle> readable_file(int32_t descriptor) {
+[[gnu::always_inline]] inline Result<FileHandle> readable_file(int32_t descriptor) {
   FileHandle file = TRY(current_process().descriptors().get(static_cast<uint32_t>(descriptor)));
   if (!file->is_readable()) [[unlikely]] return Errno::kBADF;
   return file;
 }
-inline Result<FileHandle> writable_file(int32_t descriptor) {
+[[gnu::always_inline]] inline Result<FileHandle> writable_file(int32_t descriptor) {
   FileHandle file = TRY(current_process().descriptors().get(static_cast<uint32_t>(descriptor)));
   if (!file->is_writable()) [[unlikely]] return Errno::kBADF;
   return file;
