@@ -7,7 +7,9 @@
 #include "kernel/futex.h"
 #include "kernel/pid.h"
 #include "kernel/scheduler.h"
+#include "kernel/scheduler_internal.h"
 #include "kernel/signal_internal.h"
+#include "kernel/time.h"
 #include "kernel/time_internal.h"
 #include "lib/late.h"
 #include "mm/slab.h"
@@ -129,6 +131,24 @@ Ref<Process> Process::next(uint32_t pid) {
   InterruptLockGuard guard(process_table_lock);
   uint32_t number = pid_next_process_locked(pid);
   return number ? Ref<Process>(*pid_find_locked(number)) : Ref<Process>();
+}
+
+void process_check_time_limit(Process& process) {
+  Limit limit = process.limits_[static_cast<size_t>(Resource::kCpu)];
+  if (limit.current == kUnlimited && limit.maximum == kUnlimited) return;
+  uint64_t used;
+  {
+    InterruptLockGuard guard(process_table_lock);
+    used = process.ended_threads_.user_time + process.ended_threads_.kernel_time;
+    for (Thread& thread : process.threads_) used += scheduler_run_time(thread);
+  }
+  uint64_t seconds = used / kNanosecondsPerSecond;
+  Signal signal = Signal::kNone;
+  if (seconds >= limit.maximum) signal = Signal::kKill;
+  else if (seconds >= limit.current && seconds > process.time_limit_told_) signal = Signal::kCpuLimit;
+  if (signal == Signal::kNone) return;
+  process.time_limit_told_ = seconds;
+  ignore_result(signal_send(process, signal_info_from_kernel(signal), SentFrom::kInterrupt));  // not real-time: it cannot fail
 }
 
 void fault_count_minor() { running_thread().minor_faults++; }

@@ -142,6 +142,7 @@ class Process : public RefCounted<Process>, public ListNode<AllProcessesTag>, pu
   RealTimer real_timer_;
   Atomic<uint64_t> real_timer_interval_{0};  // nanoseconds; 0: once
   Signal parent_death_signal_ = Signal::kNone;
+  uint64_t time_limit_told_ = 0;        // seconds of processor time at which SIGXCPU was last sent
   bool dumpable_ = true, no_new_privileges_ = false;
   uint32_t personality_ = 0;
 

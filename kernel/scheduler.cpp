@@ -329,6 +329,7 @@ void kernel_timer_interrupt() {
     bool in_user = vector >= 32 && vector != kVectorSystemCall;
     (in_user ? self.user_ticks : self.kernel_ticks)++;
     (in_user ? queue.user_ticks : queue.kernel_ticks)++;
+    if (!self.is_kernel_thread()) process_check_time_limit(self.process());
   }
   if (now >= queue.slice_end && queue.ready_count.load(memory_order_relaxed) != 0)
     machine::set_need_reschedule(1);

@@ -199,9 +199,10 @@ Result<void> send_locked(Process& process, Thread* only, const SignalInfo& info,
     apply_at_once(process, signal);
     Thread* taker = only ? (blocks(*only, signal) && !(only->waited_for & signal_bit(signal)) ? nullptr : only) : choose_thread(process, signal);
     bool ignored = signal_is_ignored(process, signal);
+    bool sleeps_on = process.stopping_ && signal != Signal::kKill;  // dies of it only when it is continued
     if (ignored && taker && !(taker->waited_for & signal_bit(signal))) {
       // Nobody will miss it.
-    } else if (taker && !ignored && process.handlers_->action(signal).handler == SignalAction::kDefault &&
+    } else if (taker && !ignored && !sleeps_on && process.handlers_->action(signal).handler == SignalAction::kDefault &&
                signal_default(signal) == SignalDefault::kTerminate && !(taker->waited_for & signal_bit(signal))) {
       if (!process.ending_) {
         process.ending_ = true;
