@@ -74,6 +74,16 @@ class SparseArray {
     return old;
   }
 
+  // The values of the 64 consecutive indices around `index` (from index & ~63 on), or null if they are all empty: for who visits
+  // neighbours.
+  static constexpr uint32_t kLeafValues = 64;
+  const uintptr_t* leaf(uint32_t index) const {
+    if (!root_ || !reaches(index)) return nullptr;
+    const Node* node = root_;
+    for (uint32_t level = levels_; level > 1 && node; level--) node = node->child(slot_of(index, level));
+    return node ? node->words : nullptr;
+  }
+
   // The first index at or after `from` that holds a value: false if there is none.
   bool next(uint32_t from, uint32_t& index, Value& value) const {
     if (!root_ || !reaches(from)) return false;
@@ -95,6 +105,12 @@ class SparseArray {
     }
   };
 
+  // Two 32-bit steps: for 64 bits the compiler would call a library function.
+  static uint32_t lowest_bit(uint64_t bits) {
+    uint32_t low = static_cast<uint32_t>(bits);
+    uint32_t within = static_cast<uint32_t>(std::countr_zero(low ? low : static_cast<uint32_t>(bits >> 32)));
+    return low ? within : 32 + within;
+  }
   static uint32_t slot_of(uint32_t index, uint32_t level) { return (index >> (kBits * (level - 1))) & (kSlots - 1); }
   bool reaches(uint32_t index) const { return levels_ >= kMaxLevels || (index >> (kBits * levels_)) == 0; }
 
@@ -155,7 +171,7 @@ class SparseArray {
     if (first >= kSlots) return false;
     uint64_t candidates = node->present & (~0ull << first);
     while (candidates) {
-      uint32_t slot = static_cast<uint32_t>(std::countr_zero(candidates));
+      uint32_t slot = lowest_bit(candidates);
       candidates &= candidates - 1;
       uint32_t start = base + (slot << shift);
       if (level == 1) {

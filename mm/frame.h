@@ -93,6 +93,24 @@ inline void frame_unlock(Frame& frame) {
     machine::preemption_enable();
 }
 
+// A frame's lock for who holds a table's: preemption is off already.
+class NestedFrameLock {
+  public:
+    explicit NestedFrameLock(Frame& frame) : frame_(frame) {
+        while (frame_.lock.exchange(1, memory_order_acquire) != 0) machine::relax();
+        lock_order_acquired(&frame_.lock, LockRank::kReverseMap, false);
+    }
+    ~NestedFrameLock() {
+        lock_order_released(&frame_.lock);
+        frame_.lock.store(0, memory_order_release);
+    }
+    NestedFrameLock(const NestedFrameLock&) = delete;
+    NestedFrameLock& operator=(const NestedFrameLock&) = delete;
+
+  private:
+    Frame& frame_;
+};
+
 template <LockRank kRank>
 class FrameLockGuard {
   public:
@@ -139,6 +157,27 @@ void frame_wait(const Frame& frame, uint8_t flags);
 void frame_wake(Frame& frame, uint8_t flags);
 
 void frame_wait_initialize();  // boot
+
+// Frames that are unused, freed together: one turn of the magazine's lock for many.
+class FreeBatch {
+  public:
+    FreeBatch() = default;
+    ~FreeBatch() {
+        if (count_ > 0) flush();
+    }
+    FreeBatch(const FreeBatch&) = delete;
+    FreeBatch& operator=(const FreeBatch&) = delete;
+    void add(FrameNumber frame) {
+        if (count_ == kFrames) flush();
+        frames_[count_++] = frame.value();
+    }
+
+  private:
+    void flush();
+    static constexpr uint32_t kFrames = 24;
+    uint32_t count_ = 0;
+    uint32_t frames_[kFrames];
+};
 
 // A frame known to hold only zeroes goes back where the next zeroed allocation finds it.
 void frame_free_zeroed(FrameNumber frame);

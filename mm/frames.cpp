@@ -16,7 +16,8 @@ Frame* frame_table = nullptr;
 namespace {
 
 constexpr uint32_t kOrders = 11;  // blocks of 4 KiB to 4 MiB
-constexpr uint32_t kMagazineFrames = 32, kZeroedFrames = 16, kUses = 16;
+constexpr uint32_t kBatchOrder = 4, kBatch = 1u << kBatchOrder;  // frames that move between a magazine and the shared lists
+constexpr uint32_t kMagazineFrames = 2 * kBatch, kZeroedFrames = 16, kUses = 16;
 
 // One CPU's free frames. The lock is uncontended but when another CPU has run out.
 struct alignas(64) Magazine {
@@ -31,6 +32,9 @@ struct alignas(64) Magazine {
 struct Buddy {
     SpinLock<LockRank::kFrameAllocator> lock;
     uint32_t heads[kOrders] GUARDED_BY(lock);
+    // Single free frames in batches of kBatch, as magazines spill and refill them: a stack of batches (through `previous` of each
+    // batch's first frame), each a chain (through `next`). They are merged into blocks only when a larger block is wanted.
+    uint32_t batches GUARDED_BY(lock);
 };
 
 uint32_t table_size = 0;   // records
@@ -82,19 +86,47 @@ uint32_t buddy_allocate_locked(uint32_t order) REQUIRES(buddy.lock) {
     return first;
 }
 
-// Fills the empty magazine by half. One turn of the buddy's lock for 16 allocations.
-void refill_locked(Magazine& magazine) {
-    LockGuard guard(buddy.lock);
-    while (magazine.count < kMagazineFrames / 2) {
-        uint32_t frame = buddy_allocate_locked(0);
-        if (frame == kNoFrame) break;
-        magazine.frames[magazine.count++] = frame;
+// Merges all single frames into blocks.
+void merge_batches_locked() REQUIRES(buddy.lock) {
+    while (buddy.batches != kNoFrame) {
+        uint32_t frame = buddy.batches;
+        buddy.batches = frame_table[frame].previous;
+        while (frame != kNoFrame) {
+            uint32_t next = frame_table[frame].next;
+            buddy_free_locked(frame, 0);
+            frame = next;
+        }
     }
 }
 
-void spill_locked(Magazine& magazine, uint32_t keep) {
+// Fills the empty magazine by half: a batch, or a block of that size, or whatever single frames there are.
+void refill_locked(Magazine& magazine) {
     LockGuard guard(buddy.lock);
-    while (magazine.count > keep) buddy_free_locked(magazine.frames[--magazine.count], 0);
+    if (uint32_t frame = buddy.batches; frame != kNoFrame) {
+        buddy.batches = frame_table[frame].previous;
+        for (; frame != kNoFrame; frame = frame_table[frame].next) magazine.frames[magazine.count++] = frame;
+        return;
+    }
+    uint32_t block = buddy_allocate_locked(kBatchOrder);
+    if (block != kNoFrame) {
+        // Downwards, so that low frames come out first.
+        for (uint32_t i = kBatch; i-- > 0;) magazine.frames[magazine.count++] = block + i;
+        return;
+    }
+    while (magazine.count < kBatch && (block = buddy_allocate_locked(0)) != kNoFrame) magazine.frames[magazine.count++] = block;
+}
+
+// Makes room for a batch in a full magazine.
+void spill_batch_locked(Magazine& magazine) {
+    uint32_t chain = kNoFrame;
+    for (uint32_t i = 0; i < kBatch; i++) {
+        uint32_t frame = magazine.frames[--magazine.count];
+        frame_table[frame].next = chain;
+        chain = frame;
+    }
+    LockGuard guard(buddy.lock);
+    frame_table[chain].previous = buddy.batches;
+    buddy.batches = chain;
 }
 
 // Every CPU's free frames go back to the buddy allocator: before giving up, and to make larger blocks.
@@ -102,8 +134,9 @@ void drain_magazines() {
     for (Magazine& magazine : magazines) {
         PreemptionGuard guard;
         magazine.lock.lock_raw();
-        spill_locked(magazine, 0);
         LockGuard buddy_guard(buddy.lock);
+        merge_batches_locked();
+        while (magazine.count > 0) buddy_free_locked(magazine.frames[--magazine.count], 0);
         while (magazine.zeroed_count > 0) buddy_free_locked(magazine.zeroed[--magazine.zeroed_count], 0);
         magazine.lock.unlock_raw();
     }
@@ -203,6 +236,7 @@ void frames_initialize(std::span<const FrameRange> usable) {
     }
     LockGuard guard(buddy.lock);
     for (uint32_t& head : buddy.heads) head = kNoFrame;
+    buddy.batches = kNoFrame;
     // Downwards, so that low frames come out first.
     for (const FrameRange& range : usable) {
         total_frames += range.count;
@@ -234,9 +268,25 @@ void frame_free(FrameNumber number) {
     Magazine& magazine = magazines[this_cpu()];
     magazine.lock.lock_raw();
     count_freed(magazine, frame);
-    if (magazine.count == kMagazineFrames) spill_locked(magazine, kMagazineFrames / 2);
+    if (magazine.count == kMagazineFrames) spill_batch_locked(magazine);
     magazine.frames[magazine.count++] = number.value();
     magazine.lock.unlock_raw();
+}
+
+void FreeBatch::flush() {
+    PreemptionGuard guard;
+    Magazine& magazine = magazines[this_cpu()];
+    magazine.lock.lock_raw();
+    for (uint32_t i = 0; i < count_; i++) {
+        Frame& frame = frame_table[frames_[i]];
+        DEBUG_ASSERT(frame.map.load(memory_order_relaxed) == 0 && frame.pins.load(memory_order_relaxed) == 0);
+        poison(FrameNumber(frames_[i]));
+        count_freed(magazine, frame);
+        if (magazine.count == kMagazineFrames) spill_batch_locked(magazine);
+        magazine.frames[magazine.count++] = frames_[i];
+    }
+    magazine.lock.unlock_raw();
+    count_ = 0;
 }
 
 void frame_free_zeroed(FrameNumber number) {
@@ -266,6 +316,10 @@ Result<FrameNumber> frames_allocate(uint32_t order, FrameUse use, Zeroing zeroin
         {
             LockGuard guard(buddy.lock);
             first = buddy_allocate_locked(order);
+            if (first == kNoFrame) {
+                merge_batches_locked();
+                first = buddy_allocate_locked(order);
+            }
         }
         if (first != kNoFrame) break;
         if (!make_room(attempt, 2u << order)) return Errno::kNOMEM;

@@ -78,10 +78,35 @@ void add_writable(FrameNumber table, FlushBatch& batch) {
     });
 }
 
-void end_entries(FrameNumber table) {
-    Frame& record = frame_record(table);
-    table_for_each(table, 0, kEntriesPerTable - 1,
-                   [&](uint32_t index, PteSlot& slot, Pte) { slot_drop(record, slot, index); });
+// Inline in the loops over a table.
+[[gnu::always_inline]] inline void release(Frame& table, PteSlot& slot, uint32_t index, Frame& frame) {
+    Pte old = pte_load(slot);
+    pte_store(slot, Pte());
+    table.table.live--;
+    if (pte_is_shared(old) && old.is_dirty() && !planted(Bug::kDirtyLostAtUnmap)) frame.set(kFrameDirty);
+    Locator locator(frame_number(table), index);
+    if (reverse_map_is_only(frame, locator))
+        reverse_map_remove_only(frame);
+    else
+        reverse_map_remove(frame, locator);
+}
+
+[[gnu::always_inline]] inline void drop(Frame& table, PteSlot& slot, uint32_t index, FreeBatch& unused) {
+    Pte old = pte_load(slot);
+    ASSERT(!pte_is_swapped(old));
+    Frame& frame = frame_record(old.frame());
+    if (!frame.is_counted()) {
+        pte_store(slot, Pte());
+        table.table.live--;
+        return;
+    }
+    bool is_unused;
+    {
+        NestedFrameLock lock(frame);
+        release(table, slot, index, frame);
+        is_unused = frame_is_unused(frame);
+    }
+    if (is_unused) unused.add(old.frame());
 }
 
 }  // namespace
@@ -107,35 +132,13 @@ void slot_hide(Frame& table, PteSlot& slot, uint32_t index, FlushBatch& batch) {
     if (old.is_present() && !planted(Bug::kUnmapWithoutFlush)) batch.add(slot_address(table, index));
 }
 
-void slot_release(Frame& table, PteSlot& slot, uint32_t index, Frame& frame) {
-    Pte old = pte_load(slot);
-    pte_store(slot, Pte());
-    table.table.live--;
-    if (pte_is_shared(old) && old.is_dirty() && !planted(Bug::kDirtyLostAtUnmap)) frame.set(kFrameDirty);
-    Locator locator(frame_number(table), index);
-    if (reverse_map_is_only(frame, locator))
-        reverse_map_remove_only(frame);
-    else
-        reverse_map_remove(frame, locator);
-}
+void slot_release(Frame& table, PteSlot& slot, uint32_t index, Frame& frame) { release(table, slot, index, frame); }
+void slot_drop(Frame& table, PteSlot& slot, uint32_t index, FreeBatch& unused) { drop(table, slot, index, unused); }
 
-bool slot_drop(Frame& table, PteSlot& slot, uint32_t index) {
-    Pte old = pte_load(slot);
-    ASSERT(!pte_is_swapped(old));
-    Frame& frame = frame_record(old.frame());
-    if (!frame.is_counted()) {
-        pte_store(slot, Pte());
-        table.table.live--;
-        return false;
-    }
-    bool unused;
-    {
-        FrameLock lock(frame);
-        slot_release(table, slot, index, frame);
-        unused = frame_is_unused(frame);
-    }
-    if (unused) frame_free(old.frame());
-    return true;
+void slots_drop(FrameNumber table, uint32_t first, uint32_t last) {
+    Frame& record = frame_record(table);
+    FreeBatch unused;
+    table_for_each(table, first, last, [&](uint32_t index, PteSlot& slot, Pte) { drop(record, slot, index, unused); });
 }
 
 Result<void> table_make_sole(PteSlot& directory_slot, const Atomic<CpuMask>& cpus) {
@@ -188,7 +191,7 @@ void table_drop(FrameNumber table) {
             record.map.store(users, memory_order_relaxed);
             return;
         }
-        end_entries(table);
+        slots_drop(table, 0, kEntriesPerTable - 1);
         record.map.store(0, memory_order_relaxed);
     }
     frame_free_zeroed(table);

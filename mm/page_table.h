@@ -53,10 +53,12 @@ uint32_t table_count(FrameNumber table, uint32_t first, uint32_t last);
 // Takes the entry away from the processor but leaves the frame in it (kept): the first half of every removal. D of a shared
 // entry moves on with it. Under the table's lock.
 void slot_hide(Frame& table, PteSlot& slot, uint32_t index, FlushBatch& batch);
-// Ends an entry that no TLB can hold any more: the frame loses this user and is freed if that was the last; D reaches
-// an object's frame. Returns true if it named a counted frame. Under the table's lock.
-bool slot_drop(Frame& table, PteSlot& slot, uint32_t index);
-// The same for a counted frame whose lock is held: it may have lost its last user.
+// Ends an entry that no TLB can hold any more: a counted frame loses this user, and goes to `unused` if that was the last; D reaches an
+// object's frame. Under the table's lock.
+void slot_drop(Frame& table, PteSlot& slot, uint32_t index, FreeBatch& unused);
+// All live slots of first..last.
+void slots_drop(FrameNumber table, uint32_t first, uint32_t last);
+// As slot_drop for a counted frame whose lock is held: it may have lost its last user.
 void slot_release(Frame& table, PteSlot& slot, uint32_t index, Frame& frame);
 
 // Makes the table below a present directory entry this directory's own and the entry writable. Flushes what must be

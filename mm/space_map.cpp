@@ -182,10 +182,9 @@ void AddressSpace::clear_range(VirtAddr start, VirtAddr end) {
             return;
         }
         TableLock lock(record);
-        table_for_each(table, first_slot(index), last_slot(index), [&](uint32_t i, PteSlot& slot, Pte) {
-            slot_drop(record, slot, i);
-            dropped++;
-        });
+        dropped += record.table.live;
+        slots_drop(table, first_slot(index), last_slot(index));
+        dropped -= record.table.live;
     });
     count_resident(-static_cast<int32_t>(dropped));
 }

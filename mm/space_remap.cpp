@@ -27,7 +27,8 @@ void AddressSpace::move_entry(VirtAddr from, VirtAddr to) {
     if (pte.is_empty()) return;  // truncated meanwhile
     Frame& frame = frame_record(pte.frame());
     if (!frame.is_counted()) {
-        slot_drop(source_record, source_slot, from.table_index());
+        FreeBatch unused;
+        slot_drop(source_record, source_slot, from.table_index(), unused);
         return;
     }
     // The frame's lock keeps reverse-map walkers away from both slots; only the tables' counts need more.
