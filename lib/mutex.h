@@ -12,6 +12,7 @@ class CAPABILITY("mutex") Mutex {
   static_assert(kRank < LockRank::kSleepingLast);
 
   void lock() ACQUIRE() NO_THREAD_SAFETY_ANALYSIS {
+    lock_order_assert_may_sleep();
     if (!take()) ignore_result(wait_until(waiters_, [this] { return take(); }, SleepKind::kUninterruptible,
                                           Deadline::never(), true));  // uninterruptible and endless: cannot fail
   }
@@ -35,6 +36,7 @@ class CAPABILITY("read-write lock") RwLock {
   static_assert(kRank < LockRank::kSleepingLast);
 
   void lock() ACQUIRE() NO_THREAD_SAFETY_ANALYSIS {
+    lock_order_assert_may_sleep();
     if (take_write()) return;
     writers_waiting_.fetch_add(1, memory_order_seq_cst);
     ignore_result(wait_until(waiters_, [this] { return take_write(); }));
@@ -45,6 +47,7 @@ class CAPABILITY("read-write lock") RwLock {
     waiters_.wake_all();
   }
   void lock_shared() ACQUIRE_SHARED() NO_THREAD_SAFETY_ANALYSIS {
+    lock_order_assert_may_sleep();
     if (!take_read()) ignore_result(wait_until(waiters_, [this] { return take_read(); }));
   }
   bool try_lock_shared() TRY_ACQUIRE(true) NO_THREAD_SAFETY_ANALYSIS { return take_read(); }

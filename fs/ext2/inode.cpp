@@ -156,6 +156,7 @@ void Ext2Inode::encode(Ext2RawInode& raw) {
     if (has_extra) raw.extra_size = static_cast<uint16_t>(std::min<uint32_t>(fs_.inode_size() - kExt2BaseInodeSize, 32));
   }
   auto has = [&](size_t offset) { return has_extra && kExt2BaseInodeSize + raw.extra_size >= offset + 4; };
+  const uint64_t size = data_.size();  // may sleep
   LockGuard map(map_lock_);
   LockGuard guard(attribute_lock_);
   raw.mode = static_cast<uint16_t>(mode_);
@@ -180,7 +181,6 @@ void Ext2Inode::encode(Ext2RawInode& raw) {
   raw.generation = generation_;
   raw.attribute_block = attribute_block_;
   memcpy(raw.block, block_, sizeof block_);
-  const uint64_t size = data_.size();
   raw.size = static_cast<uint32_t>(size);
   if (type() == FileType::kRegular && fs_.superblock().revision != 0) raw.size_high = static_cast<uint32_t>(size >> 32);
   is_new_ = false;
