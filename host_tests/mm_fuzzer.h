@@ -4,7 +4,7 @@
 #include <cstdio>
 #include <random>
 
-#include "emulated_machine.h"
+#include "host_tests/support/emulated_machine.h"
 #include "mm_model.h"
 
 namespace faultline::host {
