@@ -157,7 +157,8 @@ void switch_program(Process& process, Ref<AddressSpace> space, const ProgramImag
     std::swap(process.executable_, file);
     process.layout_ = image.layout;
     process.credentials_ = identity.credentials;
-    if (identity.changed) process.dumpable_ = false;
+    const Credentials& who = process.credentials_;
+    process.dumpable_ = !identity.changed && who.euid == who.uid && who.egid == who.gid;
   }
   scheduler_switch_space(process.space_.get());
   InterruptLockGuard guard(process_table_lock);

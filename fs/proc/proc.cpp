@@ -59,6 +59,7 @@ class ProcInode final : public Inode {
   AccessAttributes access_attributes() override {
     AccessAttributes access{.mode = node_.mode};
     if (node_.owner) node_.owner(context_, access.uid, access.gid);
+    if (node_.permissions) access.mode = (node_.mode & kTypeMask) | node_.permissions(context_);
     return access;
   }
 

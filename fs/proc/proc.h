@@ -48,6 +48,8 @@ struct ProcNode {
   const ProcDynamic* dynamic = nullptr;
   // Owner of the files below a process' directory; null: root.
   void (*owner)(const ProcContext& context, uint32_t& uid, uint32_t& gid) = nullptr;
+  // Permission bits that differ from one context to another; null: those of `mode`.
+  uint32_t (*permissions)(const ProcContext& context) = nullptr;
 };
 
 // Adds a node to the root of /proc. Boot only, before or after proc is mounted; `node` lives for ever.

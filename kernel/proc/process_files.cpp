@@ -42,11 +42,19 @@ Result<void> show_descriptor(const ProcContext& context, FormatSink& sink) {
   return {};
 }
 
+// A link's mode tells how the file is open.
+uint32_t permissions_of_descriptor(const ProcContext& context) {
+  Result<Ref<File>> file = open_file(context);
+  if (!file.ok()) return 0700;
+  return 0100u | (file.value()->is_readable() ? 0400u : 0) | (file.value()->is_writable() ? 0200u : 0);
+}
+
 constexpr ProcNode kDescriptorLink = {.name = "",
                                       .mode = 0120700,
                                       .link = &link_descriptor,
                                       .target = &target_of_descriptor,
-                                      .owner = &proc_owner_of_process};
+                                      .owner = &proc_owner_of_process,
+                                      .permissions = &permissions_of_descriptor};
 constexpr ProcNode kDescriptorFile = {
     .name = "", .mode = kProcPrivateFile, .show = &show_descriptor, .owner = &proc_owner_of_process};
 constexpr ProcDynamic kLinks = {&kDescriptorLink, &next_descriptor, &descriptor_exists};
