@@ -19,7 +19,10 @@ uint8_t* PinnedFrame::data() const { return direct_map_bytes(frame_); }
 
 Object::Object(PageSource* source, uint64_t bytes) : source_(source), size_(bytes) {}
 Object::Object(PageSource& source, uint64_t bytes) : Object(&source, bytes) {}
-Object::~Object() { ASSERT(tagged_ == 0); }
+Object::~Object() {
+    ASSERT(tagged_ == 0);
+    if (source_) reclaim_barrier();
+}
 
 Result<Ref<Object>> Object::create_anonymous(uint64_t bytes) {
     class Anonymous final : public Object {

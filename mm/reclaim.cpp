@@ -32,6 +32,17 @@ void unlink_locked(Frame& frame) REQUIRES(queue.lock) {
     frame.clear(kFrameQueued);
 }
 
+void move_to_end_locked(Frame& frame) REQUIRES(queue.lock) {
+    if (frame.next == kNoFrame) return;
+    uint32_t number = frame_number(frame).value();
+    (frame.previous == kNoFrame ? queue.head : frame_table[frame.previous].next) = frame.next;
+    frame_table[frame.next].previous = frame.previous;
+    frame.next = kNoFrame;
+    frame.previous = queue.tail;
+    frame_table[queue.tail].next = number;
+    queue.tail = number;
+}
+
 // Whether some mapping has used the page since this was last asked; clears the bits. They stay set in TLBs, which only
 // makes the next answer "no" sooner.
 bool was_accessed(Frame& frame) {
@@ -50,20 +61,18 @@ bool was_accessed(Frame& frame) {
 // What reclaim may do to an object whose lock it got.
 class Reclaimer {
   public:
-    // Takes the oldest frame: drops it if it can, else moves it to the end. True if a frame came free.
+    // Takes the oldest frame: drops it if it can, else moves it to the end. True if a frame came free. The frame stays queued, seen from
+    // outside, until its object's lock is held: who removes it meanwhile must find the mark and wait for the queue.
     static bool step_locked() REQUIRES(queue.lock) NO_THREAD_SAFETY_ANALYSIS {
         Frame& frame = frame_table[queue.head];
         // While it is queued its object lives: an object dequeues all its frames before it dies.
         Object* object = frame.object;
-        unlink_locked(frame);
         bool dropped = false;
         if (object->lock_.try_lock()) {
             dropped = try_drop(*object, frame);
-            if (!dropped) push_locked(frame);
             object->lock_.unlock();
-        } else {
-            push_locked(frame);
         }
+        if (!dropped) move_to_end_locked(frame);
         return dropped;
     }
 
@@ -80,6 +89,7 @@ class Reclaimer {
             // A mapping may have made it dirty: then it stays, for the write-back to find.
             if (!frame_unmap(frame, TableWait::kTry) || frame.is(kFrameDirty)) return false;
         }
+        unlink_locked(frame);
         object.remove_locked(frame);
         return true;
     }
@@ -101,6 +111,8 @@ void reclaim_dequeue(Frame& frame) {
     LockGuard guard(queue.lock);
     unlink_locked(frame);
 }
+
+void reclaim_barrier() { LockGuard guard(queue.lock); }
 
 uint32_t reclaim_clean(uint32_t wanted) {
     uint32_t freed = 0, steps = 0, limit = 1;

@@ -14,6 +14,8 @@ void reclaim_initialize();  // boot
 // A page that its source can bring back joins or leaves the queue. Under its object's lock.
 void reclaim_enqueue(Frame& frame);
 void reclaim_dequeue(Frame& frame);
+// An object without frames is about to die: the reclaimer, which may have dropped its last one, has let go of its lock.
+void reclaim_barrier();
 
 // Drops up to `wanted` clean pages without sleeping; returns how many. Any locks but the queue's own may be held; preemption on.
 uint32_t reclaim_clean(uint32_t wanted);
