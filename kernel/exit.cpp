@@ -58,6 +58,7 @@ void give_children_to_init_locked(Process& process, ReapedList& reaped) {
   for (Process& child : process.children_) {
     process.children_.remove(child);
     child.parent_ = &init;
+    child.parent_pid_.store(1, memory_order_relaxed);
     child.exit_signal_ = Signal::kChild;
     init.children_.push_back(child);
     if (child.parent_death_signal_ != Signal::kNone)

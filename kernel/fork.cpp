@@ -105,6 +105,7 @@ Result<void> enter_tree(Process& child, Thread& thread, Process& creator, const 
   child.exit_signal_ = static_cast<Signal>(arguments.flags & 0xff);
   Process* parent = arguments.flags & kCloneParent ? creator.parent_ : &creator;
   child.parent_ = parent;
+  child.parent_pid_.store(parent ? parent->pid_ : 0, memory_order_relaxed);
   if (parent) parent->children_.push_back(child);
   child.group_ = creator.group_;
   child.session_ = creator.session_;

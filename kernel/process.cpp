@@ -67,11 +67,6 @@ ResourceUsage thread_usage(const Thread& thread) {
   return usage;
 }
 
-uint32_t Process::parent_pid() const {
-  InterruptLockGuard guard(process_table_lock);
-  return parent_ ? parent_->pid_ : 0;
-}
-
 Ref<AddressSpace> Process::shared_space() {
   LockGuard guard(lock_);
   return space_;
@@ -148,7 +143,7 @@ void process_check_time_limit(Process& process) {
   else if (seconds >= limit.current && seconds > process.time_limit_told_) signal = Signal::kCpuLimit;
   if (signal == Signal::kNone) return;
   process.time_limit_told_ = seconds;
-  ignore_result(signal_send(process, signal_info_from_kernel(signal), SentFrom::kInterrupt));  // not real-time: it cannot fail
+  ignore_result(signal_send(process, signal_info_from_kernel(signal)));  // not real-time: it cannot fail
 }
 
 void fault_count_minor() { running_thread().minor_faults++; }

@@ -63,7 +63,7 @@ class Process : public RefCounted<Process>, public ListNode<AllProcessesTag>, pu
 
   // --- Ids. The group and session change under process_table_lock; reading one's own needs no lock.
   uint32_t pid() const { return pid_; }
-  uint32_t parent_pid() const;
+  uint32_t parent_pid() const { return parent_pid_.load(memory_order_relaxed); }
   uint32_t group() const { return group_; }
   uint32_t session() const { return session_; }
   bool leads_session() const { return session_ == pid_; }
@@ -98,6 +98,7 @@ class Process : public RefCounted<Process>, public ListNode<AllProcessesTag>, pu
 
   // Guarded by process_table_lock.
   Process* parent_ = nullptr;           // holds no reference: children are re-parented before a parent goes
+  Atomic<uint32_t> parent_pid_{0};      // of parent_; read without the lock
   List<Process, ChildrenTag> children_;
   uint32_t group_ = 0, session_ = 0;
   ProcessState state_ = ProcessState::kRunning;

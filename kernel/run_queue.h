@@ -19,10 +19,9 @@ struct alignas(64) RunQueue {
   Atomic<Thread*> current{nullptr};
   Thread* idle = nullptr;
   Thread* dead = nullptr;                 // just left for ever; its successor gives it back
-  Atomic<AddressSpace*> loaded_space{nullptr};  // written by this CPU alone; may be that of a thread which no longer runs
   uint64_t minimum_runtime = 0;           // never goes back; where sleepers and newcomers enter
-  uint64_t slice_end = 0;
-  uint64_t switches = 0, idle_time = 0, user_ticks = 0, kernel_ticks = 0, last_tick = 0;
+  uint64_t tick_deadline = 0;             // when the CPU's next tick is due; 0: none is. Interrupts off
+  uint64_t switches = 0, idle_time = 0, user_ticks = 0, kernel_ticks = 0;
 
   void insert(Thread& thread) REQUIRES(lock);
   void remove(Thread& thread) REQUIRES(lock);

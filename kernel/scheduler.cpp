@@ -17,20 +17,16 @@ namespace faultline {
 namespace {
 
 constexpr uint64_t kMillisecond = 1'000'000;
-constexpr uint64_t kSlice = 6 * kMillisecond;          // how long a thread runs while others are ready
-constexpr uint64_t kTick = 10 * kMillisecond;          // sampling of user and kernel time while a thread runs
+constexpr uint64_t kTick = 10 * kMillisecond;          // while a thread runs: ends its slice if others are ready, samples its time
 constexpr uint64_t kSleeperCredit = 3 * kMillisecond;  // how far a thread that slept may be behind the others
 constexpr uint64_t kWakeGranularity = kMillisecond;    // a woken thread must be this far behind to pre-empt
 
 RunQueue& this_queue() { return run_queues[this_cpu()]; }
 
-void load_state_of(RunQueue& queue, Thread& next) {
+void load_state_of(Thread& next) {
   machine::set_current_thread_pointer(&next);
   if (next.is_kernel_thread()) return;  // runs with whatever space and registers are loaded
-  if (next.space && next.space != queue.loaded_space.load(memory_order_relaxed)) {
-    next.space->activate();
-    queue.loaded_space.store(next.space, memory_order_relaxed);
-  }
+  if (next.space) next.space->activate();  // costs nothing if it is loaded
   context_set_kernel_stack(next.stack_top);
   context_load_tls(next.tls);
   float_state_restore(next.float_state);
@@ -55,7 +51,6 @@ void switch_away(RunQueue& queue) NO_THREAD_SAFETY_ANALYSIS {
   bool was_pre_empted = previous.state == ThreadState::kRunnable;
   next->state = ThreadState::kRunning;
   next->started_running = now;
-  queue.slice_end = now + kSlice;
   if (next == &previous) return;
   if (was_pre_empted) previous.involuntary_switches++;
   queue.switches++;
@@ -68,7 +63,7 @@ void switch_away(RunQueue& queue) NO_THREAD_SAFETY_ANALYSIS {
     queue.dead = &previous;
   else if (!previous.is_kernel_thread())
     float_state_save(previous.float_state);
-  load_state_of(queue, *next);
+  load_state_of(*next);
   context_switch(previous.context, next->context);
 }
 
@@ -122,14 +117,6 @@ void place(Thread& thread, RunQueue& from, uint32_t from_cpu) NO_THREAD_SAFETY_A
   queue.lock.unlock(0);
 }
 
-void forget_loaded_space(void* space) {
-  RunQueue& queue = this_queue();
-  if (queue.loaded_space.load(memory_order_relaxed) != space) return;
-  if (queue.current.load(memory_order_relaxed)->space == space) return;
-  AddressSpace::deactivate();
-  queue.loaded_space.store(nullptr, memory_order_relaxed);
-}
-
 struct SleepTimer final : Timer {
   explicit SleepTimer(Thread& sleeper) : Timer(&expired), thread(sleeper) {}
   static void expired(Timer& timer) {
@@ -167,10 +154,11 @@ void sleep_until_permit(Thread& self, SleepKind kind) NO_THREAD_SAFETY_ANALYSIS 
 void scheduler_finish_switch() NO_THREAD_SAFETY_ANALYSIS {
   RunQueue& queue = this_queue();
   Thread* dead = std::exchange(queue.dead, nullptr);
-  uint64_t slice_end = queue.ready_count.load(memory_order_relaxed) ? queue.slice_end : queue.slice_end - kSlice + kTick;
-  bool runs = queue.current.load(memory_order_relaxed) != queue.idle;
+  bool needs_tick = queue.tick_deadline == 0 && queue.current.load(memory_order_relaxed) != queue.idle;
+  if (needs_tick) queue.tick_deadline = queue.current.load(memory_order_relaxed)->started_running + kTick;
+  uint64_t tick = queue.tick_deadline;
   queue.lock.unlock(0);
-  timer_arm_slice(runs ? slice_end : Deadline::kNever);
+  if (needs_tick) timer_arm_slice(tick);
   if (dead) thread_ended(dead);
 }
 
@@ -279,23 +267,12 @@ void scheduler_exit() {
 }
 
 void scheduler_switch_space(AddressSpace* space) {
-  Thread& self = running_thread();
-  AddressSpace* old = self.space;
-  {
-    InterruptGuard interrupts_off;
-    RunQueue& queue = this_queue();
-    self.space = space;
-    if (space)
-      space->activate();
-    else
-      AddressSpace::deactivate();
-    queue.loaded_space.store(space, memory_order_relaxed);
-  }
-  for (uint32_t cpu = 0; old && cpu < cpu_count(); cpu++)
-    if (run_queues[cpu].loaded_space.load(memory_order_seq_cst) == old && cpu != this_cpu()) {
-      cpu_call_others(&forget_loaded_space, old);
-      break;
-    }
+  InterruptGuard interrupts_off;
+  running_thread().space = space;
+  if (space)
+    space->activate();
+  else
+    AddressSpace::deactivate();
 }
 
 void scheduler_enter_cpu() {
@@ -319,22 +296,20 @@ void scheduler_enter_cpu() {
 void kernel_timer_interrupt() {
   timers_run_expired();
   RunQueue& queue = this_queue();
+  uint64_t now = clock_monotonic();
+  if (queue.tick_deadline == 0 || now < queue.tick_deadline) return;
+  queue.tick_deadline = 0;
   Thread& self = *queue.current.load(memory_order_relaxed);
   if (&self == queue.idle) return;
-  uint64_t now = clock_monotonic();
   // The trap frame at the stack's top is this interrupt's if it came from user mode.
-  if (now - queue.last_tick >= kTick / 2) {
-    queue.last_tick = now;
-    uint32_t vector = self.is_kernel_thread() ? kVectorSystemCall : self.frame().vector;
-    bool in_user = vector >= 32 && vector != kVectorSystemCall;
-    (in_user ? self.user_ticks : self.kernel_ticks)++;
-    (in_user ? queue.user_ticks : queue.kernel_ticks)++;
-    if (!self.is_kernel_thread()) process_check_time_limit(self.process());
-  }
-  if (now >= queue.slice_end && queue.ready_count.load(memory_order_relaxed) != 0)
-    machine::set_need_reschedule(1);
-  else
-    timer_arm_slice(queue.ready_count.load(memory_order_relaxed) != 0 ? queue.slice_end : now + kTick);
+  uint32_t vector = self.is_kernel_thread() ? kVectorSystemCall : self.frame().vector;
+  bool in_user = vector >= 32 && vector != kVectorSystemCall;
+  (in_user ? self.user_ticks : self.kernel_ticks)++;
+  (in_user ? queue.user_ticks : queue.kernel_ticks)++;
+  if (!self.is_kernel_thread()) process_check_time_limit(self.process());
+  queue.tick_deadline = now + kTick;
+  timer_arm_slice(queue.tick_deadline);
+  if (queue.ready_count.load(memory_order_relaxed) != 0) machine::set_need_reschedule(1);
 }
 
 }  // namespace faultline

@@ -18,8 +18,8 @@ void scheduler_initialize();
 void scheduler_start(Thread& thread);
 // Ends the running thread: it never runs again, its stack is reused. Everything else of it has been given up.
 [[noreturn]] void scheduler_exit();
-// The running thread changes to `space` (execve, exit: null). The caller keeps the reference until this returns; afterwards no
-// CPU has the old one loaded, unless other threads run in it.
+// The running thread changes to `space` (execve, exit: null), which somebody else keeps a reference to. The old one may stay
+// loaded until it ends or another takes its place.
 void scheduler_switch_space(AddressSpace* space);
 // Changes nice or allowed CPUs; moves the thread if it must.
 void scheduler_set_nice(Thread& thread, int nice);
