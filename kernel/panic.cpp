@@ -8,6 +8,7 @@
 #include "arch/cpu.h"
 #include "arch/mmu.h"
 #include "arch/power.h"
+#include "drivers/early_screen.h"
 #include "drivers/early_serial.h"
 #include "kernel/symbols.h"
 #include "lib/atomic.h"
@@ -27,9 +28,10 @@ void say(StringView pattern, const Arguments&... arguments) {
   std::array<char, 256> line;
   BufferSink sink(line);
   format(sink, pattern, arguments...);
-  early_serial_put("panic: ");
-  early_serial_put(sink.text());
-  early_serial_put("\n");
+  for (StringView text : {StringView("panic: "), sink.text(), StringView("\n")}) {
+    early_serial_put(text);
+    early_screen_put(text);
+  }
 }
 
 // The first panic stops the other CPUs and reports. One on a CPU that was not stopped soon enough waits for the end; one
