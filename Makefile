@@ -6,7 +6,7 @@
 #   DEBUG=1       lock-order and invariant checks in the kernel
 #   WERROR=1      warnings are errors (CI sets it)
 #   TOOLPREFIX=   cross toolchain prefix (default: i686-elf- if present, else i686-linux-gnu-)
-#   TOOLCHAIN=    gcc (default) or clang, for the kernel; CC=clang means the same
+#   TOOLCHAIN=    gcc (default) or clang, for the kernel; CC=clang means the same; with LOCKS=1 clang checks the lock annotations
 #   CPUS=2 MEM=256 QEMUEXTRA=   the machine that `make qemu` starts; DISK=my.img keeps its changes across boots,
 #   DISKIF=virtio|ide           how that disk is attached; APPEND= is added to the kernel's command line
 #   TEST=NAME     only that test, for `make test`

@@ -29,8 +29,8 @@ CLANGXX := $(firstword $(shell command -v clang++ clang++-19 clang++-18 clang++-
 KERNEL_CXX := $(CLANGXX) --target=i686-linux-gnu
 general_registers := -mno-mmx -mno-sse
 stack_alignment := -mstack-alignment=4
-# Checks the annotations of lib/annotations.h: which lock guards what, and who must hold it.
-kernel_warnings := -Wthread-safety
+# LOCKS=1 checks the annotations of lib/annotations.h: which lock guards what, and who must hold it.
+kernel_warnings := $(if $(filter 1,$(LOCKS)),-Wthread-safety)
 else
 KERNEL_CXX := $(TOOLPREFIX)g++
 general_registers := -mgeneral-regs-only
