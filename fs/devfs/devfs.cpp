@@ -57,7 +57,7 @@ Result<void> devfs_initialize() {
   Ref<Mount> mount = TRY(Mount::create(*file_system, root, "devtmpfs", kMountNoExecute));
   Ref<NameContext> names = TRY(NameContext::create(Path{mount, root}));
   names->set_umask(0);
-  devices.construct(std::move(mount), std::move(names), Credentials{});
+  devices.construct(Devices{std::move(mount), std::move(names), Credentials{}});
   is_ready = true;
   CharacterDeviceView view;
   for (uint32_t i = 0; character_device_at(i, view); i++) TRY(devfs_add({view.name, view.name_length}, view.mode, view.number));
