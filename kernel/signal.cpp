@@ -31,30 +31,69 @@ void SignalHandlers::reset_caught() {
 
 PendingSignals::~PendingSignals() { discard(~0ull); }
 
-QueuedSignal* PendingSignals::allocate(SentFrom from) {
-  if (!spare_.in_use) {
-    spare_.in_use = true;
-    return &spare_;
+namespace {
+
+// Entries for signals to come. They are taken and given back under signal locks, where the allocator must not be called: its locks
+// may be held by code that an interrupt holds up which wants a signal lock itself.
+class SignalEntryPool {
+ public:
+  // Brings the pool between its limits. Sleeps; nothing may be held.
+  void balance() {
+    constexpr uint32_t kLeast = 32, kMost = 128;
+    while (count_.load(memory_order_relaxed) < kLeast) {
+      Result<QueuedSignal*> entry = slab_new<QueuedSignal>();
+      if (!entry.ok()) return;
+      give(*entry.value());
+    }
+    while (count_.load(memory_order_relaxed) > kMost)
+      if (QueuedSignal* entry = take()) slab_delete(entry);
   }
-  if (from == SentFrom::kInterrupt) return nullptr;
-  PreemptionGuard no_sleep;  // locks are held: the allocator must not reclaim
-  Result<QueuedSignal*> entry = slab_new<QueuedSignal>();
-  return entry.ok() ? entry.value() : nullptr;
+  // Null when there is none. Any context, as give().
+  QueuedSignal* take() {
+    InterruptLockGuard guard(lock_);
+    QueuedSignal* entry = free_;
+    if (!entry) return nullptr;
+    free_ = entry->next_free;
+    count_.fetch_sub(1, memory_order_relaxed);
+    return entry;
+  }
+  void give(QueuedSignal& entry) {
+    InterruptLockGuard guard(lock_);
+    entry.next_free = free_;
+    free_ = &entry;
+    count_.fetch_add(1, memory_order_relaxed);
+  }
+
+ private:
+  InterruptSpinLock<LockRank::kLeaf> lock_;
+  QueuedSignal* free_ GUARDED_BY(lock_) = nullptr;
+  Atomic<uint32_t> count_{0};
+};
+constinit SignalEntryPool entry_pool;
+
+}  // namespace
+
+void signal_entries_balance() { entry_pool.balance(); }
+
+QueuedSignal* PendingSignals::allocate() {
+  if (spare_.in_use) return entry_pool.take();
+  spare_.in_use = true;
+  return &spare_;
 }
 
 void PendingSignals::give_back(QueuedSignal* entry) {
   if (entry->is_inline)
     entry->in_use = false;
   else
-    slab_delete(entry);
+    entry_pool.give(*entry);
 }
 
-Result<void> PendingSignals::add(const SignalInfo& info, SentFrom from) {
+Result<void> PendingSignals::add(const SignalInfo& info) {
   auto signal = static_cast<Signal>(info.number);
   SignalSet bit = signal_bit(signal);
   bool is_real_time = signal >= Signal::kFirstRealTime;
   if (!is_real_time && (set_ & bit)) return {};
-  QueuedSignal* entry = allocate(from);
+  QueuedSignal* entry = allocate();
   if (!entry && is_real_time && info.code < 0) return Errno::kAGAIN;
   set_ |= bit;
   if (!entry) return {};
@@ -190,7 +229,7 @@ Thread* choose_thread(Process& process, Signal signal) {
 }
 
 // `only` is the one thread that may take it, or null for any. Requires process_table_lock.
-Result<void> send_locked(Process& process, Thread* only, const SignalInfo& info, SentFrom from) {
+Result<void> send_locked(Process& process, Thread* only, const SignalInfo& info) {
   auto signal = static_cast<Signal>(info.number);
   bool was_stopped = process.state_ == ProcessState::kStopped;
   {
@@ -210,7 +249,7 @@ Result<void> send_locked(Process& process, Thread* only, const SignalInfo& info,
       }
       notify_all(process);
     } else {
-      Result<void> added = (only ? only->pending : process.pending_).add(info, from);
+      Result<void> added = (only ? only->pending : process.pending_).add(info);
       if (!added.ok()) return added;
       if (taker) signal_notify(*taker);
     }
@@ -222,13 +261,13 @@ Result<void> send_locked(Process& process, Thread* only, const SignalInfo& info,
 
 }  // namespace
 
-Result<void> signal_send_locked(Process& process, const SignalInfo& info, SentFrom from) {
-  return send_locked(process, nullptr, info, from);
+Result<void> signal_send_locked(Process& process, const SignalInfo& info) {
+  return send_locked(process, nullptr, info);
 }
 
-Result<void> signal_send(Process& process, const SignalInfo& info, SentFrom from) {
+Result<void> signal_send(Process& process, const SignalInfo& info) {
   InterruptLockGuard guard(process_table_lock);
-  return send_locked(process, nullptr, info, from);
+  return send_locked(process, nullptr, info);
 }
 
 Result<void> signal_send_thread(Thread& thread, const SignalInfo& info) {
@@ -237,7 +276,7 @@ Result<void> signal_send_thread(Thread& thread, const SignalInfo& info) {
 }
 
 Result<void> signal_send_thread_locked(Thread& thread, const SignalInfo& info) {
-  return send_locked(thread.process(), &thread, info, SentFrom::kThread);
+  return send_locked(thread.process(), &thread, info);
 }
 
 bool signal_send_group(uint32_t group, const SignalInfo& info) {
@@ -249,7 +288,7 @@ bool signal_send_group_locked(uint32_t group, const SignalInfo& info) {
   bool found = false;
   for (Process& process : all_processes())
     if (process.group_ == group && process.state_ != ProcessState::kZombie) {
-      ignore_result(send_locked(process, nullptr, info, SentFrom::kThread));  // only queued information can be lost
+      ignore_result(send_locked(process, nullptr, info));  // only queued information can be lost
       found = true;
     }
   return found;
@@ -273,7 +312,7 @@ void signal_force(const SignalInfo& info) {
       return;
     }
   }
-  ignore_result(send_locked(process, &self, info, SentFrom::kThread));  // a fault's information always fits the spare or is dropped
+  ignore_result(send_locked(process, &self, info));  // a fault's information always fits the spare or is dropped
 }
 
 // ---------------------------------------------------------------- what the running thread may ask

@@ -77,30 +77,32 @@ class SignalHandlers : public RefCounted<SignalHandlers> {
   std::array<SignalAction, 64> actions_{};
 };
 
-enum class SentFrom : uint8_t { kThread, kInterrupt };
-
 // One queued occurrence with its information.
 struct QueuedSignal : ListNode<> {
   SignalInfo info;
-  bool is_inline = false;  // the spare of a PendingSignals, not from the heap
+  bool is_inline = false;  // the spare of a PendingSignals, not from the pool
   bool in_use = false;
+  QueuedSignal* next_free = nullptr;
 };
 
+// Makes sure that there are entries for the next few signals. Before sending from a thread; sleeps, nothing may be held.
+void signal_entries_balance();
+
 // Signals that wait to be taken: a set, and information for those that carry some. Standard signals count once. One queue
-// entry is always at hand (interrupt handlers cannot allocate); a signal without an entry is reported as from the kernel.
+// entry is always at hand; a signal without an entry is reported as from the kernel.
 class PendingSignals {
  public:
   PendingSignals() { spare_.is_inline = true; }
   ~PendingSignals();
   SignalSet set() const { return set_; }
   // kAGAIN: a real-time signal with user information could not be queued.
-  Result<void> add(const SignalInfo& info, SentFrom from);
+  Result<void> add(const SignalInfo& info);
   // Takes the lowest signal of `wanted`, synchronous faults first.
   bool take(SignalSet wanted, SignalInfo& info);
   void discard(SignalSet which);
 
  private:
-  QueuedSignal* allocate(SentFrom from);
+  QueuedSignal* allocate();
   static void give_back(QueuedSignal* entry);
   SignalSet set_ = 0;
   List<QueuedSignal> queue_;
@@ -120,8 +122,8 @@ SignalInfo signal_info_from_caller(Signal signal, int32_t code);  // kill(2): th
 SignalInfo signal_info_from_kernel(Signal signal);
 SignalInfo signal_info_of_fault(Signal signal, int32_t code, uint32_t address);
 
-// Sends; interrupt handlers say so. The process may be a zombie (nothing happens). kAGAIN: the queue of real-time signals is full.
-Result<void> signal_send(Process& process, const SignalInfo& info, SentFrom from = SentFrom::kThread);
+// Sends, from any context. The process may be a zombie (nothing happens). kAGAIN: the queue of real-time signals is full.
+Result<void> signal_send(Process& process, const SignalInfo& info);
 Result<void> signal_send_thread(Thread& thread, const SignalInfo& info);
 // For faults of the running thread: blocked or ignored does not help, it dies then.
 void signal_force(const SignalInfo& info);

@@ -231,6 +231,7 @@ bool may_signal(const Process& target, uint32_t number) {
 template <typename Selector>
 Result<uint32_t> send_to_many(uint32_t number, Selector selects) {
   SignalInfo info = signal_info_from_caller(static_cast<Signal>(number), kCodeUser);
+  signal_entries_balance();
   InterruptLockGuard guard(process_table_lock);
   bool found = false, permitted = false;
   for (Process& process : all_processes()) {
@@ -247,6 +248,7 @@ Result<uint32_t> send_to_many(uint32_t number, Selector selects) {
 
 Result<uint32_t> send_to_one(uint32_t pid, const SignalInfo& info) {
   auto number = static_cast<uint32_t>(info.number);
+  signal_entries_balance();
   InterruptLockGuard guard(process_table_lock);
   Process* target = pid_find_locked(pid);
   if (!target) return Errno::kSRCH;
@@ -258,6 +260,7 @@ Result<uint32_t> send_to_one(uint32_t pid, const SignalInfo& info) {
 // `group` 0: any process' thread.
 Result<uint32_t> send_to_thread(uint32_t group, uint32_t tid, const SignalInfo& info) {
   auto number = static_cast<uint32_t>(info.number);
+  signal_entries_balance();
   InterruptLockGuard guard(process_table_lock);
   Process* target = pid_find_locked(tid);
   if (!target || (group != 0 && target->pid_ != group)) return Errno::kSRCH;

@@ -11,7 +11,7 @@ SignalDefault signal_default(Signal signal);
 // By action or by default. The signal lock is held.
 bool signal_is_ignored(Process& process, Signal signal);
 
-Result<void> signal_send_locked(Process& process, const SignalInfo& info, SentFrom from = SentFrom::kThread);
+Result<void> signal_send_locked(Process& process, const SignalInfo& info);
 Result<void> signal_send_thread_locked(Thread& thread, const SignalInfo& info);
 bool signal_send_group_locked(uint32_t group, const SignalInfo& info);
 // Makes a thread look at its signals soon.

@@ -190,7 +190,7 @@ struct UserTimer {
 void real_timer_expired(Timer& timer) {
   Process& process = *static_cast<Process::RealTimer&>(timer).owner;
   SignalInfo info = signal_info_from_kernel(Signal::kAlarm);
-  ignore_result(signal_send(process, info, SentFrom::kInterrupt));  // not real-time: it cannot fail
+  ignore_result(signal_send(process, info));  // not real-time: it cannot fail
   if (uint64_t interval = process.real_timer_interval_.load(memory_order_relaxed)) timer.set(clock_monotonic() + interval);
 }
 
