@@ -98,7 +98,7 @@ static const Row* rows(size_t* count) {
         {"gettimeofday", SYS_gettimeofday, {P, 0}, 8, kOut},
         {"time", SYS_time, {P}, 4, kOut},
         {"times", SYS_times, {P}, 16, kOut},
-        {"setitimer", SYS_setitimer, {ITIMER_VIRTUAL, P, 0}, 16, kIn},
+        {"setitimer", SYS_setitimer, {ITIMER_REAL, P, 0}, 16, kIn},
         {"getitimer", SYS_getitimer, {ITIMER_REAL, P}, 16, kOut},
         {"uname", SYS_uname, {P}, 390, kOut},
         {"sysinfo", SYS_sysinfo, {P}, 64, kOut},

@@ -153,7 +153,7 @@ TEST(what_survives_exec_and_what_does_not) {
 }
 
 TEST(refusals_leave_the_caller_running) {
-    char* argv[] = {(char*)"x", nullptr};
+    char* argv[] = {(char*)"x", (char*)"@argc_mod_200", nullptr};
     char* envp[] = {nullptr};
     auto refused = [&](const char* path, int error) { CHECK_ERR(execve(path, argv, envp), error); };
     refused("absent", ENOENT);
@@ -175,7 +175,7 @@ TEST(refusals_leave_the_caller_running) {
     refused(longer, ENAMETOOLONG);
     CHECK_ERR(execve(g_program, (char**)8, envp), EFAULT);
     CHECK_ERR(execve(g_program, argv, (char**)0x80000000), EFAULT);
-    char* bad[] = {argv[0], (char*)0x80000000, nullptr};
+    char* bad[] = {argv[0], argv[1], (char*)0x80000000, nullptr};
     CHECK_ERR(execve(g_program, bad, envp), EFAULT);
     CHECK_ERR(execve((char*)0x10, argv, envp), EFAULT);
 }
@@ -191,7 +191,7 @@ static void copy_program(const char* to, int mode) {
 TEST(a_running_program_cannot_be_written_and_an_open_one_not_run) {
     copy_program("prog", 0755);
     int fd = CHECK_OK(open("prog", O_WRONLY));
-    CHECK_ERR(execl("prog", "prog", nullptr), ETXTBSY);
+    CHECK_ERR(execl("prog", "prog", "@argc_mod_200", nullptr), ETXTBSY);
     close(fd);
     Gate gate;
     pid_t child = in_child([&] { dup2(gate.fd[0], 0); execl("./prog", "prog", "@reads_one_byte", nullptr); _exit(99); });
@@ -262,7 +262,7 @@ TEST(scripts_nest_only_so_deep) {
     CHECK_ERR(execve("./self", (char**)argv, (char**)envp), ELOOP);
 }
 TEST(broken_scripts_are_refused) {
-    char* argv[] = {(char*)"x", nullptr};
+    char* argv[] = {(char*)"x", (char*)"@argc_mod_200", nullptr};
     make_script("s", "#!/absent/interpreter\n");
     CHECK_ERR(execv("./s", argv), ENOENT);
     make_script("s", "#!\n");

@@ -231,4 +231,6 @@ inline void check_text(const char* name, const char* expected, const char* file,
 }
 #define CHECK_TEXT(name, expected) check_text(name, expected, __FILE__, __LINE__)
 
+inline long free_frames();      // with every cache emptied; -1 where the kernel doesn't say
+
 #include "user/tests/harness_main.h"

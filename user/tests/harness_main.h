@@ -61,18 +61,22 @@ inline int run_in_child(const Test& test, const char* directory) {
 }
 
 // Runs one test; a verdict on leaked frames only if nothing else is wrong. Frames that are freed a moment later are waited for.
+// A cache of the kernel's may end up a few frames larger once; a leak takes more every time, so a suspect runs again.
 inline int run_one(const Test& test) {
     char directory[256];
     snprintf(directory, sizeof directory, "%s/%s.%d", g_directory, test.name, getpid());
     g_test = test.name;
-    long before = free_frames(), after = before;
-    int result = run_in_child(test, directory);
-    if (result == 0 && before >= 0) {
-        for (int i = 0; i < 100 && (after = free_frames()) < before; i++) pause_a_little();
-        if (after < before) { say("FAIL %s: %ld frames free before, %ld after\n", test.name, before, after); result = 1; }
+    const long before = free_frames();
+    long lowest = before;
+    for (int run = 0; run < 5; run++) {
+        if (int result = run_in_child(test, directory)) return result;
+        long after = free_frames();
+        for (int i = 0; i < 50 && after < lowest; i++) pause_a_little(), after = free_frames();
+        if (after >= lowest) { say("ok %s\n", test.name); return 0; }
+        lowest = after;
     }
-    if (result == 0) say("ok %s\n", test.name);
-    return result;
+    say("FAIL %s: it leaks: %ld frames free before, %ld after 5 runs\n", test.name, before, lowest);
+    return 1;
 }
 
 inline bool chosen(const char* name, int first) {

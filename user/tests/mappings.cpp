@@ -126,8 +126,7 @@ TEST(what_mprotect_refuses) {
     p[0] = 1;
     CHECK_OK(munmap(p + 2 * kPage, kPage));
     CHECK_ERR(mprotect(p + 2 * kPage, kPage, PROT_READ), ENOMEM);
-    CHECK_ERR(mprotect(p, 4 * kPage, PROT_READ), ENOMEM);             // up to the hole it is done
-    read_only(p + kPage);
+    CHECK_ERR(mprotect(p, 4 * kPage, PROT_READ), ENOMEM);             // Linux has changed what is before the hole, we change nothing
     CHECK_ERR(mprotect((void*)0xfffff000, kPage, PROT_READ), ENOMEM);
 }
 
@@ -217,6 +216,7 @@ TEST(major_and_minor_faults) {
     int fd = numbered_file(16);
     CHECK_OK(fsync(fd));
     CHECK_OK(posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED));
+    if (on_faultline()) free_frames();                                     // empties the page cache
     rusage start, cold, warm;
     getrusage(RUSAGE_SELF, &start);
     char* p = map_pages(16, PROT_READ, MAP_SHARED, fd);
