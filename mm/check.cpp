@@ -42,6 +42,7 @@ const char* check_slot(FrameNumber table, uint32_t index, Pte pte, uint64_t& cou
 const char* check_table(FrameNumber table, uint64_t& counted) {
     const Frame& record = frame_record(table);
     uint32_t live = 0;
+    uint64_t before = counted;
     for (uint32_t i = 0; i < kEntriesPerTable; i++) {
         Pte pte = pte_load(table_slots(table)[i]);
         if (pte.is_empty()) continue;
@@ -50,6 +51,7 @@ const char* check_table(FrameNumber table, uint64_t& counted) {
         if (const char* wrong = check_slot(table, i, pte, counted)) return wrong;
     }
     CHECK(live == record.table.live, "a table's count of live slots is wrong");
+    CHECK(counted - before == record.reverse, "a table's count of resident pages is wrong");
     uint32_t directories = 0;
     space_list().for_each([&](AddressSpace& space) { directories += space.uses_table(table, record.table.directory); });
     CHECK(directories == record.map.load(), "M2: a table's count of directories is wrong");

@@ -13,7 +13,7 @@
 //                a cached page, private                       copy
 //                anonymous, one entry, no pin                 writable
 //                anonymous, more                              copy
-//   none     anonymous: a read                                the zero page, read-only
+//   none     anonymous: a read                                the zero page, read-only, for untouched neighbours too
 //                       a write                               a zeroed frame
 //            object: past the last page                       SIGBUS
 //                    not resident: anonymous                  a zeroed page joins the object
@@ -46,21 +46,24 @@ class Fault {
     };
     // One attempt from the top.
     Step attempt();
-    // What an attempt asked for, with nothing held. kDone: start again.
-    Step read_page();
-    Step prepare_write();
-    void wait() const { frame_wait(*busy_, kFrameBusy); }
+    FaultOutcome continue_from(Step step);
 
   private:
-    Step resolve();
-    Step resolve_in_table(FrameNumber table);
-    Step resolve_empty();
+    // What an attempt asked for, with nothing held.
+    Step read_page();
+    Step prepare_write();
+
+    // The way of the most frequent faults is one function in the end: its parts are inline.
+    [[gnu::always_inline]] inline Step resolve();
+    [[gnu::always_inline]] inline Step resolve_in_table(FrameNumber table);
+    [[gnu::always_inline]] inline Step resolve_empty();
+    [[gnu::always_inline]] inline Step install(FrameNumber frame, Pte pte);
     Step resolve_read_only(Pte old);
     Step map_zeroed();
+    Step map_zero_page();
     Step map_object_page();
     Step write_shared(Pte old, Frame& frame);
     Step copy_from(Pte old, FrameNumber source);
-    Step install(FrameNumber frame, Pte pte);
     Step find_object_frame(Frame*& frame);
     void map_neighbours();
     bool is_write() const { return access_ == Access::kWrite; }
@@ -83,31 +86,39 @@ class Fault {
 FaultOutcome AddressSpace::handle_fault(VirtAddr address, Access access) {
     if (!address.is_user()) return FaultOutcome::kNotMapped;
     Fault fault(*this, address.page_floor(), access);
+    Fault::Step step = fault.attempt();
+    if (step != Fault::Step::kDone) [[unlikely]]
+        return fault.continue_from(step);
+    fault_count_minor();
+    return FaultOutcome::kResolved;
+}
+
+// The first attempt did not do: does what it asked for, and tries again until the fault is decided.
+FaultOutcome Fault::continue_from(Step step) {
     bool is_major = false;
-    for (uint32_t failures = 0;;) {
-        Fault::Step step = fault.attempt();
-        if (step == Fault::Step::kRead) {
+    for (uint32_t failures = 0;; step = attempt()) {
+        if (step == Step::kRead) {
             is_major = true;
-            step = fault.read_page();
+            step = read_page();
         }
-        if (step == Fault::Step::kPrepare) step = fault.prepare_write();
+        if (step == Step::kPrepare) step = prepare_write();
         switch (step) {
-        case Fault::Step::kDone:
+        case Step::kDone:
             is_major ? fault_count_major() : fault_count_minor();
             return FaultOutcome::kResolved;
-        case Fault::Step::kNotMapped:
+        case Step::kNotMapped:
             return FaultOutcome::kNotMapped;
-        case Fault::Step::kNotAllowed:
+        case Step::kNotAllowed:
             return FaultOutcome::kNotAllowed;
-        case Fault::Step::kBusError:
+        case Step::kBusError:
             return FaultOutcome::kBusError;
-        case Fault::Step::kGrowStack:
-            if (auto outcome = grow_stack(address.page_floor()); outcome != FaultOutcome::kResolved) return outcome;
+        case Step::kGrowStack:
+            if (auto outcome = space_.grow_stack(page_); outcome != FaultOutcome::kResolved) return outcome;
             break;
-        case Fault::Step::kWait:
-            fault.wait();
+        case Step::kWait:
+            frame_wait(*busy_, kFrameBusy);
             break;
-        case Fault::Step::kMakeRoom: {
+        case Step::kMakeRoom: {
             constexpr uint32_t kPatience = 3;
             if (!reclaim_with_write_back() && ++failures == kPatience) return FaultOutcome::kOutOfMemory;
             break;
@@ -155,12 +166,15 @@ Fault::Step Fault::resolve() {
         if (entry.is_present() && !entry.is_writable() && !is_write() &&
             pte_load(table_slots(entry.frame())[index_]).is_present())
             return Step::kDone;
-        auto table = space_.own_table(page_.directory_index());
-        if (!table.ok()) return Step::kMakeRoom;
-        TableLock lock(frame_record(table.value()));
+        if (!entry.is_writable()) [[unlikely]] {
+            if (!space_.own_table(page_.directory_index()).ok()) return Step::kMakeRoom;
+            continue;
+        }
+        TableLock lock(frame_record(entry.frame()));
         // Another thread may have had it replaced since.
         Pte now = space_.directory_entry(page_);
-        if (now.is_writable() && now.frame() == table.value()) return resolve_in_table(table.value());
+        if (now.is_writable() && now.frame() == entry.frame()) [[likely]]
+            return resolve_in_table(entry.frame());
     }
 }
 
@@ -180,9 +194,21 @@ Fault::Step Fault::resolve_in_table(FrameNumber table) {
 
 Fault::Step Fault::resolve_empty() {
     if (!is_private_anonymous()) return map_object_page();
-    if (is_write()) return map_zeroed();
-    slot_fill(frame_record(table_), slot(), index_, pte_readable(zero_page()));
-    space_.count_resident(1);
+    return is_write() ? map_zeroed() : map_zero_page();
+}
+
+// The zero page costs nothing, so a read gets it for all untouched pages of the aligned eight: who reads one reads on.
+Fault::Step Fault::map_zero_page() {
+    constexpr uint32_t kWindow = 8;
+    uint32_t from = index_ & ~(kWindow - 1), to = from + kWindow;
+    uint32_t below = (page_ - region_->start) >> kPageShift, above = (region_->end - page_) >> kPageShift;
+    if (index_ - from > below) from = index_ - below;
+    if (to - index_ > above) to = index_ + above;
+    Frame& table = frame_record(table_);
+    PteSlot* slots = table_slots(table_).data();
+    const Pte zero = pte_readable(zero_page());
+    for (uint32_t index = from; index < to; index++)
+        if (pte_load(slots[index]).is_empty()) slot_fill(table, slots[index], index, zero, FrameKind::kUncounted);
     return Step::kDone;
 }
 
@@ -195,7 +221,7 @@ Fault::Step Fault::map_zeroed() {
 // A new frame that nobody else knows becomes the entry.
 Fault::Step Fault::install(FrameNumber frame, Pte pte) {
     reverse_map_add_first(frame_record(frame), Locator(table_, index_));
-    slot_fill(frame_record(table_), slot(), index_, pte);
+    slot_fill(frame_record(table_), slot(), index_, pte, FrameKind::kCounted);
     space_.count_resident(1);
     return Step::kDone;
 }
@@ -226,7 +252,11 @@ Fault::Step Fault::copy_from(Pte old, FrameNumber source) {
         if (!planted(Bug::kCopyWithoutFlush)) batch.add(page_);
     }
     Frame& frame = frame_record(old.frame());
-    if (!frame.is_counted()) return Step::kDone;
+    if (!frame.is_counted()) {
+        frame_record(table_).reverse++;
+        space_.count_resident(1);
+        return Step::kDone;
+    }
     bool unused;
     {
         FrameLock lock(frame);
@@ -272,7 +302,7 @@ Fault::Step Fault::map_object_page() {
         if (!reverse_map_add(*frame, Locator(table_, index_)).ok()) return Step::kMakeRoom;
     }
     Pte pte = region_->shared ? pte_readable(number).with(kPteShared) : pte_readable(number);
-    slot_fill(frame_record(table_), slot(), index_, pte);
+    slot_fill(frame_record(table_), slot(), index_, pte, FrameKind::kCounted);
     space_.count_resident(1);
     if (is_write()) return write_shared(pte, *frame);
     map_neighbours();
@@ -294,27 +324,32 @@ Fault::Step Fault::write_shared(Pte, Frame& frame) NO_THREAD_SAFETY_ANALYSIS {
 // region, the table or the end of the object. Failing to is no error.
 void Fault::map_neighbours() NO_THREAD_SAFETY_ANALYSIS {
     constexpr uint32_t kWindow = 16;
-    uint32_t before = index_ % kWindow, room = (page_ - region_->start) >> kPageShift;
-    if (before > room) before = room;
-    VirtAddr start = page_ - before * kPageSize;
-    uint32_t pages = before + kWindow - index_ % kWindow;
-    if (pages > (region_->end - start) >> kPageShift) pages = (region_->end - start) >> kPageShift;
-    uint32_t first = index_ - before, base = region_->index_of(start).value();
-    uint32_t mapped = 0, at = base, found, value;
+    uint32_t from = index_ & ~(kWindow - 1), to = from + kWindow;
+    uint32_t below = (page_ - region_->start) >> kPageShift, above = (region_->end - page_) >> kPageShift;
+    if (index_ - from > below) from = index_ - below;
+    if (to - index_ > above) to = index_ + above;
+    uint32_t object_end = pages_for(object_->size_);
+    if (to - index_ > object_end - object_index_.value()) to = index_ + object_end - object_index_.value();
     uint32_t bits = region_->shared ? Pte::kPresent | Pte::kUser | kPteShared : Pte::kPresent | Pte::kUser;
     Frame& table = frame_record(table_);
-    while (at - base < pages && object_->pages_.next(at, found, value) && found - base < pages) {
-        at = found + 1;
-        uint32_t index = first + (found - base);
-        PteSlot& neighbour = table_slots(table_)[index];
-        if (!pte_load(neighbour).is_empty()) continue;
-        Frame& frame = frame_record(FrameNumber(value - 1));
-        if (frame.is(kFrameBusy) || object_->is_past_end_locked(PageIndex(found))) continue;
+    PteSlot* slots = table_slots(table_).data();
+    constexpr uint32_t kLeaf = decltype(object_->pages_)::kLeafValues;
+    const uintptr_t* leaf = object_->pages_.leaf(object_index_.value());
+    uint32_t mapped = 0, leaf_start = object_index_.value() & ~(kLeaf - 1);
+    for (uint32_t index = from; index < to; index++) {
+        uint32_t within = object_index_.value() + index - index_ - leaf_start;  // wraps below the leaf
+        if (within >= kLeaf || leaf[within] == 0 || !pte_load(slots[index]).is_empty()) continue;
+        FrameNumber number(static_cast<uint32_t>(leaf[within]) - 1);
+        Frame& frame = frame_record(number);
+        if (frame.is(kFrameBusy)) continue;
         {
-            FrameLock lock(frame);
-            if (!reverse_map_add(frame, Locator(table_, index)).ok()) break;
+            NestedFrameLock lock(frame);
+            if (frame.map.load(memory_order_relaxed) == 0)
+                reverse_map_add_first(frame, Locator(table_, index));
+            else if (!reverse_map_add(frame, Locator(table_, index)).ok())
+                break;
         }
-        slot_fill(table, neighbour, index, Pte(FrameNumber(value - 1), bits));
+        slot_fill(table, slots[index], index, Pte(number, bits), FrameKind::kCounted);
         mapped++;
     }
     space_.count_resident(static_cast<int32_t>(mapped));

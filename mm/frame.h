@@ -36,7 +36,7 @@ struct Frame {
     uint8_t order;           // of a free block's first frame; kNotFreeBlock otherwise
     Atomic<uint32_t> map;    // written under `lock`
     Atomic<uint32_t> pins;   // kernel users, never mappings; written under `lock`
-    uintptr_t reverse;       // under `lock`; see reverse_map.h
+    uintptr_t reverse;       // under `lock`; see reverse_map.h. kPageTable: slots that name counted frames
     union {
         Object* object;      // kObject: the owner, null once it let go
         uintptr_t second;    // kAnonymous: the second locator

@@ -17,17 +17,19 @@ namespace {
 
 constexpr uint32_t kOrders = 11;  // blocks of 4 KiB to 4 MiB
 constexpr uint32_t kBatchOrder = 4, kBatch = 1u << kBatchOrder;  // frames that move between a magazine and the shared lists
-constexpr uint32_t kMagazineFrames = 2 * kBatch, kZeroedFrames = 16, kUses = 16;
+constexpr uint32_t kMagazineFrames = 2 * kBatch, kZeroedFrames = 16, kUses = 10;
 
 // One CPU's free frames. The lock is uncontended but when another CPU has run out.
-struct alignas(64) Magazine {
+struct alignas(256) Magazine {
     TicketLock lock;
     uint32_t count;
     uint32_t zeroed_count;
     uint32_t frames[kMagazineFrames];
     uint32_t zeroed[kZeroedFrames];
-    uint32_t by_use[kUses];  // allocated minus freed here, modulo 2^32: the sum over CPUs is exact
+    uint32_t by_use[kUses];  // by FrameUse: allocated minus freed here, modulo 2^32: the sum over CPUs is exact
 };
+
+static_assert(sizeof(Magazine) == 256 && static_cast<uint32_t>(FrameUse::kObject) < kUses);  // indexed by a shift
 
 struct Buddy {
     SpinLock<LockRank::kFrameAllocator> lock;

@@ -174,8 +174,11 @@ Result<void> Object::write_back(PageIndex first, uint32_t pages, WriteBack mode)
 }
 
 void Object::throttle_dirty() {
-    if (source_ && dirty_objects->pages.load(memory_order_relaxed) > frames_total() / 4)
-        ignore_result(write_back_all(WriteBack::kStart));  // the error is remembered for fsync
+    auto is_too_much = [] { return dirty_objects->pages.load(memory_order_relaxed) > frames_total() / 4; };
+    if (!source_ || !is_too_much()) return;
+    ignore_result(write_back_all(WriteBack::kStart));  // the error is remembered for fsync
+    // Not ours, then: files written before. They would fill memory until the flusher's next turn, and forks fail.
+    if (is_too_much()) ignore_result(objects_write_back_all(WriteBack::kStart));
 }
 
 Result<void> objects_write_back_all(WriteBack mode) {

@@ -53,9 +53,9 @@ Result<FrameNumber> copy_locked(FrameNumber old, FlushBatch* batch) {
     table_for_each(old, 0, kEntriesPerTable - 1, [&](uint32_t index, PteSlot& slot, Pte pte) {
         if (failed) return;
         pte = lower_for_copy(slot, pte, slot_address(record, index), batch);
-        slot_fill(record, slots[index], index, pte);
-        Frame* frame = pte_has_frame(pte) ? &frame_record(pte.frame()) : nullptr;
-        if (!frame || !frame->is_counted()) return;
+        Frame* frame = &frame_record(pte.frame());
+        slot_fill(record, slots[index], index, pte, frame->is_counted() ? FrameKind::kCounted : FrameKind::kUncounted);
+        if (!frame->is_counted()) return;
         FrameLock frame_lock(*frame);
         if (reverse_map_add(*frame, Locator(copy, index)).ok()) return;
         pte_store(slots[index], Pte());
@@ -64,6 +64,7 @@ Result<FrameNumber> copy_locked(FrameNumber old, FlushBatch* batch) {
     });
     if (!failed) return copy;
     forget_locators(copy, failed_at);
+    record.reverse = 0;
     record.map.store(0, memory_order_relaxed);
     frame_free_zeroed(copy);
     return Errno::kNOMEM;
@@ -83,6 +84,7 @@ void add_writable(FrameNumber table, FlushBatch& batch) {
     Pte old = pte_load(slot);
     pte_store(slot, Pte());
     table.table.live--;
+    table.reverse--;
     if (pte_is_shared(old) && old.is_dirty() && !planted(Bug::kDirtyLostAtUnmap)) frame.set(kFrameDirty);
     Locator locator(frame_number(table), index);
     if (reverse_map_is_only(frame, locator))

@@ -25,10 +25,12 @@ inline VirtAddr slot_address(const Frame& table, uint32_t index) {
 // An empty table for one directory. kNOMEM.
 Result<FrameNumber> table_create(uint32_t directory_index);
 
-// An empty slot gets its entry. Under the table's lock.
-inline void slot_fill(Frame& table, PteSlot& slot, uint32_t index, Pte pte) {
+// An empty slot gets its entry; kCounted if its frame is (Frame::is_counted). Under the table's lock.
+enum class FrameKind : uint8_t { kUncounted, kCounted };
+inline void slot_fill(Frame& table, PteSlot& slot, uint32_t index, Pte pte, FrameKind kind) {
     pte_store(slot, pte);
     table.table.live++;
+    table.reverse += kind == FrameKind::kCounted;
     table.groups |= 1u << (index / kSlotsPerGroup);
 }
 

@@ -64,20 +64,24 @@ void Region::copy_attributes(const Region& from) {
     backing = from.backing;
 }
 
-Region* RegionSet::find(VirtAddr address) const {
+Region* RegionSet::search(VirtAddr address) const {
     Region* node = tree_.root();
     while (node) {
         if (address < node->start)
             node = RegionTree::left(*node);
         else if (address >= node->end)
             node = RegionTree::right(*node);
-        else
+        else {
+            last_found_.store(node, memory_order_relaxed);
             return node;
+        }
     }
     return nullptr;
 }
 
 Region* RegionSet::first_after(VirtAddr address) const {
+    Region* last = last_found_.load(memory_order_relaxed);
+    if (last && address >= last->start && address < last->end) return last;
     Region *node = tree_.root(), *best = nullptr;
     while (node) {
         if (address < node->end) {
@@ -142,6 +146,7 @@ Result<void> RegionSet::copy(const RegionSet& other) {
 }
 
 void RegionSet::clear() {
+    last_found_.store(nullptr, memory_order_relaxed);
     tree_.clear([](Region& region) { slab_delete(&region); });
 }
 

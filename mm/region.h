@@ -46,7 +46,10 @@ struct RegionTraits {
 class RegionSet {
   public:
     // Not locked: the space's lock guards it.
-    Region* find(VirtAddr address) const;
+    Region* find(VirtAddr address) const {
+        Region* last = last_found_.load(memory_order_relaxed);
+        return last && address >= last->start && address < last->end ? last : search(address);
+    }
     // The region with the lowest addresses that ends after `address`.
     Region* first_after(VirtAddr address) const;
     bool is_free(VirtAddr start, VirtAddr end) const {
@@ -57,7 +60,10 @@ class RegionSet {
     VirtAddr find_gap(uint32_t bytes, VirtAddr low, VirtAddr high) const;
 
     void insert(Region& region) { tree_.insert(region); }
-    void remove(Region& region) { tree_.remove(region); }
+    void remove(Region& region) {
+        last_found_.store(nullptr, memory_order_relaxed);
+        tree_.remove(region);
+    }
     // New bounds that keep the region between its neighbours.
     void resize(Region& region, VirtAddr start, VirtAddr end);
     // Cuts `region` at `at`, within it; `upper` (fresh) becomes the part from `at` on.
@@ -73,7 +79,10 @@ class RegionSet {
     void clear();
 
   private:
+    Region* search(VirtAddr address) const;
+
     Tree<Region, RegionTraits> tree_;
+    mutable Atomic<Region*> last_found_{nullptr};  // by find(), which readers of the lock race in
 };
 
 // Regions taken out of a set, ended when no lock is held any more: the last reference to a file may close it.

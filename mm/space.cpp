@@ -179,12 +179,6 @@ Result<FrameNumber> AddressSpace::own_table(uint32_t index) {
     }
 }
 
-void AddressSpace::count_resident(int32_t pages) {
-    uint32_t now = resident_.fetch_add(static_cast<uint32_t>(pages), memory_order_relaxed) + static_cast<uint32_t>(pages);
-    if (static_cast<int32_t>(now) > static_cast<int32_t>(peak_resident_.load(memory_order_relaxed)))
-        peak_resident_.store(now, memory_order_relaxed);
-}
-
 void AddressSpace::set_limits(uint64_t stack_bytes, uint64_t address_space_bytes) {
     LockGuard guard(lock_);
     stack_limit_ = stack_bytes < kKernelBase ? static_cast<uint32_t>(stack_bytes) : kKernelBase;

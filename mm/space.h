@@ -172,7 +172,11 @@ class AddressSpace : public RefCounted<AddressSpace>, public ListNode<AllSpaces>
   template <typename Copy>
   Result<size_t> access_foreign(VirtAddr address, size_t bytes, Access access, Copy copy);
   static void leave(void* space);
-  void count_resident(int32_t pages);
+  void count_resident(int32_t pages) {
+    uint32_t now = resident_.fetch_add(static_cast<uint32_t>(pages), memory_order_relaxed) + static_cast<uint32_t>(pages);
+    if (static_cast<int32_t>(now) > static_cast<int32_t>(peak_resident_.load(memory_order_relaxed)))
+      peak_resident_.store(now, memory_order_relaxed);
+  }
 
   RwLock<LockRank::kSpace> lock_;
   RegionSet regions_ GUARDED_BY(lock_);

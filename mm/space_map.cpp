@@ -177,14 +177,14 @@ void AddressSpace::clear_range(VirtAddr start, VirtAddr end) {
         if (!entry.is_present()) {
             pte_store(directory, Pte());
             tables_[index / 32].fetch_and(~(1u << index % 32), memory_order_relaxed);
-            dropped += record.table.live;
+            dropped += static_cast<uint32_t>(record.reverse);
             table_drop(table);
             return;
         }
         TableLock lock(record);
-        dropped += record.table.live;
+        dropped += static_cast<uint32_t>(record.reverse);
         slots_drop(table, first_slot(index), last_slot(index));
-        dropped -= record.table.live;
+        dropped -= static_cast<uint32_t>(record.reverse);
     });
     count_resident(-static_cast<int32_t>(dropped));
 }

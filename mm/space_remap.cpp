@@ -35,17 +35,18 @@ void AddressSpace::move_entry(VirtAddr from, VirtAddr to) {
     FrameLock frame_lock(frame);
     pte_store(source_slot, Pte());
     source_record.table.live--;
+    source_record.reverse--;
     if (!machine::planted(machine::Bug::kLocatorNotMoved))
         reverse_map_move(frame, Locator(source, from.table_index()), Locator(target, to.table_index()));
     if (source == target) {
-        slot_fill(target_record, target_slot, to.table_index(), pte);
+        slot_fill(target_record, target_slot, to.table_index(), pte, FrameKind::kCounted);
         return;
     }
     // Both tables are ours and walkers hold a table only briefly and wait for nothing.
     for (;;) {
         TryTableLock target_lock(target_record);
         if (!target_lock) continue;
-        slot_fill(target_record, target_slot, to.table_index(), pte);
+        slot_fill(target_record, target_slot, to.table_index(), pte, FrameKind::kCounted);
         return;
     }
 }
