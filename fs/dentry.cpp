@@ -60,6 +60,8 @@ bool same_name(StringView a, StringView b) {
 // As many names as an eighth of the pages of memory: they and their inodes are what is cached per name.
 void dentries_initialize() {
   queue.construct();
+  for (Dentry*& bucket : cache.buckets) bucket = nullptr;  // not for the boot, but for tests, which start many machines
+  cache.count = 0;
   uint32_t limit = frame_statistics().total / 8;
   cache.limit = limit < 1024 ? 1024 : limit > 65536 ? 65536 : limit;
 }
@@ -145,7 +147,28 @@ void DentryCache::instantiate(Dentry& dentry, Ref<Inode> inode) {
   dentry.inode_.store(inode.leak(), memory_order_release);
 }
 
+// The negative names of a directory that was removed: nobody will ask for them, and they keep its inode.
+void DentryCache::drop_children(Dentry& directory) {
+  constexpr uint32_t kBatch = 16;
+  for (;;) {
+    Dentry* batch[kBatch];
+    uint32_t in_batch = 0;
+    {
+      LockGuard guard(cache_lock);
+      for (Dentry& child : directory.children_) {
+        if (in_batch == kBatch) break;
+        if (child.references_.load(memory_order_acquire) != 1) continue;
+        hash_out_locked(child);
+        batch[in_batch++] = &child;
+      }
+    }
+    if (in_batch == 0) return;
+    for (uint32_t i = 0; i < in_batch; i++) batch[i]->release();
+  }
+}
+
 void DentryCache::removed(Dentry& dentry) {
+  if (dentry.inode()->is_directory()) drop_children(dentry);
   Inode* forgotten = nullptr;
   bool drop = false;
   {
@@ -171,6 +194,7 @@ void DentryCache::hash_in_locked(Dentry& dentry) {
   dentry.cached_ = true;
   dentry.references_.fetch_add(1, memory_order_relaxed);
   queue->push_back(dentry);
+  dentry.parent_->children_.push_back(dentry);
   cache.count++;
 }
 
@@ -182,6 +206,7 @@ void DentryCache::hash_out_locked(Dentry& dentry) {
   dentry.next_in_bucket_ = nullptr;
   dentry.cached_ = false;
   queue->remove(dentry);
+  dentry.parent_->children_.remove(dentry);
   cache.count--;
 }
 
@@ -193,6 +218,7 @@ void DentryCache::swap_places_locked(Dentry& one, Dentry& other) {
 }
 
 void DentryCache::move(Dentry& moved, Dentry& target) {
+  if (Inode* replaced = target.inode(); replaced && replaced->is_directory()) drop_children(target);
   uint32_t drops = 0;
   {
     LockGuard guard(cache_lock);
@@ -233,6 +259,7 @@ void DentryCache::exchange(Dentry& one, Dentry& other) {
 // sake, and gives up when it has gone around without finding any. References are dropped outside the lock.
 uint32_t DentryCache::evict(uint32_t wanted, Eviction how, FileSystem* only) {
   constexpr uint32_t kBatch = 16, kLooksPerBatch = 128;
+  const bool newest_first = wanted == ~0u;  // all of them: children, which are newer, before their parents
   uint32_t freed = 0, fruitless = 0;
   while (freed < wanted) {
     Dentry* batch[kBatch];
@@ -243,9 +270,13 @@ uint32_t DentryCache::evict(uint32_t wanted, Eviction how, FileSystem* only) {
       uint32_t looks = cache.count < kLooksPerBatch ? cache.count : kLooksPerBatch;
       fruitless += looks;
       for (; looks != 0 && in_batch < kBatch && freed + in_batch < wanted; looks--) {
-        Dentry& dentry = *queue->front();
+        Dentry& dentry = newest_first ? *queue->back() : *queue->front();
         queue->remove(dentry);
-        queue->push_back(dentry);
+        if (newest_first) {
+          queue->push_front(dentry);
+        } else {
+          queue->push_back(dentry);
+        }
         if (only && &dentry.file_system_ != only) continue;
         if (how == Eviction::kSecondChance && dentry.recently_used_.exchange(false, memory_order_relaxed)) continue;
         if (dentry.references_.load(memory_order_acquire) != 1) continue;

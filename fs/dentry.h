@@ -14,7 +14,9 @@ namespace faultline {
 
 class Mount;
 
-class Dentry final : public ListNode<> {
+struct SiblingsTag;
+
+class Dentry final : public ListNode<>, public ListNode<SiblingsTag> {
  public:
   // The root of a file system, or a name outside the tree (pipes): no parent, never cached. kNOMEM.
   static Result<Ref<Dentry>> create_root(Ref<Inode> inode);
@@ -57,6 +59,7 @@ class Dentry final : public ListNode<> {
   FileSystem& file_system_;
   Dentry* parent_;                 // one reference; null for a root
   Dentry* next_in_bucket_ = nullptr;
+  List<Dentry, SiblingsTag> children_;  // the cached ones
   uint32_t hash_ = 0;
   Atomic<uint32_t> mounts_{0};     // file systems mounted here
   Mount* last_mount_ = nullptr;    // the newest of them, while it is there: guarded by the mount links' lock
@@ -99,6 +102,7 @@ class DentryCache {
   friend class Mount;
   static void hash_in_locked(Dentry& dentry);
   static void hash_out_locked(Dentry& dentry);
+  static void drop_children(Dentry& directory);
   static void swap_places_locked(Dentry& one, Dentry& other);
   enum class Eviction : uint8_t { kSecondChance, kAny };  // spare those used lately, or not
   static uint32_t evict(uint32_t wanted, Eviction how, FileSystem* only);

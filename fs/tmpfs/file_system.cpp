@@ -4,8 +4,8 @@
 
 namespace faultline {
 
-Result<TmpfsFileSystem*> TmpfsFileSystem::create(StringView type, uint64_t page_limit, uint32_t root_mode) {
-  uint64_t inode_limit = frame_statistics().total;  // an inode and its name take far less than a page
+Result<TmpfsFileSystem*> TmpfsFileSystem::create(StringView type, uint64_t page_limit, uint32_t root_mode, uint64_t inode_limit) {
+  if (inode_limit == 0) inode_limit = frame_statistics().total;  // an inode and its name take far less than a page
   TmpfsFileSystem* made = TRY(slab_new<TmpfsFileSystem>(type, page_limit, inode_limit));
   Credentials root;
   Result<Ref<TmpfsInode>> inode = made->make_inode(root_mode | static_cast<uint32_t>(FileType::kDirectory), {}, root);
@@ -65,29 +65,31 @@ Result<void> TmpfsFileSystem::unmount() {
 
 namespace {
 
-// "N", "Nk", "Nm", "Ng" bytes or "N%" of memory, as pages.
-uint64_t parse_size(StringView text) {
+// "N", "Nk", "Nm", "Ng", or "N%" of `whole`; 0 if it is none of these.
+uint64_t parse_number(StringView text, uint64_t whole = 0) {
   uint64_t number = 0;
   size_t i = 0;
-  for (; i < text.size() && text[i] >= '0' && text[i] <= '9'; i++) number = number * 10 + static_cast<uint64_t>(text[i] - '0');
-  if (i == text.size()) return pages_for(number);
+  for (; i < text.size() && i < 15 && text[i] >= '0' && text[i] <= '9'; i++) number = number * 10 + static_cast<uint64_t>(text[i] - '0');
+  if (i == text.size()) return number;
+  if (i + 1 != text.size()) return 0;
   switch (text[i] | 0x20) {
-    case 'k': return pages_for(number << 10);
-    case 'm': return pages_for(number << 20);
-    case 'g': return pages_for(number << 30);
-    default: return text[i] == '%' ? frame_statistics().total * number / 100 : 0;
+    case 'k': return number << 10;
+    case 'm': return number << 20;
+    case 'g': return number << 30;
+    default: return text[i] == '%' ? whole * number / 100 : 0;
   }
 }
 
 Result<FileSystem*> mount_tmpfs(BlockDevice*, uint32_t, StringView options) {
   uint64_t pages = frame_statistics().total / 2;
+  uint64_t inodes = 0;
   uint32_t mode = 01777;
   while (!options.empty()) {
     size_t comma = options.find(',');
     StringView option = options.substring(0, comma);
     options = comma == StringView::kNotFound ? StringView() : options.substring(comma + 1);
     if (option.starts_with("size=")) {
-      pages = parse_size(option.substring(5));
+      pages = pages_for(parse_number(option.substring(5), uint64_t{frame_statistics().total} << kPageShift));
       if (pages == 0) return Errno::kINVAL;
     } else if (option.starts_with("mode=")) {
       mode = 0;
@@ -95,9 +97,14 @@ Result<FileSystem*> mount_tmpfs(BlockDevice*, uint32_t, StringView options) {
         if (c < '0' || c > '7') return Errno::kINVAL;
         mode = (mode * 8 + static_cast<uint32_t>(c - '0')) & kModeMask;
       }
+    } else if (option.starts_with("nr_inodes=")) {
+      inodes = parse_number(option.substring(10));
+      if (inodes == 0) return Errno::kINVAL;
+    } else if (!option.empty()) {
+      return Errno::kINVAL;
     }
   }
-  TmpfsFileSystem* made = TRY(TmpfsFileSystem::create("tmpfs", pages, mode));
+  TmpfsFileSystem* made = TRY(TmpfsFileSystem::create("tmpfs", pages, mode, inodes));
   return static_cast<FileSystem*>(made);
 }
 

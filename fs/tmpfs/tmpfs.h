@@ -12,8 +12,8 @@ class TmpfsInode;
 
 class TmpfsFileSystem final : public FileSystem {
  public:
-  // `page_limit`: pages of file data; `type` shows in /proc/mounts. kNOMEM.
-  static Result<TmpfsFileSystem*> create(StringView type, uint64_t page_limit, uint32_t root_mode);
+  // `page_limit`: pages of file data; `type` shows in /proc/mounts; `inode_limit` 0: as many as memory has pages. kNOMEM.
+  static Result<TmpfsFileSystem*> create(StringView type, uint64_t page_limit, uint32_t root_mode, uint64_t inode_limit = 0);
 
   StringView type_name() const override { return type_; }
   Ref<Inode> root() override;
@@ -109,7 +109,7 @@ class TmpfsInode final : public Inode {
   TmpfsInode* parent_ = nullptr;   // no reference: a directory's parent outlives it while it has a name
 };
 
-// The file system type "tmpfs"; options "size=N[kmg%]", "mode=OCTAL".
+// The file system type "tmpfs"; options "size=N[kmg%]", "nr_inodes=N[kmg]", "mode=OCTAL".
 void tmpfs_initialize();
 // A regular file without a name, for memfd_create. kNOMEM.
 Result<Ref<File>> tmpfs_anonymous_file(uint32_t flags, uint32_t permissions, const Credentials& who);

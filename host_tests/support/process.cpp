@@ -9,12 +9,13 @@ namespace faultline {
 
 namespace host {
 bool process_is_superuser = true;
+unsigned process_signals = 0;
 }
 
 bool current_is_superuser() { return host::process_is_superuser; }
 uint64_t current_file_size_limit() { return ~0ull; }
-void signal_file_size_exceeded() {}
-void signal_broken_pipe() {}
+void signal_file_size_exceeded() { host::process_signals++; }
+void signal_broken_pipe() { host::process_signals++; }
 
 Timestamp wall_time() {
   constexpr uint64_t kSecond = 1'000'000'000;

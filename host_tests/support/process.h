@@ -5,5 +5,7 @@ namespace faultline::host {
 
 // May it use a disk's reserved blocks? True at first.
 extern bool process_is_superuser;
+// SIGPIPE and SIGXFSZ that it got.
+extern unsigned process_signals;
 
 }  // namespace faultline::host
