@@ -27,6 +27,11 @@ uint32_t runtime_factor(int nice) { return kFactors[static_cast<size_t>(nice + 2
 
 void RunQueue::insert(Thread& thread) {
   Thread* after = ready->back();
+  if (!after) [[likely]] {
+    ready->push_back(thread);
+    ready_count.store(1, memory_order_relaxed);
+    return;
+  }
   while (after && after->virtual_runtime > thread.virtual_runtime) after = ready->previous(*after);
   Thread* before = after ? ready->next(*after) : ready->front();
   if (before)
@@ -53,16 +58,6 @@ void RunQueue::charge(Thread& thread, uint64_t now) {
   uint64_t least = thread.virtual_runtime;
   if (const Thread* first = ready->front(); first && first->virtual_runtime < least) least = first->virtual_runtime;
   if (least > minimum_runtime) minimum_runtime = least;
-}
-
-RunQueue& run_queue_lock_of(const Thread& thread) NO_THREAD_SAFETY_ANALYSIS {
-  for (;;) {
-    uint32_t cpu = thread.cpu.load(memory_order_acquire);
-    RunQueue& queue = run_queues[cpu];
-    (void)queue.lock.lock();
-    if (thread.cpu.load(memory_order_relaxed) == cpu) [[likely]] return queue;
-    queue.lock.unlock(0);
-  }
 }
 
 void run_queue_steal(uint32_t here) NO_THREAD_SAFETY_ANALYSIS {

@@ -15,7 +15,6 @@ struct alignas(64) RunQueue {
   InterruptSpinLock<LockRank::kRunQueue> lock;
   Late<List<Thread, RunQueueTag>> ready;  // GUARDED_BY(lock)
   Atomic<uint32_t> ready_count{0};        // written under the lock
-  Atomic<bool> is_idle{false};            // whoever wins it may send a thread here
   Atomic<Thread*> current{nullptr};
   Thread* idle = nullptr;
   Thread* dead = nullptr;                 // just left for ever; its successor gives it back
@@ -37,7 +36,15 @@ struct alignas(64) RunQueue {
 extern std::array<RunQueue, kMaxCpus> run_queues;
 
 // Locks the run queue that `thread` belongs to. Interrupts are off already, and stay off: unlock(0).
-RunQueue& run_queue_lock_of(const Thread& thread);
+inline RunQueue& run_queue_lock_of(const Thread& thread) NO_THREAD_SAFETY_ANALYSIS {
+  for (;;) {
+    uint32_t cpu = thread.cpu.load(memory_order_acquire);
+    RunQueue& queue = run_queues[cpu];
+    (void)queue.lock.lock();
+    if (thread.cpu.load(memory_order_relaxed) == cpu) [[likely]] return queue;
+    queue.lock.unlock(0);
+  }
+}
 // For a CPU that has nothing to do: takes the first thread that may run there from the CPU that has most waiting. Interrupts off,
 // no queue locked.
 void run_queue_steal(uint32_t here);

@@ -21,6 +21,8 @@ constexpr uint64_t kTick = 10 * kMillisecond;          // while a thread runs: e
 constexpr uint64_t kSleeperCredit = 3 * kMillisecond;  // how far a thread that slept may be behind the others
 constexpr uint64_t kWakeGranularity = kMillisecond;    // a woken thread must be this far behind to pre-empt
 
+constinit Atomic<CpuMask> idle_cpus{0};  // whoever takes a bit out may send a thread there
+
 RunQueue& this_queue() { return run_queues[this_cpu()]; }
 
 void load_state_of(Thread& next) {
@@ -55,9 +57,9 @@ void switch_away(RunQueue& queue) NO_THREAD_SAFETY_ANALYSIS {
   if (was_pre_empted) previous.involuntary_switches++;
   queue.switches++;
   if (next == queue.idle)
-    queue.is_idle.store(true, memory_order_relaxed);
+    idle_cpus.fetch_or(cpu_bit(this_cpu()), memory_order_relaxed);
   else if (&previous == queue.idle)
-    queue.is_idle.store(false, memory_order_relaxed);
+    idle_cpus.fetch_and(~cpu_bit(this_cpu()), memory_order_relaxed);
   queue.current.store(next, memory_order_relaxed);
   if (previous.state == ThreadState::kDead)
     queue.dead = &previous;
@@ -85,23 +87,22 @@ void announce(RunQueue& queue, uint32_t cpu, const Thread& newcomer) {
     machine::set_need_reschedule(1);
 }
 
-uint32_t claim_idle_cpu(const Thread& thread, uint32_t preferred) {
-  auto claim = [&](uint32_t cpu) {
-    return (thread.allowed_cpus & cpu_bit(cpu)) && run_queues[cpu].is_idle.load(memory_order_relaxed) &&
-           run_queues[cpu].is_idle.exchange(false, memory_order_relaxed);
-  };
-  if (claim(preferred)) return preferred;
-  for (uint32_t cpu = 0; cpu < cpu_count(); cpu++)
-    if (claim(cpu)) return cpu;
-  if (thread.allowed_cpus & cpu_bit(preferred)) return preferred;
-  for (uint32_t cpu = 0; cpu < cpu_count(); cpu++)
-    if (thread.allowed_cpus & cpu_bit(cpu)) return cpu;
-  return preferred;
+// Where the thread shall run: on an idle CPU that nobody else has sent a thread to yet, best the one it was on, or there.
+uint32_t choose_cpu(const Thread& thread, uint32_t preferred) {
+  CpuMask candidates = idle_cpus.load(memory_order_relaxed) & thread.allowed_cpus;
+  while (candidates != 0) {
+    CpuMask bit = candidates & cpu_bit(preferred) ? cpu_bit(preferred) : candidates & -candidates;
+    if (idle_cpus.fetch_and(~bit, memory_order_relaxed) & bit) return static_cast<uint32_t>(__builtin_ctz(bit));
+    candidates &= ~bit;
+  }
+  if (thread.allowed_cpus & cpu_bit(preferred)) [[likely]] return preferred;
+  CpuMask allowed = thread.allowed_cpus & (cpu_bit(cpu_count()) - 1);
+  return allowed ? static_cast<uint32_t>(__builtin_ctz(allowed)) : preferred;
 }
 
 // Puts a thread that is on no queue (state kRunnable, its own `cpu` still `from`, that queue locked) where it shall run; unlocks.
 void place(Thread& thread, RunQueue& from, uint32_t from_cpu) NO_THREAD_SAFETY_ANALYSIS {
-  uint32_t cpu = claim_idle_cpu(thread, from_cpu);
+  uint32_t cpu = choose_cpu(thread, from_cpu);
   RunQueue& queue = run_queues[cpu];
   if (cpu != from_cpu) {
     from.make_relative(thread);
@@ -280,14 +281,13 @@ void scheduler_enter_cpu() {
   uint32_t cpu = this_cpu();
   RunQueue& queue = run_queues[cpu];
   queue.current.load(memory_order_relaxed)->started_running = clock_monotonic();
-  queue.is_idle.store(true, memory_order_relaxed);
   for (;;) {
     if (queue.ready_count.load(memory_order_relaxed) == 0) run_queue_steal(cpu);
     if (queue.ready_count.load(memory_order_relaxed) != 0) {
       reschedule();
       continue;
     }
-    queue.is_idle.store(true, memory_order_relaxed);  // somebody may have claimed it without need
+    idle_cpus.fetch_or(cpu_bit(cpu), memory_order_relaxed);  // somebody may have claimed it without need
     machine::set_need_reschedule(0);
     cpu_idle();
   }

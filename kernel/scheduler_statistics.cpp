@@ -79,10 +79,9 @@ void scheduler_set_allowed(Thread& thread, CpuMask allowed) NO_THREAD_SAFETY_ANA
   }
   if (!must_move) return;
   // A sleeper is placed when it wakes; the caller moves by sleeping for a moment; others move when their slice ends.
-  if (&thread == current_thread()) {
-    Deadline soon{clock_monotonic() + 1};
-    ignore_result(block(SleepKind::kUninterruptible, soon));  // only the sleep matters
-  }
+  constexpr uint64_t kMoment = 50'000;
+  while (&thread == current_thread() && !(allowed & cpu_bit(this_cpu())))
+    ignore_result(block(SleepKind::kUninterruptible, Deadline{clock_monotonic() + kMoment}));  // only the sleep matters
 }
 
 }  // namespace faultline
