@@ -60,10 +60,11 @@ void put_text(StringView text) {
   if (!serial_log_put(text)) early_serial_put(text);
 }
 
-void put_on_console(uint64_t now, StringView text) REQUIRES(lock) {
-  std::array<char, kLineBytes + 24> line;
+// Without the time, which /dev/kmsg has: some lines have a shape that programs rely on.
+void put_on_console(StringView text) REQUIRES(lock) {
+  std::array<char, kLineBytes + 1> line;
   BufferSink sink(line);
-  format(sink, "[{5}.{06}] {}\n", now / 1000000000, now / 1000 % 1000000, text);
+  format(sink, "{}\n", text);
   put_text(sink.text());
 }
 
@@ -79,7 +80,7 @@ void log_arguments(LogLevel level, StringView pattern, std::span<const FormatArg
   InterruptLockGuard guard(lock);
   uint64_t now = clock_monotonic();
   append(level, now, sink.text());
-  if (level <= log_console_level()) put_on_console(now, sink.text());
+  if (level <= log_console_level()) put_on_console(sink.text());
 }
 
 size_t log_read_record(uint64_t& sequence, std::span<char> buffer) {
