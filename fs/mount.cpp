@@ -182,6 +182,7 @@ Result<Ref<Mount>> mount_create(StringView type_name, BlockDevice* device, Strin
 
 Result<void> mounts_synchronize(WriteBack mode) {
   Result<void> result;
+  LockGuard order(tree->mutex);  // so that the uses we hold keep no umount from its work: it waits
   for (uint32_t i = 0;; i++) {
     Ref<Mount> mount = mount_at(i);
     if (!mount) return result;

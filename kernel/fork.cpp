@@ -8,6 +8,7 @@
 #include "kernel/scheduler.h"
 #include "kernel/signal_internal.h"
 #include "kernel/thread_local_storage.h"
+#include "mm/reclaim.h"
 #include "mm/slab.h"
 
 namespace faultline {
@@ -180,7 +181,11 @@ Result<uint32_t> clone(const CloneArguments& arguments) {
   if ((flags & kCloneSighand) && !(flags & kCloneVm)) return Errno::kINVAL;
   if ((flags & kCloneThread) && !(flags & kCloneSighand)) return Errno::kINVAL;
   if ((flags & 0xff) > 64) return Errno::kINVAL;
-  return flags & kCloneThread ? clone_thread(arguments) : clone_process(arguments);
+  for (uint32_t attempt = 0;; attempt++) {
+    Result<uint32_t> result = flags & kCloneThread ? clone_thread(arguments) : clone_process(arguments);
+    constexpr uint32_t kPatience = 3;
+    if (result.ok() || result.error() != Errno::kNOMEM || attempt == kPatience || !reclaim_with_write_back()) return result;
+  }
 }
 
 }  // namespace
