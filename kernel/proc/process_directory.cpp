@@ -14,6 +14,8 @@ constexpr ProcNode kStatm = owned_file("statm", kProcFile, &proc_show_statm);
 constexpr ProcNode kStatus = owned_file("status", kProcFile, &proc_show_status);
 constexpr ProcNode kComm = owned_file("comm", kProcFile, &proc_show_comm);
 constexpr ProcNode kMaps = owned_file("maps", kProcFile, &proc_show_maps);
+constexpr ProcNode kPagemap = {
+    .name = "pagemap", .mode = kProcPrivateFile, .read_at = &proc_read_pagemap, .owner = &proc_owner_of_process};
 constexpr ProcNode kCmdline = owned_file("cmdline", kProcFile, &proc_show_cmdline);
 constexpr ProcNode kEnviron = owned_file("environ", kProcPrivateFile, &proc_show_environ);
 constexpr ProcNode kLimits = owned_file("limits", kProcFile, &proc_show_limits);
@@ -47,7 +49,7 @@ constexpr ProcNode kTask = {.name = "task", .mode = kProcDirectory, .dynamic = &
 
 constexpr const ProcNode* kProcessFiles[] = {
     &kStat,   &kStatm,  &kStatus,    &kComm,        &kMaps,        &kCmdline,      &kEnviron,     &kLimits,
-    &kMounts, &kMountinfo, &kTask, &kProcFdNode, &kProcFdinfoNode, &kProcExeNode, &kProcCwdNode, &kProcRootNode};
+    &kMounts, &kMountinfo, &kPagemap, &kTask, &kProcFdNode, &kProcFdinfoNode, &kProcExeNode, &kProcCwdNode, &kProcRootNode};
 
 }  // namespace
 

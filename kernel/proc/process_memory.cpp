@@ -1,4 +1,4 @@
-// /proc/PID/maps, cmdline and environ: what a process has in its memory.
+// /proc/PID/maps, pagemap, cmdline and environ: what a process has in its memory.
 #include "kernel/proc/contents.h"
 
 namespace faultline {
@@ -47,6 +47,30 @@ Result<void> proc_show_maps(const ProcContext& context, FormatSink& sink) {
   Ref<Process> process = TRY(proc_inspectable_process(context));
   if (Ref<AddressSpace> space = process->shared_space()) space->for_each_region(&put_region, &sink);
   return {};
+}
+
+// Eight bytes for each page of the address space (pagemap in the kernel's documentation of Linux): bit 63 it is present, bits 0 to 54 its
+// frame, which only root is told.
+Result<size_t> proc_read_pagemap(const ProcContext& context, uint64_t offset, IoBuffer& buffer) {
+  constexpr uint64_t kEntry = sizeof(uint64_t), kPresent = 1ull << 63, kEnd = kEntry * (kKernelBase >> kPageShift);
+  if (offset % kEntry != 0 || buffer.remaining() % kEntry != 0) return Errno::kINVAL;
+  Ref<AddressSpace> space = TRY(proc_inspectable_process(context))->shared_space();
+  bool tells_frames = current_process().credentials().is_superuser();
+  size_t done = 0;
+  while (space && offset < kEnd && buffer.remaining() > 0) {
+    uint64_t entries[64];
+    size_t count = 0;
+    for (; count < 64 && offset < kEnd && count * kEntry < buffer.remaining(); count++, offset += kEntry) {
+      Pte pte = space->entry_of(VirtAddr(static_cast<uint32_t>(offset / kEntry) << kPageShift));
+      entries[count] = pte.is_present() ? kPresent | (tells_frames ? pte.frame().value() : 0) : 0;
+    }
+    Result<size_t> moved = buffer.put(entries, count * kEntry);
+    if (!moved.ok() && done == 0) return moved.error();
+    if (!moved.ok()) break;
+    done += moved.value();
+    if (moved.value() < count * kEntry) break;
+  }
+  return done;
 }
 
 Result<void> proc_show_cmdline(const ProcContext& context, FormatSink& sink) {
