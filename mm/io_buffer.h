@@ -34,14 +34,17 @@ class IoBuffer {
   // Moves up to `bytes` (and at most remaining()) to or from the caller's memory and advances. Returns how many bytes moved, or
   // kFAULT if none could. May sleep in a page fault: see user_memory.h for what must not be held.
   Result<size_t> put(const void* source, size_t bytes) {  // read(2)'s direction
+    if (bytes > remaining_) bytes = remaining_;
     if (is_simple(bytes) && user_copy_out(current_.address, source, bytes) == 0) [[likely]] return advance(bytes);
     return put_slowly(source, bytes);
   }
   Result<size_t> put_zeroes(size_t bytes) {
+    if (bytes > remaining_) bytes = remaining_;
     if (is_simple(bytes) && user_zero(current_.address, bytes) == 0) [[likely]] return advance(bytes);
     return put_zeroes_slowly(bytes);
   }
   Result<size_t> take(void* destination, size_t bytes) {  // write(2)'s direction
+    if (bytes > remaining_) bytes = remaining_;
     if (is_simple(bytes) && user_copy_in(destination, current_.address, bytes) == 0) [[likely]] return advance(bytes);
     return take_slowly(destination, bytes);
   }
@@ -53,7 +56,7 @@ class IoBuffer {
  private:
   IoBuffer(IoPiece first, std::span<const IoPiece> more, size_t bytes) : current_(first), more_(more), remaining_(bytes) {}
   // One user range covers it: the common case costs a copy and four additions. Anything else, faults included, goes the long way.
-  bool is_simple(size_t bytes) const { return bytes <= current_.bytes && bytes <= remaining_; }  // a kernel buffer has no current_
+  bool is_simple(size_t bytes) const { return bytes <= current_.bytes; }  // a kernel buffer has no current_
   size_t advance(size_t bytes) {
     current_.address = current_.address + static_cast<uint32_t>(bytes);
     current_.bytes -= static_cast<uint32_t>(bytes);

@@ -41,6 +41,11 @@ void forget_locators(FrameNumber table, uint32_t end) {
     });
 }
 
+// Entries that the page cache can bring back at a minor fault, and that nobody has used, are not worth their place in a copy.
+bool is_worth_copying(Pte pte, const Frame& frame) {
+    return frame.use != FrameUse::kObject || (pte.is_accessed() && pte.is_present());
+}
+
 // A new table with the old one's entries, each counted; private ones writable in neither. Those that lost W go to `batch`, which is
 // null if a read-only directory entry has masked them. Under the old table's lock.
 Result<FrameNumber> copy_locked(FrameNumber old, FlushBatch* batch) {
@@ -51,13 +56,13 @@ Result<FrameNumber> copy_locked(FrameNumber old, FlushBatch* batch) {
     bool failed = false;
     uint32_t failed_at = 0;
     table_for_each(old, 0, kEntriesPerTable - 1, [&](uint32_t index, PteSlot& slot, Pte pte) {
-        if (failed) return;
+        Frame& frame = frame_record(pte.frame());
+        if (failed || !is_worth_copying(pte, frame)) return;
         pte = lower_for_copy(slot, pte, slot_address(record, index), batch);
-        Frame* frame = &frame_record(pte.frame());
-        slot_fill(record, slots[index], index, pte, frame->is_counted() ? FrameKind::kCounted : FrameKind::kUncounted);
-        if (!frame->is_counted()) return;
-        FrameLock frame_lock(*frame);
-        if (reverse_map_add(*frame, Locator(copy, index)).ok()) return;
+        if (!frame.is_counted()) return slot_fill(record, slots[index], index, pte, FrameKind::kUncounted);
+        slot_fill(record, slots[index], index, pte, FrameKind::kCounted);
+        NestedFrameLock frame_lock(frame);
+        if (reverse_map_add(frame, Locator(copy, index)).ok()) return;
         pte_store(slots[index], Pte());
         failed = true;
         failed_at = index;

@@ -1,5 +1,6 @@
 // The reverse map's growth and shrinkage: see reverse_map.h. Three shapes, told apart by `map` and bit 0 of `reverse`:
 //   map 0: reverse = 0        1 (2 if anonymous): inline, bit 0 set        more: a chain of blocks, all full but the first
+// A chain stays one until its last locator goes: what has been shared once will be again, at the next fork.
 #include "mm/reverse_map.h"
 
 #include "mm/slab.h"
@@ -28,42 +29,24 @@ uint32_t* find_in_chain(const Frame& frame, Locator slot) {
     PANIC("reverse map: the slot is not known");
 }
 
-// After a removal: few enough to stand inline again?
-void chain_to_inline(Frame& frame, uint32_t left) {
-    LocatorBlock* block = chain_of(frame);
-    if (left > inline_capacity(frame)) return;
-    uint32_t found[2] = {}, count = 0;
-    while (block) {
-        for (uint32_t i = 0; i < block->count; i++) found[count++] = block->locators[i];
-        LocatorBlock* next = block->next;
-        slab_free(block, sizeof(LocatorBlock));
-        block = next;
-    }
-    ASSERT(count == left);
-    frame.reverse = inline_word(Locator(found[0]));
-    if (left == 2) frame.second = inline_word(Locator(found[1]));
-}
-
 }  // namespace
 
 Result<void> reverse_map_add(Frame& frame, Locator slot) {
     uint32_t count = frame.map.load(memory_order_relaxed);
-    if (count == 0) {
+    if (count > 0 && !reverse_is_inline(frame.reverse)) {
+        LocatorBlock* block = chain_of(frame);
+        if (block->count == LocatorBlock::kLocators && !(block = push_block(frame, block))) return Errno::kNOMEM;
+        block->locators[block->count++] = slot.raw();
+    } else if (count == 0) {
         frame.reverse = inline_word(slot);
     } else if (count < inline_capacity(frame)) {
         frame.second = inline_word(slot);
     } else {
-        LocatorBlock* block;
-        if (count == inline_capacity(frame)) {
-            Locator first = reverse_inline(frame.reverse);
-            block = push_block(frame, nullptr);
-            if (!block) return Errno::kNOMEM;
-            block->locators[block->count++] = first.raw();
-            if (count == 2) block->locators[block->count++] = reverse_inline(frame.second).raw();
-        } else {
-            block = chain_of(frame);
-            if (block->count == LocatorBlock::kLocators && !(block = push_block(frame, block))) return Errno::kNOMEM;
-        }
+        Locator first = reverse_inline(frame.reverse);
+        LocatorBlock* block = push_block(frame, nullptr);
+        if (!block) return Errno::kNOMEM;
+        block->locators[block->count++] = first.raw();
+        if (count == 2) block->locators[block->count++] = reverse_inline(frame.second).raw();
         block->locators[block->count++] = slot.raw();
     }
     frame.map.store(count + 1, memory_order_relaxed);
@@ -81,14 +64,14 @@ void reverse_map_remove(Frame& frame, Locator slot) {
         }
         if (count == 2) frame.second = 0;
     } else {
-        uint32_t* place = find_in_chain(frame, slot);
+        // The hole is filled with the first block's last locator.
         LocatorBlock* head = chain_of(frame);
-        *place = head->locators[--head->count];
-        if (head->count == 0) {
+        uint32_t last = head->locators[head->count - 1];
+        if (last != slot.raw()) *find_in_chain(frame, slot) = last;
+        if (--head->count == 0) {
             frame.reverse = reinterpret_cast<uintptr_t>(head->next);
             slab_free(head, sizeof(LocatorBlock));
         }
-        chain_to_inline(frame, count - 1);
     }
     frame.map.store(count - 1, memory_order_relaxed);
 }

@@ -25,7 +25,7 @@ class Locator {
 struct LocatorBlock {
     static constexpr uint32_t kLocators = (32 - sizeof(void*) - 4) / 4;
     LocatorBlock* next;
-    uint32_t count;  // kLocators in every block of a chain but the first
+    uint32_t count;  // kLocators in every block of a chain but the first, never 0
     uint32_t locators[kLocators];
 };
 
