@@ -25,7 +25,7 @@ inline constexpr uint32_t kWorkSignal = 1u << 0;      // look for signals, or th
 inline constexpr uint32_t kWorkRestart = 1u << 1;     // a system call returned one of the restart codes
 inline constexpr uint32_t kWorkMask = 1u << 2;        // a temporary signal mask is in force
 
-enum class ThreadState : uint8_t { kRunnable, kRunning, kSleeping, kStopped, kDead };
+enum class ThreadState : uint8_t { kRunnable, kRunning, kSleeping, kDead };
 
 struct RunQueueTag;
 struct ThreadGroupTag;
@@ -83,7 +83,7 @@ class Thread : public ThreadHead, public ListNode<RunQueueTag>, public ListNode<
   uint32_t minor_faults = 0, major_faults = 0;
   uint32_t clear_child_tid = 0;        // user address, CLONE_CHILD_CLEARTID
   uint32_t set_child_tid = 0;          // user address, CLONE_CHILD_SETTID: written at the first return to user mode
-  uint32_t robust_list = 0, robust_list_size = 0;
+  uint32_t robust_list = 0;            // user address of the list of futexes held, set_robust_list(2)
   uint64_t restart_deadline = 0;       // of a sleep that a stop interrupted and that is going to be called again; 0: none
   AlternateStack alternate_stack;
   char name[kNameLimit] = {};
@@ -95,7 +95,6 @@ class Thread : public ThreadHead, public ListNode<RunQueueTag>, public ListNode<
   PendingSignals pending;
 
  private:
-  friend class Process;
   friend struct ThreadCache;  // kernel/thread.cpp
   template <typename T, typename... Arguments>
   friend Result<T*> slab_new(Arguments&&...);

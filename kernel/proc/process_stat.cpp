@@ -22,7 +22,6 @@ char letter_of(const Thread& thread) {
   switch (thread.state) {
     case ThreadState::kRunning:
     case ThreadState::kRunnable: return 'R';
-    case ThreadState::kStopped: return 'T';
     case ThreadState::kDead: return 'X';
     case ThreadState::kSleeping: break;
   }
