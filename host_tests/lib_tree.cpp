@@ -17,8 +17,10 @@ struct Item : TreeNode<Item> {
 };
 struct ItemTraits {
     static bool less(const Item& a, const Item& b) { return a.key < b.key; }
-    static void update(Item& node, const Item* left, const Item* right) {
+    static bool update(Item& node, const Item* left, const Item* right) {
+        uint32_t before = node.sum;
         node.sum = node.key + (left ? left->sum : 0) + (right ? right->sum : 0);
+        return node.sum != before;
     }
 };
 using ItemTree = Tree<Item, ItemTraits>;
@@ -28,6 +30,13 @@ uint32_t check_balance(const Item* node) {
     uint32_t l = check_balance(ItemTree::left(*node)), r = check_balance(ItemTree::right(*node));
     EXPECT_LE(l > r ? l - r : r - l, 1u);
     return (l > r ? l : r) + 1;
+}
+
+uint32_t check_sums(const Item* node) {
+    if (!node) return 0;
+    uint32_t sum = node->key + check_sums(ItemTree::left(*node)) + check_sums(ItemTree::right(*node));
+    EXPECT_EQ(node->sum, sum);
+    return sum;
 }
 
 TEST(Tree, StaysSortedBalancedAndSummedThroughRandomChanges) {
@@ -59,6 +68,7 @@ TEST(Tree, StaysSortedBalancedAndSummedThroughRandomChanges) {
         at = tree.last();
         for (auto key = model.rbegin(); key != model.rend(); ++key, at = ItemTree::previous(*at)) EXPECT_EQ(at->key, *key);
         check_balance(tree.root());
+        check_sums(tree.root());
     }
     tree.clear([](Item&) {});
 }

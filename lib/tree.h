@@ -28,7 +28,7 @@ class TreeNode {
 
 // T derives from TreeNode<T>. Traits has
 //   static bool less(const T&, const T&)                        a strict order
-//   static void update(T& node, const T* left, const T* right)  recomputes the augmentation of `node`
+//   static bool update(T& node, const T* left, const T* right)  recomputes the augmentation of `node`; whether it changed
 template <typename T, typename Traits>
 class Tree {
   public:
@@ -82,8 +82,9 @@ class Tree {
     void remove(T& value) {
         ASSERT(base(value).is_linked());
         T* from;  // the lowest node whose subtree changed
+        T* successor = nullptr;
         if (left(value) && right(value)) {
-            T* successor = leftmost(right(value));
+            successor = leftmost(right(value));
             from = parent(*successor) == &value ? successor : parent(*successor);
             splice_out(*successor);
             adopt(*successor, value);
@@ -93,12 +94,12 @@ class Tree {
         }
         base(value).left_ = base(value).right_ = base(value).parent_ = nullptr;
         base(value).height_ = 0;
-        repair_upwards(from);
+        repair_upwards(from, successor);
     }
 
     // After the caller has changed what the augmentation of `value` is computed from (not its place in the order).
     void refresh(T& value) {
-        for (T* node = &value; node; node = parent(*node)) update(*node);
+        for (T* node = &value; node && update(*node); node = parent(*node)) {}
     }
 
     // Makes this empty tree a copy of `other` in shape: `copy(const T&)` returns a new node, or null to give up. False
@@ -142,10 +143,11 @@ class Tree {
         while (right(*node)) node = right(*node);
         return node;
     }
-    static void update(T& node) {
-        uint32_t l = height(left(node)), r = height(right(node));
+    static bool update(T& node) {
+        uint32_t l = height(left(node)), r = height(right(node)), before = base(node).height_;
         base(node).height_ = (l > r ? l : r) + 1;
-        Traits::update(node, left(node), right(node));
+        bool changed = Traits::update(node, left(node), right(node));
+        return changed || base(node).height_ != before;
     }
 
     T*& link_to(const T& node) {
@@ -208,10 +210,16 @@ class Tree {
         }
         return &node;
     }
-    void repair_upwards(T* node) {
+    // Stops where nothing changes any more; not below `moved`, which has a place whose former owner's facts are unknown.
+    void repair_upwards(T* node, T* moved = nullptr) {
         while (node) {
-            update(*node);
-            node = parent(*balance(*node));
+            bool changed = update(*node);
+            T* top = balance(*node);
+            if (node == moved)
+                moved = nullptr;
+            else if (!changed && top == node && !moved)
+                return;
+            node = parent(*top);
         }
     }
 

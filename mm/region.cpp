@@ -24,24 +24,6 @@ bool gap_within(const Region* node, uint32_t bytes, uint32_t low, uint32_t high,
 
 }  // namespace
 
-void RegionTraits::update(Region& node, const Region* left, const Region* right) {
-    uint32_t start = node.start.value(), end = node.end.value(), gap = 0;
-    if (left) {
-        gap = start - left->subtree_end;
-        if (left->subtree_gap > gap) gap = left->subtree_gap;
-        start = left->subtree_start;
-    }
-    if (right) {
-        uint32_t between = right->subtree_start - end;
-        if (between > gap) gap = between;
-        if (right->subtree_gap > gap) gap = right->subtree_gap;
-        end = right->subtree_end;
-    }
-    node.subtree_start = start;
-    node.subtree_end = end;
-    node.subtree_gap = gap;
-}
-
 void Region::destroy(Region* region) { slab_delete(region); }
 
 bool Region::continues_in(const Region& next) const {
@@ -123,13 +105,10 @@ void RegionSet::split(Region& region, VirtAddr at, Region& upper) {
     insert(upper);
 }
 
-Region* RegionSet::merge_with_next(Region& region) {
-    Region* next = RegionSet::next(region);
-    if (!next || !region.continues_in(*next)) return nullptr;
-    VirtAddr end = next->end;
-    remove(*next);
+void RegionSet::absorb_next(Region& region, Region& next) {
+    VirtAddr end = next.end;
+    remove(next);
     resize(region, region.start, end);
-    return next;
 }
 
 Result<void> RegionSet::copy(const RegionSet& other) {

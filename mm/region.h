@@ -40,7 +40,25 @@ struct Region : TreeNode<Region> {
 
 struct RegionTraits {
     static bool less(const Region& a, const Region& b) { return a.start < b.start; }
-    static void update(Region& node, const Region* left, const Region* right);
+    static bool update(Region& node, const Region* left, const Region* right) {
+        uint32_t start = node.start.value(), end = node.end.value(), gap = 0;
+        if (left) {
+            gap = start - left->subtree_end;
+            if (left->subtree_gap > gap) gap = left->subtree_gap;
+            start = left->subtree_start;
+        }
+        if (right) {
+            uint32_t between = right->subtree_start - end;
+            if (between > gap) gap = between;
+            if (right->subtree_gap > gap) gap = right->subtree_gap;
+            end = right->subtree_end;
+        }
+        bool changed = start != node.subtree_start || end != node.subtree_end || gap != node.subtree_gap;
+        node.subtree_start = start;
+        node.subtree_end = end;
+        node.subtree_gap = gap;
+        return changed;
+    }
 };
 
 class RegionSet {
@@ -68,8 +86,8 @@ class RegionSet {
     void resize(Region& region, VirtAddr start, VirtAddr end);
     // Cuts `region` at `at`, within it; `upper` (fresh) becomes the part from `at` on.
     void split(Region& region, VirtAddr at, Region& upper);
-    // Joins `region` with the next one if they differ only in place; returns the dead one or null.
-    Region* merge_with_next(Region& region);
+    // `region` grows over the next one, which continues it and is taken out.
+    void absorb_next(Region& region, Region& next);
 
     Region* first() const { return tree_.first(); }
     static Region* next(const Region& region) { return Tree<Region, RegionTraits>::next(region); }

@@ -153,7 +153,16 @@ class AddressSpace : public RefCounted<AddressSpace>, public ListNode<AllSpaces>
   Result<void> unmap_locked(VirtAddr start, VirtAddr end, DeadRegions& dead) REQUIRES(lock_);
   // Cuts regions so that `start` and `end` are borders. kNOMEM: only harmless cuts were made.
   Result<void> split_at(VirtAddr at) REQUIRES(lock_);
-  void merge_around(VirtAddr start, VirtAddr end, DeadRegions& dead) REQUIRES(lock_);
+  // Joins `region`, and those after it that begin before `end`, with their neighbours as far as they are alike.
+  void merge_from(Region* region, VirtAddr end, DeadRegions& dead) REQUIRES(lock_);
+  // Whether any table is in use in a range: if not, there is nothing in it.
+  bool has_tables(VirtAddr start, VirtAddr end) const {
+    uint32_t first = start.directory_index(), last = (end - 1).directory_index();
+    if (first == last) return tables_[first / 32].load(memory_order_relaxed) & 1u << first % 32;
+    bool found = false;
+    for_each_table(first, last, [&](uint32_t) { found = true; });
+    return found;
+  }
   bool is_mapped(VirtAddr start, VirtAddr end) const REQUIRES_SHARED(lock_);
   // Tables whose entries of the range will change, but not all of them, become this space's own. kNOMEM.
   Result<void> own_tables_for_removal(VirtAddr start, VirtAddr end) REQUIRES(lock_);

@@ -103,7 +103,7 @@ Result<void> AddressSpace::change_locked_flag(VirtAddr start, uint32_t bytes, bo
         if (split.ok())
             for (Region* region = regions_.find(start); region && region->start < end; region = RegionSet::next(*region))
                 region->locked = locked;
-        merge_around(start, end + kPageSize, dead);
+        merge_from(regions_.find(start), end + kPageSize, dead);
         TRY(split);
     }
     if (locked) populate(start, end);

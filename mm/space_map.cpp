@@ -50,19 +50,20 @@ Result<VirtAddr> AddressSpace::choose_address(const MapRequest& request, uint32_
 void AddressSpace::insert_region(Region& region, DeadRegions& dead) {
     mapped_pages_ += region.pages();
     regions_.insert(region);
-    merge_around(region.start, region.end, dead);
+    merge_from(&region, region.end, dead);
 }
 
-// Joins what is alike at both ends of a range and within it.
-void AddressSpace::merge_around(VirtAddr start, VirtAddr end, DeadRegions& dead) {
-    Region* region = regions_.first_after(start);
-    if (region && region->start == start)
-        if (Region* before = RegionSet::previous(*region)) region = before;
+void AddressSpace::merge_from(Region* region, VirtAddr end, DeadRegions& dead) {
+    if (!region) return;
+    if (Region* before = RegionSet::previous(*region); before && before->end == region->start) region = before;
     while (region && region->start < end) {
-        if (Region* merged = regions_.merge_with_next(*region))
-            dead.add(merged);
-        else
-            region = RegionSet::next(*region);
+        Region* next = RegionSet::next(*region);
+        if (!next || !region->continues_in(*next)) {
+            region = next;
+        } else {
+            regions_.absorb_next(*region, *next);
+            dead.add(next);
+        }
     }
 }
 
@@ -122,6 +123,7 @@ bool AddressSpace::is_mapped(VirtAddr start, VirtAddr end) const {
 }
 
 Result<void> AddressSpace::own_tables_for_removal(VirtAddr start, VirtAddr end) {
+    if (!has_tables(start, end)) return {};
     // Only the first and the last table can hold entries on both sides of a border; a table whose entries all go is let go whole.
     VirtAddr last = end - 1;
     for (uint32_t index : {start.directory_index(), last.directory_index()}) {
@@ -142,6 +144,7 @@ Result<void> AddressSpace::own_tables_for_removal(VirtAddr start, VirtAddr end) 
 }
 
 void AddressSpace::clear_range(VirtAddr start, VirtAddr end) {
+    if (!has_tables(start, end)) return;
     VirtAddr last = end - 1;
     auto first_slot = [&](uint32_t index) { return index == start.directory_index() ? start.table_index() : 0; };
     auto last_slot = [&](uint32_t index) {
@@ -194,11 +197,10 @@ Result<void> AddressSpace::unmap_locked(VirtAddr start, VirtAddr end, DeadRegion
     if (!region || region->start >= end) return {};
     if (region->start < start && region->end > end) TRY(split_at(end));
     if (auto result = own_tables_for_removal(start, end); !result.ok()) {
-        merge_around(end, end + kPageSize, dead);
+        merge_from(region, end + kPageSize, dead);
         return result;
     }
     clear_range(start, end);
-    region = regions_.first_after(start);
     while (region && region->start < end) {
         Region* next = RegionSet::next(*region);
         uint32_t before = region->pages();
@@ -227,6 +229,7 @@ Result<void> AddressSpace::unmap(VirtAddr start, uint32_t bytes) {
 }
 
 Result<void> AddressSpace::own_tables_with_entries(VirtAddr start, VirtAddr end) {
+    if (!has_tables(start, end)) return {};
     Result<void> result;
     VirtAddr last = end - 1;
     for_each_table(start.directory_index(), last.directory_index(), [&](uint32_t index) {
@@ -241,6 +244,7 @@ Result<void> AddressSpace::own_tables_with_entries(VirtAddr start, VirtAddr end)
 
 // Entries of the range lose what `protection` does not allow; what it newly allows, the next fault gives.
 void AddressSpace::lower_range(VirtAddr start, VirtAddr end, Protection protection) {
+    if (!has_tables(start, end)) return;
     VirtAddr last = end - 1;
     FlushBatch batch(cpus_);
     for_each_table(start.directory_index(), last.directory_index(), [&](uint32_t index) {
@@ -266,25 +270,29 @@ Result<void> AddressSpace::protect(VirtAddr start, uint32_t bytes, Protection pr
     VirtAddr end = start + align_up(bytes, kPageSize);
     DeadRegions dead;
     LockGuard guard(lock_);
-    if (!is_mapped(start, end)) return Errno::kNOMEM;
+    Region *first = regions_.find(start), *last = first;
     bool is_change = false;
-    for (Region* region = regions_.first_after(start); region && region->start < end; region = RegionSet::next(*region)) {
-        if (protection & ~region->max_protection) return Errno::kACCES;
-        is_change |= region->protection != protection;
+    for (VirtAddr at = start;; last = RegionSet::next(*last)) {
+        if (!last || last->start > at) return Errno::kNOMEM;  // a hole
+        if (protection & ~last->max_protection) return Errno::kACCES;
+        is_change |= last->protection != protection;
+        at = last->end;
+        if (at >= end) break;
     }
     if (!is_change) return {};
+    bool is_lowering = !(protection & kProtWrite);
     auto prepared = [&]() -> Result<void> {
-        TRY(split_at(start));
-        TRY(split_at(end));
-        if (!(protection & kProtWrite)) TRY(own_tables_with_entries(start, end));
+        if (last->end > end) TRY(split_at(end));
+        if (first->start < start) TRY(split_at(start));
+        if (is_lowering) TRY(own_tables_with_entries(start, end));
         return {};
     }();
+    first = regions_.find(start);
     if (prepared.ok()) {
-        for (Region* region = regions_.find(start); region && region->start < end; region = RegionSet::next(*region))
-            region->protection = protection;
-        if (!(protection & kProtWrite)) lower_range(start, end, protection);
+        for (Region* region = first; region && region->start < end; region = RegionSet::next(*region)) region->protection = protection;
+        if (is_lowering) lower_range(start, end, protection);
     }
-    merge_around(start, end + kPageSize, dead);
+    merge_from(first, end + kPageSize, dead);
     return prepared;
 }
 

@@ -88,7 +88,7 @@ Result<VirtAddr> AddressSpace::remap(VirtAddr old_start, uint32_t old_bytes, uin
         if (region->end == old_start + old_size && is_room) {
             regions_.resize(*region, region->start, region->end + more);
             mapped_pages_ += more >> kPageShift;
-            merge_around(region->start, region->end, dead);
+            merge_from(region, region->end, dead);
             return old_start;
         }
         if (!(flags & kMayMove)) return Errno::kNOMEM;
