@@ -59,6 +59,14 @@ void context_load_tls(const TlsDescriptors& tls);
 void float_state_initialize(FloatState& state);
 void float_state_save(FloatState& state);
 void float_state_restore(const FloatState& state);
+// Gives the running thread the state of a new program.
+void float_state_reset();
+// Which unmasked exceptions of x87 (vector 16) or SSE (19) are pending in the running state: 1 invalid, 2 denormal, 4 division by
+// zero, 8 overflow, 16 underflow, 32 inexact, as in the status word.
+uint32_t float_exceptions(uint32_t vector);
+// The x87 part as FSAVE lays it out: seven words of environment, eight registers of ten bytes.
+inline constexpr uint32_t kFsaveBytes = 108;
+void float_state_as_fsave(const FloatState& state, uint8_t (&bytes)[kFsaveBytes]);
 // Clears what a program may not set in a state that came from its memory (sigreturn): afterwards it can be restored.
 void float_state_sanitize(FloatState& state);
 

@@ -27,11 +27,9 @@ struct UserContext {
 };
 static_assert(sizeof(UserContext) == 116);
 
-// The old FSAVE layout, of which we fill the control words, followed by what FXSAVE wrote.
+// The old FSAVE layout, followed by what FXSAVE wrote: only the latter counts on the way back.
 struct UserFloatState {
-  uint32_t control = 0xffff037f, status = 0xffff0000, tags = 0xffffffff;
-  uint32_t pointers[4] = {};
-  uint8_t registers[80] = {};
+  uint8_t fsave[kFsaveBytes];
   uint16_t status_again = 0;
   uint16_t magic = 0;  // 0: the FXSAVE image is there
   uint8_t image[512];
@@ -88,7 +86,8 @@ bool push_float_state(uint32_t address) {
   float_state_save(self.float_state);
   UserFloatState state;
   memcpy(state.image, self.float_state.bytes, sizeof state.image);
-  state.control = 0xffff0000 | state.image[0] | state.image[1] << 8;
+  float_state_as_fsave(self.float_state, state.fsave);
+  state.status_again = static_cast<uint16_t>(state.fsave[4] | state.fsave[5] << 8);
   return user_copy_out(VirtAddr(address), &state, sizeof state) == 0;
 }
 
@@ -101,6 +100,7 @@ void enter_handler(TrapFrame& frame, const SignalAction& action, uint32_t stack,
   frame.cs = frame.cs | 3;
   frame.ds = frame.es = frame.ss;
   frame.eflags &= ~(kDirectionFlag | kTrapFlag);
+  float_state_reset();
 }
 
 }  // namespace

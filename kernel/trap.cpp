@@ -67,6 +67,15 @@ void page_fault(TrapFrame& frame) {
   signal_force(signal_info_from_kernel(Signal::kKill));
 }
 
+// The most telling of several, as Linux chooses.
+int32_t float_code(uint32_t exceptions) {
+  if (exceptions & 1) return kCodeFloatInvalid;
+  if (exceptions & 4) return kCodeFloatDivide;
+  if (exceptions & 8) return kCodeFloatOverflow;
+  if (exceptions & (2 | 16)) return kCodeFloatUnderflow;
+  return exceptions & 32 ? kCodeFloatInexact : kCodeKernel;
+}
+
 struct ExceptionSignal {
   Signal signal;
   int32_t code;
@@ -84,7 +93,7 @@ ExceptionSignal signal_of(uint32_t vector) {
     case 11:
     case 12: return {Signal::kBus, kCodeKernel};
     case 16:
-    case 19: return {Signal::kFloat, kCodeFloatInvalid};
+    case 19: return {Signal::kFloat, float_code(float_exceptions(vector))};
     case 17: return {Signal::kBus, kCodeBusAlignment};
     default: return {Signal::kSegmentation, kCodeKernel};
   }
