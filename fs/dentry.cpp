@@ -283,7 +283,7 @@ uint32_t DentryCache::evict(uint32_t wanted, Eviction how, FileSystem* only) {
         hash_out_locked(dentry);
         batch[in_batch++] = &dentry;
       }
-      went_around = fruitless > 2 * cache.count;
+      went_around = fruitless >= 2 * cache.count;  // at once when the cache is empty
     }
     for (uint32_t i = 0; i < in_batch; i++) batch[i]->release();
     freed += in_batch;

@@ -23,6 +23,7 @@ class RegularFile final : public File {
 
   Result<size_t> write_at(uint64_t offset, IoBuffer& buffer) override {
     LockGuard guard(inode()->content_lock());
+    if (flags() & kOpenAppend) offset = inode()->object()->size();  // pwrite(2), "Bugs": appends whatever the offset
     return write_locked(offset, buffer);
   }
 
