@@ -83,7 +83,9 @@ Result<void> add_logical(BlockDevice& device, uint64_t extended) {
     if (link >= device.sectors() || !TRY(read_entries(device, link, entries))) return {};
     TRY(add_partition(device, number, link + little_endian(entries[0].first_sector), little_endian(entries[0].sectors)));
     if (!is_extended(entries[1].type)) return {};
-    link = extended + little_endian(entries[1].first_sector);
+    uint64_t next = extended + little_endian(entries[1].first_sector);
+    if (next <= link) return {};  // a chain that turns back would show the same partitions again
+    link = next;
   }
   return {};
 }
