@@ -247,10 +247,7 @@ Fault::Step Fault::copy_from(Pte old, FrameNumber source) {
     if (!is_zero) page_copy(copy.value(), source);
     reverse_map_add_first(frame_record(copy.value()), Locator(table_, index_));
     pte_exchange(slot(), pte_writable(copy.value()));
-    {
-        FlushBatch batch(space_.cpus_);
-        if (!planted(Bug::kCopyWithoutFlush)) batch.add(page_);
-    }
+    if (!planted(Bug::kCopyWithoutFlush)) flush_page(space_.cpus_, page_);
     Frame& frame = frame_record(old.frame());
     if (!frame.is_counted()) {
         frame_record(table_).reverse++;
@@ -259,7 +256,7 @@ Fault::Step Fault::copy_from(Pte old, FrameNumber source) {
     }
     bool unused;
     {
-        FrameLock lock(frame);
+        NestedFrameLock lock(frame);
         reverse_map_remove(frame, Locator(table_, index_));
         unused = frame_is_unused(frame);
     }
@@ -328,30 +325,33 @@ void Fault::map_neighbours() NO_THREAD_SAFETY_ANALYSIS {
     uint32_t below = (page_ - region_->start) >> kPageShift, above = (region_->end - page_) >> kPageShift;
     if (index_ - from > below) from = index_ - below;
     if (to - index_ > above) to = index_ + above;
-    uint32_t object_end = pages_for(object_->size_);
-    if (to - index_ > object_end - object_index_.value()) to = index_ + object_end - object_index_.value();
-    uint32_t bits = region_->shared ? Pte::kPresent | Pte::kUser | kPteShared : Pte::kPresent | Pte::kUser;
-    Frame& table = frame_record(table_);
-    PteSlot* slots = table_slots(table_).data();
+    // The index's leaf has the page's neighbours side by side; those in another leaf are left out.
     constexpr uint32_t kLeaf = decltype(object_->pages_)::kLeafValues;
-    const uintptr_t* leaf = object_->pages_.leaf(object_index_.value());
-    uint32_t mapped = 0, leaf_start = object_index_.value() & ~(kLeaf - 1);
-    for (uint32_t index = from; index < to; index++) {
-        uint32_t within = object_index_.value() + index - index_ - leaf_start;  // wraps below the leaf
-        if (within >= kLeaf || leaf[within] == 0 || !pte_load(slots[index]).is_empty()) continue;
-        FrameNumber number(static_cast<uint32_t>(leaf[within]) - 1);
+    uint32_t within = object_index_.value() & (kLeaf - 1), after = pages_for(object_->size_) - object_index_.value();
+    if (after > kLeaf - within) after = kLeaf - within;
+    if (index_ - from > within) from = index_ - within;
+    if (to - index_ > after) to = index_ + after;
+    const uintptr_t* resident = object_->pages_.leaf(object_index_.value()) + within - (index_ - from);
+    PteSlot* slot = table_slots(table_).data() + from;
+    const uint32_t bits = region_->shared ? Pte::kPresent | Pte::kUser | kPteShared : Pte::kPresent | Pte::kUser;
+    Locator place(table_, from);
+    uint32_t mapped = 0;
+    for (PteSlot* end = slot + (to - from); slot != end; slot++, resident++, place = Locator(place.raw() + 1)) {
+        if (*resident == 0 || !pte_load(*slot).is_empty()) continue;
+        FrameNumber number(static_cast<uint32_t>(*resident) - 1);
         Frame& frame = frame_record(number);
         if (frame.is(kFrameBusy)) continue;
         {
             NestedFrameLock lock(frame);
             if (frame.map.load(memory_order_relaxed) == 0)
-                reverse_map_add_first(frame, Locator(table_, index));
-            else if (!reverse_map_add(frame, Locator(table_, index)).ok())
+                reverse_map_add_first(frame, place);
+            else if (!reverse_map_add(frame, place).ok())
                 break;
         }
-        slot_fill(table, slots[index], index, Pte(number, bits), FrameKind::kCounted);
+        pte_store(*slot, Pte(number, bits));
         mapped++;
     }
+    table_count_filled(frame_record(table_), index_, mapped);  // the window lies within one group
     space_.count_resident(static_cast<int32_t>(mapped));
 }
 

@@ -80,7 +80,8 @@ void add_writable(FrameNumber table, FlushBatch& batch) {
     const Frame& record = frame_record(table);
     batch.add(slot_address(record, 0));
     table_for_each(table, 0, kEntriesPerTable - 1, [&](uint32_t index, PteSlot&, Pte pte) {
-        if (!batch.is_everything() && pte.is_present() && pte.is_writable()) batch.add(slot_address(record, index));
+        if (pte.is_present() && pte.is_writable()) batch.add(slot_address(record, index));
+        return !batch.is_everything();
     });
 }
 

@@ -7,6 +7,8 @@
 
 #include <machine/planted_bugs.h>
 
+#include <type_traits>
+
 #include "lib/result.h"
 #include "mm/frame.h"
 #include "mm/pte.h"
@@ -34,7 +36,15 @@ inline void slot_fill(Frame& table, PteSlot& slot, uint32_t index, Pte pte, Fram
     table.groups |= 1u << (index / kSlotsPerGroup);
 }
 
-// Calls visit(index, slot, pte) for every slot of first..last (inclusive) that is not empty. Under the table's lock, or alone.
+// For who has stored several counted entries into empty slots of the group that `index` is in.
+inline void table_count_filled(Frame& table, uint32_t index, uint32_t slots) {
+    table.table.live = static_cast<uint16_t>(table.table.live + slots);
+    table.reverse += slots;
+    table.groups |= 1u << (index / kSlotsPerGroup);
+}
+
+// Calls visit(index, slot, pte) for every slot of first..last (inclusive) that is not empty, until it returns false if it returns
+// anything. Under the table's lock, or alone.
 template <typename Visit>
 void table_for_each(FrameNumber table, uint32_t first, uint32_t last, Visit visit) {
     Frame& record = frame_record(table);
@@ -44,7 +54,12 @@ void table_for_each(FrameNumber table, uint32_t first, uint32_t last, Visit visi
         uint32_t from = group * kSlotsPerGroup, to = from + kSlotsPerGroup - 1;
         for (uint32_t i = from < first ? first : from; i <= (to > last ? last : to); i++) {
             Pte pte = pte_load(slots[i]);
-            if (!pte.is_empty()) visit(i, slots[i], pte);
+            if (pte.is_empty()) continue;
+            if constexpr (std::is_same_v<decltype(visit(i, slots[i], pte)), bool>) {
+                if (!visit(i, slots[i], pte)) return;
+            } else {
+                visit(i, slots[i], pte);
+            }
         }
     }
 }

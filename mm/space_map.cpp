@@ -158,12 +158,14 @@ void AddressSpace::clear_range(VirtAddr start, VirtAddr end) {
         Frame& record = frame_record(table);
         TableLock lock(record);
         uint32_t from = first_slot(index), to = last_slot(index);
-        if (table_count(table, from, to) == record.table.live) {
+        bool is_whole = from == 0 && to == kEntriesPerTable - 1;
+        if (is_whole || table_count(table, from, to) == record.table.live) {
             pte_store(directory, pte_hidden(pte_load(directory)));
             if (planted(Bug::kUnmapWithoutFlush)) return;
             batch.add(slot_address(record, from));
             table_for_each(table, from, to, [&](uint32_t i, PteSlot&, Pte pte) {
-                if (pte.is_present() && !batch.is_everything()) batch.add(slot_address(record, i));
+                if (pte.is_present()) batch.add(slot_address(record, i));
+                return !batch.is_everything();
             });
         } else {
             table_for_each(table, from, to, [&](uint32_t i, PteSlot& slot, Pte) { slot_hide(record, slot, i, batch); });

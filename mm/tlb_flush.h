@@ -42,4 +42,12 @@ class FlushBatch {
     FlushRange ranges_[kRanges];
 };
 
+// One page of one space, at once: for an entry just replaced, while its table's lock is held (so preemption is off).
+inline void flush_page(const Atomic<CpuMask>& cpus, VirtAddr page) {
+    if (cpus.load(memory_order_seq_cst) == cpu_bit(this_cpu())) [[likely]]
+        return mmu_flush_page(page);
+    FlushBatch batch(cpus);
+    batch.add(page);
+}
+
 }  // namespace faultline
