@@ -64,7 +64,7 @@ uint32_t wake_locked(Bucket& bucket, const Key& key, uint32_t count, uint32_t bi
     if (waiter.key != key || !(waiter.bits & bits)) continue;
     bucket.waiters->remove(waiter);
     Thread& thread = *waiter.thread;
-    waiter.was_woken.store(true, memory_order_release);  // from here on the waiter may be gone
+    waiter.was_woken.store(true, memory_order_release);  // the waiter stays until the bucket is unlocked: leave()
     wake(thread);
     woken++;
   }
@@ -109,7 +109,8 @@ Result<uint32_t> wait(VirtAddr address, uint32_t operation, uint32_t expected, D
   }
   Result<void> slept;
   while (!waiter.was_woken.load(memory_order_acquire) && slept.ok()) slept = block(SleepKind::kInterruptible, deadline);
-  if (waiter.was_woken.load(memory_order_acquire) || !leave(waiter)) return 0u;
+  // leave() also when woken: it waits for the waker, who still holds the bucket and is about to touch this thread.
+  if (!leave(waiter)) return 0u;
   if (slept.error() == Errno::kTIMEDOUT) return Errno::kTIMEDOUT;
   return relative && !deadline.is_never() ? Errno::kINTR : Errno::kRESTARTSYS;
 }

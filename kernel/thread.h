@@ -25,7 +25,8 @@ inline constexpr uint32_t kWorkSignal = 1u << 0;      // look for signals, or th
 inline constexpr uint32_t kWorkRestart = 1u << 1;     // a system call returned one of the restart codes
 inline constexpr uint32_t kWorkMask = 1u << 2;        // a temporary signal mask is in force
 
-enum class ThreadState : uint8_t { kRunnable, kRunning, kSleeping, kDead };
+// kNew: known to others (a signal may be on its way) but not yet handed to scheduler_start(): a wake leaves only its permit.
+enum class ThreadState : uint8_t { kNew, kRunnable, kRunning, kSleeping, kDead };
 
 struct RunQueueTag;
 struct ThreadGroupTag;
@@ -68,7 +69,7 @@ class Thread : public ThreadHead, public ListNode<RunQueueTag>, public ListNode<
 
   // --- Scheduling: guarded by the lock of run queue `cpu`.
   Atomic<uint32_t> cpu{0};             // whose run queue it is, or was, on
-  ThreadState state = ThreadState::kSleeping;
+  ThreadState state = ThreadState::kNew;
   SleepKind sleep_kind = SleepKind::kUninterruptible;
   Atomic<bool> permit{false};          // lib/scheduling.h
   int8_t nice = 0;

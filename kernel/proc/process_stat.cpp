@@ -20,6 +20,7 @@ struct StatView {
 
 char letter_of(const Thread& thread) {
   switch (thread.state) {
+    case ThreadState::kNew:
     case ThreadState::kRunning:
     case ThreadState::kRunnable: return 'R';
     case ThreadState::kDead: return 'X';
