@@ -16,19 +16,44 @@ namespace faultline {
 
 namespace {
 
-constexpr uint32_t kScaleShift = 24;
 // The measurement ends after either. Under QEMU's -icount a look is some ten nanoseconds, on hardware a microsecond.
 constexpr uint32_t kMeasureMicroseconds = 10000, kMaxLooks = 20000;
 
 // Set at boot, before other CPUs run.
 constinit uint64_t start_cycles = 0;
-constinit uint32_t nanoseconds_per_cycle = 0;  // times 2^kScaleShift
+constinit uint32_t nanoseconds_per_cycle = 0;  // times 2^32, of a counter that was doubled `doublings` times
+constinit uint32_t doublings = 0;             // 0 from 1 GHz up
 constinit uint64_t boot_wall_seconds = 0;
 
-uint64_t scale(uint64_t value, uint32_t factor) {
-  uint64_t low = static_cast<uint64_t>(static_cast<uint32_t>(value)) * factor;
-  uint64_t high = (value >> 32) * factor;
-  return (high << (32 - kScaleShift)) + (low >> kScaleShift);
+// cycles * nanoseconds_per_cycle / 2^32, in two multiplications: nothing is read more often than the clock.
+uint64_t scaled(uint64_t cycles) {
+  uint32_t low = static_cast<uint32_t>(cycles), high = static_cast<uint32_t>(cycles >> 32), low_part;
+  asm("mull %[rate]\n\t"
+      "movl %%edx, %[low_part]\n\t"
+      "movl %[high], %%eax\n\t"
+      "mull %[rate]\n\t"
+      "addl %[low_part], %%eax\n\t"
+      "adcl $0, %%edx"
+      : "+a"(low), "=&d"(high), [low_part] "=&r"(low_part)
+      : [rate] "m"(nanoseconds_per_cycle), [high] "r"(high)
+      : "cc");
+  return low | uint64_t{high} << 32;
+}
+
+// For counters slower than 1 GHz as well.
+[[gnu::noinline]] uint64_t nanoseconds_of(uint64_t cycles) { return scaled(cycles << doublings); }
+
+// `nanoseconds` is short, so that the shifted value fits.
+void set_rate(uint64_t nanoseconds, uint64_t cycles) {
+  uint64_t rate = (nanoseconds << 32) / cycles;
+  while (rate > ~0u) {
+    if (rate == uint64_t{1} << 32) rate--;  // 1 GHz to the last bit
+    else {
+      rate >>= 1;
+      doublings++;
+    }
+  }
+  nanoseconds_per_cycle = static_cast<uint32_t>(rate);
 }
 
 // A counter of known rate.
@@ -84,10 +109,15 @@ uint64_t clock_cycles() {
 }
 
 uint32_t clock_cycles_kilohertz() {
-  return nanoseconds_per_cycle == 0 ? 0 : static_cast<uint32_t>((uint64_t{1000000} << kScaleShift) / nanoseconds_per_cycle);
+  return nanoseconds_per_cycle == 0 ? 0 : static_cast<uint32_t>((uint64_t{1000000} << 32) / nanoseconds_per_cycle >> doublings);
 }
 
-uint64_t clock_monotonic() { return scale(clock_cycles() - start_cycles, nanoseconds_per_cycle); }
+uint64_t clock_monotonic() {
+  uint64_t cycles = clock_cycles() - start_cycles;
+  if (doublings != 0) [[unlikely]]
+    return nanoseconds_of(cycles);
+  return scaled(cycles);
+}
 uint64_t clock_boot_wall_seconds() { return boot_wall_seconds; }
 
 void clock_initialize() {
@@ -103,11 +133,9 @@ void clock_initialize() {
 
   uint64_t elapsed = (last.reference - first.reference) & reference.mask;
   if (elapsed == 0 || last.cycles == first.cycles) PANIC("no clock runs: neither ACPI's timer nor the 8254 moved");
-  uint64_t nanoseconds = elapsed * 1000000000 / reference.frequency;
-  nanoseconds_per_cycle = static_cast<uint32_t>((nanoseconds << kScaleShift) / (last.cycles - first.cycles));
+  set_rate(elapsed * 1000000000 / reference.frequency, last.cycles - first.cycles);
   start_cycles = first.cycles;
-  uint64_t timer_nanoseconds = scale(timer_cycles, nanoseconds_per_cycle) | 1;
-  timer_initialize(static_cast<uint32_t>((uint64_t{timer_ticks} << kScaleShift) / timer_nanoseconds));
+  timer_initialize(static_cast<uint32_t>((uint64_t{timer_ticks} << 24) / (nanoseconds_of(timer_cycles) | 1)));
   boot_wall_seconds = rtc_read();
 }
 
