@@ -32,9 +32,9 @@ enum class LockRank : uint8_t {
   kDescriptors,
   kFileLocks,      // advisory locks of one inode
   kPageTable,      // one page-table page, the lock is in its frame
+  kReclaimQueue,   // the page cache's replacement queue; the reclaimer tries objects and tables under it
   kDirtyObjects,   // the list of objects that may hold dirty pages
   kInodeCache,     // asked by the walker of that list whether the object's owner lives
-  kReclaimQueue,   // the page cache's replacement queue; the reclaimer tries objects and tables under it
   kReverseMap,     // the bit in a frame
   kSwapSlots,
   kDevice,
