@@ -57,6 +57,8 @@ struct CpuIdentity {
   uint32_t kilohertz;                // of the cycle counter
 };
 CpuIdentity cpu_identity();
+// Its `features` alone, at the cost of a load: what AT_HWCAP tells every program.
+uint32_t cpu_hardware_word();
 
 // Fills with hardware randomness where the processor has it (RDRAND), else with what the counters give. For seeding only.
 uint32_t cpu_random_seed();

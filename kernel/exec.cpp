@@ -95,11 +95,12 @@ void drop_repeated_names(ScriptPrefix& prefix) {
 
 struct NewIdentity {
   Credentials credentials;
+  uint32_t personality = 0;
   bool changed = false;
 };
 
 NewIdentity identity_for(const Process& self, File& file) {
-  NewIdentity result{self.credentials(), false};
+  NewIdentity result{self.credentials(), self.personality_, false};
   Credentials& who = result.credentials;
   Attributes attributes = file.inode()->attributes();
   if (!self.no_new_privileges_) {
@@ -107,6 +108,7 @@ NewIdentity identity_for(const Process& self, File& file) {
     if ((attributes.mode & (kSetGid | kGroupExecute)) == (kSetGid | kGroupExecute)) who.egid = attributes.gid;
   }
   result.changed = who.euid != self.credentials().euid || who.egid != self.credentials().egid;
+  if (result.changed) result.personality &= ~kPersonalityClearedForIdentity;
   who.suid = who.fsuid = who.euid;
   who.sgid = who.fsgid = who.egid;
   return result;
@@ -148,7 +150,8 @@ void forget_old_program(Process& process, Thread& self) {
 }
 
 // The point of no return.
-void switch_program(Process& process, Ref<AddressSpace> space, const ProgramImage& image, Ref<File> file, const NewIdentity& identity) {
+void switch_program(Process& process, Ref<AddressSpace> space, const ProgramImage& image, Ref<File> file,
+                    const NewIdentity& identity) {
   uint32_t peak = process.space().peak_resident_pages();
   {
     LockGuard guard(process.lock_);
@@ -158,6 +161,7 @@ void switch_program(Process& process, Ref<AddressSpace> space, const ProgramImag
     process.layout_ = image.layout;
     process.credentials_ = identity.credentials;
     const Credentials& who = process.credentials_;
+    process.personality_ = identity.personality | (image.reading_executes ? kReadImpliesExecute : 0);
     process.dumpable_ = !identity.changed && who.euid == who.uid && who.egid == who.gid;
   }
   scheduler_switch_space(process.space_.get());
@@ -197,11 +201,13 @@ Result<void> exec_program(StringView name, const ExecStrings& strings) {
   NewIdentity identity = identity_for(process, *program.file);
   Ref<AddressSpace> space = TRY(AddressSpace::create());
   space->set_limits(process.limit(Resource::kStack), process.limit(Resource::kAddressSpace));
-  ProgramImage image = TRY(elf_load(*space, program.file, program.bytes()));
+  ProgramImage image = TRY(elf_load(*space, program.file, program.bytes(), identity.personality));
   const Credentials& who = identity.credentials;
-  VirtAddr stack = TRY(exec_build_stack(*space, strings, prefix, name, image, {who.uid, who.euid, who.gid, who.egid, identity.changed},
-                                        process.limit(Resource::kStack)));
+  VirtAddr stack =
+      TRY(exec_build_stack(*space, strings, prefix, name, image, {who.uid, who.euid, who.gid, who.egid, identity.changed},
+                           process.limit(Resource::kStack)));
   space->set_break_start(image.layout.break_start);
+  space->set_reading_executes(image.reading_executes);
   TRY(become_only_thread(process));
   TRY(unshare_for_exec(process));
 

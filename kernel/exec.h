@@ -14,7 +14,7 @@ namespace faultline {
 // The strings of argv and envp: in the caller's memory, or in the kernel's for process 1.
 struct ExecStrings {
   UserPtr<uint32_t> user_arguments, user_environment;
-  std::span<const char* const> kernel_arguments, kernel_environment;
+  std::span<const char*const> kernel_arguments, kernel_environment;
   bool in_kernel = false;
 };
 
@@ -29,14 +29,16 @@ inline constexpr uint32_t kUserStackTop = kKernelBase - kPageSize;
 // What an ELF file's headers ask for, checked, and where it went.
 struct ProgramImage {
   VirtAddr entry;
-  VirtAddr headers;          // address of the program headers in the image, or 0
+  VirtAddr headers;  // address of the program headers in the image, or 0
   uint32_t header_count = 0;
+  Protection stack_protection = kProtRead | kProtWrite;
+  bool reading_executes = false;  // kReadImpliesExecute: of the caller, or since the file does not speak of its stack
   ProgramLayout layout;
 };
 
-// Checks the headers and maps the segments into `space`, which is not running. `start` is the file's first bytes.
-// kNOEXEC, kNOMEM, kINVAL, kIO.
-Result<ProgramImage> elf_load(AddressSpace& space, Ref<File> file, std::span<const uint8_t> start);
+// Checks the headers and maps the segments into `space`, which is not running. `start` is the file's first bytes; `personality` the
+// caller's, as far as it is inherited. kNOEXEC, kNOMEM, kINVAL, kIO.
+Result<ProgramImage> elf_load(AddressSpace& space, Ref<File> file, std::span<const uint8_t> start, uint32_t personality);
 
 // What scripts put before argv[1]: interpreter, its argument, the script's name; from the outermost script inwards.
 struct ScriptPrefix {
@@ -53,7 +55,7 @@ struct StackIdentity {
 
 // Writes the strings, argv, envp and the auxiliary vector to the stack of `space`, and maps that. Returns the stack pointer and
 // fills in the layout's strings. k2BIG, kFAULT, kNOMEM.
-Result<VirtAddr> exec_build_stack(AddressSpace& space, const ExecStrings& strings, const ScriptPrefix& prefix, StringView file_name,
-                                  ProgramImage& image, const StackIdentity& identity, uint64_t stack_limit);
+Result<VirtAddr> exec_build_stack(AddressSpace& space, const ExecStrings& strings, const ScriptPrefix& prefix,
+                                  StringView file_name, ProgramImage& image, const StackIdentity& identity, uint64_t stack_limit);
 
 }  // namespace faultline

@@ -22,7 +22,7 @@ struct ProgramHeader {
 static_assert(sizeof(ProgramHeader) == 32);
 
 constexpr uint16_t kTypeExecutable = 2, kTypeShared = 3, kMachine386 = 3;
-constexpr uint32_t kSegmentLoad = 1, kSegmentInterpreter = 3;
+constexpr uint32_t kSegmentLoad = 1, kSegmentInterpreter = 3, kSegmentStack = 0x6474e551;
 constexpr uint32_t kFlagExecute = 1, kFlagWrite = 2, kFlagRead = 4;
 constexpr uint32_t kMaxHeaders = 128;
 constexpr uint32_t kPositionIndependentBase = 0x00400000;
@@ -73,15 +73,17 @@ Result<Segment> check_segment(const ProgramHeader& header, uint32_t bias) {
   return segment;
 }
 
-Protection protection_of(uint32_t flags) {
+Protection protection_of(uint32_t flags, const ProgramImage& image) {
+  bool executes = (flags & kFlagExecute) || ((flags & kFlagRead) && image.reading_executes);
   return static_cast<Protection>((flags & kFlagRead ? kProtRead : 0) | (flags & kFlagWrite ? kProtWrite : 0) |
-                                 (flags & kFlagExecute ? kProtExecute : 0));
+                                 (executes ? kProtExecute : 0));
 }
 
-Result<void> map_segment(AddressSpace& space, Ref<File>& file, Ref<Object>& object, const ProgramHeader& header, const Segment& segment) {
+Result<void> map_segment(AddressSpace& space, Ref<File>& file, Ref<Object>& object, const ProgramHeader& header,
+                         const Segment& segment, const ProgramImage& image) {
   MapRequest request;
   request.fixed = request.no_replace = true;
-  request.protection = protection_of(header.flags);
+  request.protection = protection_of(header.flags, image);
   if (segment.file_end > segment.start) {
     request.address = VirtAddr(segment.start);
     request.bytes = segment.file_end - segment.start;
@@ -110,6 +112,16 @@ Result<void> map_segment(AddressSpace& space, Ref<File>& file, Ref<Object>& obje
   return {};
 }
 
+// May the stack be executed, and everything that can be read? Linux's table for i386 (arch/x86/include/asm/elf.h): PT_GNU_STACK speaks
+// of the stack; a file without it is from before there was a question, and expects all of it.
+void decide_execution(ProgramImage& image, const Buffer<ProgramHeader>& headers, uint32_t personality) {
+  const ProgramHeader* stack = nullptr;
+  for (size_t i = 0; i < headers.size(); i++)
+    if (headers[i].type == kSegmentStack) stack = &headers[i];
+  image.reading_executes = !stack || (personality & kReadImpliesExecute);
+  if (!stack || (stack->flags & kFlagExecute)) image.stack_protection |= kProtExecute;
+}
+
 void note_layout(ProgramLayout& layout, const ProgramHeader& header, const Segment& segment, uint32_t bias) {
   VirtAddr start(header.address + bias), end(segment.data_end);
   if (header.flags & kFlagExecute) {
@@ -125,20 +137,21 @@ void note_layout(ProgramLayout& layout, const ProgramHeader& header, const Segme
 
 }  // namespace
 
-Result<ProgramImage> elf_load(AddressSpace& space, Ref<File> file, std::span<const uint8_t> start) {
+Result<ProgramImage> elf_load(AddressSpace& space, Ref<File> file, std::span<const uint8_t> start, uint32_t personality) {
   ElfHeader header = TRY(check_header(start));
   Buffer<ProgramHeader> headers = TRY(read_program_headers(*file, header, start));
   uint32_t bias = header.type == kTypeShared ? kPositionIndependentBase : 0;
   Ref<Object> object = TRY(file->map_object());
   if (!object) return Errno::kNOEXEC;
   ProgramImage image;
+  decide_execution(image, headers, personality);
   bool any = false;
   for (size_t i = 0; i < headers.size(); i++) {
     const ProgramHeader& segment_header = headers[i];
     if (segment_header.type == kSegmentInterpreter) return Errno::kNOEXEC;  // dynamic programs are not run yet
     if (segment_header.type != kSegmentLoad || segment_header.memory_bytes == 0) continue;
     Segment segment = TRY(check_segment(segment_header, bias));
-    TRY(map_segment(space, file, object, segment_header, segment));
+    TRY(map_segment(space, file, object, segment_header, segment, image));
     note_layout(image.layout, segment_header, segment, bias);
     uint32_t end_of_headers = header.program_headers + header.program_header_count * static_cast<uint32_t>(sizeof(ProgramHeader));
     if (header.program_headers >= segment_header.offset && end_of_headers <= segment_header.offset + segment_header.file_bytes)

@@ -9,11 +9,11 @@ namespace faultline {
 
 namespace {
 
-constexpr uint32_t kMaxString = 128 * 1024;            // with its NUL
-constexpr uint32_t kMinTotal = 128 * 1024;             // what fits whatever the stack limit is
+constexpr uint32_t kMaxString = 128 * 1024;  // with its NUL
+constexpr uint32_t kMinTotal = 128 * 1024;   // what fits whatever the stack limit is
 constexpr uint32_t kMaxTotal = 6 * 1024 * 1024;
-constexpr uint32_t kStackSlack = 128 * 1024;           // mapped below the strings from the start; the rest grows
-constexpr uint32_t kTables = 64 * 1024;                // more than what stands on the stack besides strings and pointers
+constexpr uint32_t kStackSlack = 128 * 1024;  // mapped below the strings from the start; the rest grows
+constexpr uint32_t kTables = 64 * 1024;       // more than what stands on the stack besides strings and pointers
 
 class StackWriter {
  public:
@@ -59,7 +59,8 @@ class StackWriter {
 // One of argv and envp.
 class StringArray {
  public:
-  StringArray(bool in_kernel, UserPtr<uint32_t> user, std::span<const char* const> kernel) : in_kernel_(in_kernel), user_(user), kernel_(kernel) {}
+  StringArray(bool in_kernel, UserPtr<uint32_t> user, std::span<const char* const> kernel)
+      : in_kernel_(in_kernel), user_(user), kernel_(kernel) {}
 
   // Counts up to the null pointer. kFAULT, k2BIG.
   Result<uint32_t> count() const {
@@ -121,13 +122,13 @@ class StringArray {
   std::span<const char* const> kernel_;
 };
 
-
 struct Auxiliary {
   uint32_t type, value;
 };
 constexpr uint32_t kAuxNull = 0, kAuxHeaders = 3, kAuxHeaderSize = 4, kAuxHeaderCount = 5, kAuxPageSize = 6, kAuxBase = 7,
                    kAuxFlags = 8, kAuxEntry = 9, kAuxUid = 11, kAuxEuid = 12, kAuxGid = 13, kAuxEgid = 14, kAuxPlatform = 15,
-                   kAuxHardware = 16, kAuxTicks = 17, kAuxSecure = 23, kAuxRandom = 25, kAuxFileName = 31;
+                   kAuxHardware = 16, kAuxTicks = 17, kAuxSecure = 23, kAuxRandom = 25, kAuxHardware2 = 26, kAuxFileName = 31,
+                   kAuxSignalStack = 51;
 
 // The pointer tables stand below the strings, in order; while strings are pushed from the last to the first, their addresses are noted here.
 class PointerTable {
@@ -165,9 +166,10 @@ class StackBuilder {
     StringArray arguments(strings.in_kernel, strings.user_arguments, strings.kernel_arguments);
     StringArray environment(strings.in_kernel, strings.user_environment, strings.kernel_environment);
     uint32_t given = TRY(arguments.count()), variables = TRY(environment.count());
-    uint32_t skipped = prefix.is_used() && given ? 1 : 0;  // argv[0] gives way to the script's name
-    uint32_t count = given - skipped + prefix.count;
-    TRY(charge((count + variables + 2) * sizeof(uint32_t)));
+    uint32_t skipped = prefix.is_used() && given ? 1 : 0;      // argv[0] gives way to the script's name
+    uint32_t added = given == 0 && !prefix.is_used() ? 1 : 0;  // no program runs without an argv[0], as on Linux
+    uint32_t count = given - skipped + prefix.count + added;
+    TRY(charge((count + variables) * sizeof(uint32_t)));
     TRY(pointers_.reserve(count + variables));
 
     TRY(stack_.push_word(0));
@@ -176,6 +178,7 @@ class StackBuilder {
     for (uint32_t i = variables; i-- > 0;) TRY(push_string(environment, i, count + i));
     image.layout.environment_start = image.layout.arguments_end = VirtAddr(stack_.position());
     for (uint32_t i = given; i-- > skipped;) TRY(push_string(arguments, i, prefix.count + i - skipped));
+    if (added) pointers_[0] = TRY(push_view(""));
     for (uint32_t i = 0; i < prefix.count; i++) pointers_[prefix.count - 1 - i] = TRY(push_view(prefix.strings[i]));
     image.layout.arguments_start = VirtAddr(stack_.position());
     return push_tables(count, variables, name_address, image, identity);
@@ -211,7 +214,8 @@ class StackBuilder {
     TRY(stack_.push(random, sizeof random));
     uint32_t random_address = stack_.position();
     const Auxiliary auxiliary[] = {
-        {kAuxHardware, 0},
+        {kAuxSignalStack, signal_frame_limit()},
+        {kAuxHardware, cpu_hardware_word()},
         {kAuxPageSize, kPageSize},
         {kAuxTicks, kUserTicksPerSecond},
         {kAuxHeaders, image.headers.value()},
@@ -226,6 +230,7 @@ class StackBuilder {
         {kAuxEgid, identity.egid},
         {kAuxSecure, identity.secure},
         {kAuxRandom, random_address},
+        {kAuxHardware2, 0},
         {kAuxFileName, name_address},
         {kAuxPlatform, platform},
         {kAuxNull, 0},
@@ -249,12 +254,13 @@ class StackBuilder {
 
 }  // namespace
 
-Result<VirtAddr> exec_build_stack(AddressSpace& space, const ExecStrings& strings, const ScriptPrefix& prefix, StringView file_name,
-                                  ProgramImage& image, const StackIdentity& identity, uint64_t stack_limit) {
+Result<VirtAddr> exec_build_stack(AddressSpace& space, const ExecStrings& strings, const ScriptPrefix& prefix,
+                                  StringView file_name, ProgramImage& image, const StackIdentity& identity,
+                                  uint64_t stack_limit) {
   MapRequest request;
   request.fixed = request.no_replace = request.grows_down = true;
   request.kind = RegionKind::kStack;
-  request.protection = kProtRead | kProtWrite | kProtExecute;
+  request.protection = image.stack_protection;
   request.bytes = kMaxTotal + kStackSlack + kTables;
   request.address = VirtAddr(kUserStackTop - request.bytes);
   TRY(space.map(request));

@@ -47,6 +47,9 @@ struct ProgramLayout {
   VirtAddr code_start, code_end, data_start, data_end, stack_start, break_start;
 };
 
+// personality(2): what can be read can be executed; and what a program that takes on another identity must not inherit.
+inline constexpr uint32_t kReadImpliesExecute = 0x0400000, kPersonalityClearedForIdentity = 0x0740000;
+
 enum class ProcessState : uint8_t { kRunning, kStopped, kZombie };
 
 class Process : public RefCounted<Process>, public ListNode<AllProcessesTag>, public ListNode<ChildrenTag> {
@@ -74,7 +77,7 @@ class Process : public RefCounted<Process>, public ListNode<AllProcessesTag>, pu
   Ref<DescriptorTable> shared_descriptors();
   Ref<NameContext> shared_names();
   Ref<File> executable();
-  ResourceUsage usage();              // its own, all threads
+  ResourceUsage usage();  // its own, all threads
   const char* name() const { return name_; }
   ProgramLayout layout() const { return layout_; }
   uint64_t start_time() const { return start_time_; }  // monotonic nanoseconds
@@ -85,7 +88,7 @@ class Process : public RefCounted<Process>, public ListNode<AllProcessesTag>, pu
 
   // Walks all processes; holds process_table_lock, so `visit` must not sleep. Stops at false.
   static void for_each(bool (*visit)(Process&, void* context), void* context);
-  static Ref<Process> find(uint32_t pid);      // zombies included; null if there is none
+  static Ref<Process> find(uint32_t pid);  // zombies included; null if there is none
   // The process with the lowest id at or above `pid`, for walks that sleep between steps (/proc).
   static Ref<Process> next(uint32_t pid);
   static uint32_t count();
@@ -97,22 +100,22 @@ class Process : public RefCounted<Process>, public ListNode<AllProcessesTag>, pu
   uint64_t start_time_ = 0;
 
   // Guarded by process_table_lock.
-  Process* parent_ = nullptr;           // holds no reference: children are re-parented before a parent goes
-  Atomic<uint32_t> parent_pid_{0};      // of parent_; read without the lock
+  Process* parent_ = nullptr;       // holds no reference: children are re-parented before a parent goes
+  Atomic<uint32_t> parent_pid_{0};  // of parent_; read without the lock
   List<Process, ChildrenTag> children_;
   uint32_t group_ = 0, session_ = 0;
   ProcessState state_ = ProcessState::kRunning;
-  uint32_t exit_status_ = 0;            // as wait(2) reports it
-  Signal exit_signal_ = Signal::kChild; // clone(2)'s
-  uint32_t stop_report_ = 0;            // a status that waitpid(WUNTRACED, WCONTINUED) has not seen yet, or 0
-  bool has_executed_ = false;           // setpgid of a child: kACCES afterwards
-  Thread* vfork_waiter_ = nullptr;      // the parent, until exec or exit
+  uint32_t exit_status_ = 0;             // as wait(2) reports it
+  Signal exit_signal_ = Signal::kChild;  // clone(2)'s
+  uint32_t stop_report_ = 0;             // a status that waitpid(WUNTRACED, WCONTINUED) has not seen yet, or 0
+  bool has_executed_ = false;            // setpgid of a child: kACCES afterwards
+  Thread* vfork_waiter_ = nullptr;       // the parent, until exec or exit
   List<Thread, ThreadGroupTag> threads_;
   uint32_t thread_count_ = 0;
   Thread* main_thread_ = nullptr;
   ResourceUsage ended_threads_, waited_children_;
-  uint32_t peak_resident_pages_ = 0;    // of earlier programs and, at the end, of the last
-  WaitQueue child_events_;              // its children ended, stopped or continued
+  uint32_t peak_resident_pages_ = 0;  // of earlier programs and, at the end, of the last
+  WaitQueue child_events_;            // its children ended, stopped or continued
 
   // Guarded by lock_ for others; the process' own threads read them freely and replace them under it.
   SpinLock<LockRank::kProcess> lock_;
@@ -129,21 +132,21 @@ class Process : public RefCounted<Process>, public ListNode<AllProcessesTag>, pu
   InterruptSpinLock<LockRank::kSignal> signal_lock_;
   Ref<SignalHandlers> handlers_;
   PendingSignals pending_;
-  bool stopping_ = false;               // threads stop on their way to user mode
-  bool ending_ = false;                 // exit_group: threads end there
-  uint32_t continues_ = 0;              // how often SIGCONT came: one that came while a stop was in the making wins
+  bool stopping_ = false;   // threads stop on their way to user mode
+  bool ending_ = false;     // exit_group: threads end there
+  uint32_t continues_ = 0;  // how often SIGCONT came: one that came while a stop was in the making wins
   uint32_t group_exit_status_ = 0;
-  Thread* survivor_ = nullptr;          // execve by one of several threads: the others end
+  Thread* survivor_ = nullptr;  // execve by one of several threads: the others end
 
   // The process' own.
-  struct RealTimer final : Timer {      // setitimer(ITIMER_REAL), alarm
+  struct RealTimer final : Timer {  // setitimer(ITIMER_REAL), alarm
     RealTimer();
     Process* owner = nullptr;
   };
   RealTimer real_timer_;
   Atomic<uint64_t> real_timer_interval_{0};  // nanoseconds; 0: once
   Signal parent_death_signal_ = Signal::kNone;
-  uint64_t time_limit_told_ = 0;        // seconds of processor time at which SIGXCPU was last sent
+  uint64_t time_limit_told_ = 0;  // seconds of processor time at which SIGXCPU was last sent
   bool dumpable_ = true, no_new_privileges_ = false;
   uint32_t personality_ = 0;
 

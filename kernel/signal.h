@@ -16,11 +16,40 @@ class Process;
 class Thread;
 
 enum class Signal : uint8_t {
-  kNone = 0, kHangUp = 1, kInterrupt = 2, kQuit = 3, kIllegal = 4, kTrap = 5, kAbort = 6, kBus = 7, kFloat = 8,
-  kKill = 9, kUser1 = 10, kSegmentation = 11, kUser2 = 12, kPipe = 13, kAlarm = 14, kTerminate = 15, kStackFault = 16,
-  kChild = 17, kContinue = 18, kStop = 19, kTerminalStop = 20, kTerminalInput = 21, kTerminalOutput = 22, kUrgent = 23,
-  kCpuLimit = 24, kFileLimit = 25, kVirtualAlarm = 26, kProfile = 27, kWindow = 28, kIo = 29, kPower = 30, kSystem = 31,
-  kFirstRealTime = 32, kLast = 64,
+  kNone = 0,
+  kHangUp = 1,
+  kInterrupt = 2,
+  kQuit = 3,
+  kIllegal = 4,
+  kTrap = 5,
+  kAbort = 6,
+  kBus = 7,
+  kFloat = 8,
+  kKill = 9,
+  kUser1 = 10,
+  kSegmentation = 11,
+  kUser2 = 12,
+  kPipe = 13,
+  kAlarm = 14,
+  kTerminate = 15,
+  kStackFault = 16,
+  kChild = 17,
+  kContinue = 18,
+  kStop = 19,
+  kTerminalStop = 20,
+  kTerminalInput = 21,
+  kTerminalOutput = 22,
+  kUrgent = 23,
+  kCpuLimit = 24,
+  kFileLimit = 25,
+  kVirtualAlarm = 26,
+  kProfile = 27,
+  kWindow = 28,
+  kIo = 29,
+  kPower = 30,
+  kSystem = 31,
+  kFirstRealTime = 32,
+  kLast = 64,
 };
 
 // Bit n-1 stands for signal n, as sigset_t.
@@ -33,12 +62,12 @@ inline constexpr SignalSet kStopSignals = signal_bit(Signal::kStop) | signal_bit
 
 // si_code values; positive ones come from the kernel.
 inline constexpr int32_t kCodeUser = 0, kCodeKernel = 0x80, kCodeQueue = -1, kCodeTimer = -2, kCodeThreadKill = -6;
-inline constexpr int32_t kCodeMapError = 1, kCodeAccessError = 2;              // SIGSEGV
-inline constexpr int32_t kCodeBusAlignment = 1, kCodeBusAddress = 2;           // SIGBUS
-inline constexpr int32_t kCodeDivide = 1, kCodeOverflow = 2, kCodeFloatDivide = 3, kCodeFloatOverflow = 4, kCodeFloatUnderflow = 5,
-                         kCodeFloatInexact = 6, kCodeFloatInvalid = 7;  // SIGFPE
-inline constexpr int32_t kCodeIllegalOpcode = 1;                               // SIGILL
-inline constexpr int32_t kCodeBreakpoint = 1, kCodeTrace = 2;                  // SIGTRAP
+inline constexpr int32_t kCodeMapError = 1, kCodeAccessError = 2;     // SIGSEGV
+inline constexpr int32_t kCodeBusAlignment = 1, kCodeBusAddress = 2;  // SIGBUS
+inline constexpr int32_t kCodeDivide = 1, kCodeOverflow = 2, kCodeFloatDivide = 3, kCodeFloatOverflow = 4,
+                         kCodeFloatUnderflow = 5, kCodeFloatInexact = 6, kCodeFloatInvalid = 7;                    // SIGFPE
+inline constexpr int32_t kCodeIllegalOpcode = 1;                                                                   // SIGILL
+inline constexpr int32_t kCodeBreakpoint = 1, kCodeTrace = 2;                                                      // SIGTRAP
 inline constexpr int32_t kCodeExited = 1, kCodeKilled = 2, kCodeDumped = 3, kCodeStopped = 5, kCodeContinued = 6;  // SIGCHLD
 
 // siginfo_t of i386: 128 bytes, of which we keep the ones in use. The three words after the header mean, by kind:
@@ -143,6 +172,8 @@ void signal_set_temporary_mask(SignalSet mask);
 // Called on the way to user mode: takes pending signals, runs defaults, builds handler frames, restarts system calls.
 void signals_deliver(TrapFrame& frame);
 // Builds the user's frame for `action`; false if the user stack cannot take it.
+// The most bytes of stack that takes, padding included: AT_MINSIGSTKSZ.
+uint32_t signal_frame_limit();
 bool signal_frame_push(TrapFrame& frame, const SignalAction& action, const SignalInfo& info, SignalSet saved_mask);
 
 }  // namespace faultline

@@ -60,13 +60,17 @@ static_assert(offsetof(InfoFrame, context) == 144);
 constexpr uint32_t kUserFlags = 0x50dd5;  // AC RF OF DF TF SF ZF AF PF CF: what a program may set in eflags
 constexpr uint32_t kInterruptFlag = 0x200, kDirectionFlag = 0x400, kTrapFlag = 0x100;
 
-void fill_context(SignalContext& context, const TrapFrame& frame, SignalSet mask, uint32_t float_address, uint32_t fault_address) {
-  context = {frame.gs,  frame.fs,  frame.es,  frame.ds,     frame.edi,   frame.esi, frame.ebp,    frame.esp, frame.ebx,
-             frame.edx, frame.ecx, frame.eax, frame.vector, frame.error, frame.eip, frame.cs,     frame.eflags,
-             frame.esp, frame.ss,  float_address, static_cast<uint32_t>(mask), fault_address};
+void fill_context(SignalContext& context, const TrapFrame& frame, SignalSet mask, uint32_t float_address,
+                  uint32_t fault_address) {
+  context = {frame.gs,     frame.fs,  frame.es,     frame.ds,  frame.edi, frame.esi,     frame.ebp,
+             frame.esp,    frame.ebx, frame.edx,    frame.ecx, frame.eax, frame.vector,  frame.error,
+             frame.eip,    frame.cs,  frame.eflags, frame.esp, frame.ss,  float_address, static_cast<uint32_t>(mask),
+             fault_address};
 }
 
-bool on_alternate_stack(const AlternateStack& stack, uint32_t esp) { return stack.size != 0 && esp - stack.base - 1 < stack.size; }
+bool on_alternate_stack(const AlternateStack& stack, uint32_t esp) {
+  return stack.size != 0 && esp - stack.base - 1 < stack.size;
+}
 
 // Where the frame's bytes and, above them, the float state go; the handler finds esp + 4 aligned to 16.
 struct Placement {
@@ -91,7 +95,8 @@ bool push_float_state(uint32_t address) {
   return user_copy_out(VirtAddr(address), &state, sizeof state) == 0;
 }
 
-void enter_handler(TrapFrame& frame, const SignalAction& action, uint32_t stack, uint32_t signal, uint32_t info, uint32_t context) {
+void enter_handler(TrapFrame& frame, const SignalAction& action, uint32_t stack, uint32_t signal, uint32_t info,
+                   uint32_t context) {
   frame.esp = stack;
   frame.eip = action.handler;
   frame.eax = signal;
@@ -104,6 +109,11 @@ void enter_handler(TrapFrame& frame, const SignalAction& action, uint32_t stack,
 }
 
 }  // namespace
+
+uint32_t signal_frame_limit() {
+  constexpr uint32_t kPadding = 15 + 15 + 4;  // place_frame()'s
+  return sizeof(InfoFrame) + sizeof(UserFloatState) + kPadding;
+}
 
 bool signal_frame_push(TrapFrame& frame, const SignalAction& action, const SignalInfo& info, SignalSet saved_mask) {
   bool with_info = action.flags & SignalAction::kSiginfo;
@@ -136,9 +146,9 @@ bool signal_frame_push(TrapFrame& frame, const SignalAction& action, const Signa
   const AlternateStack& alternate = running_thread().alternate_stack;
   full.context.stack_base = alternate.base;
   full.context.stack_size = alternate.size;
-  full.context.stack_flags = alternate.size == 0                                  ? AlternateStack::kDisable
+  full.context.stack_flags = alternate.size == 0                        ? AlternateStack::kDisable
                              : on_alternate_stack(alternate, frame.esp) ? AlternateStack::kOnStack
-                                                                                  : 0;
+                                                                        : 0;
   fill_context(full.context.machine, frame, saved_mask, place.float_state, fault_address);
   full.context.mask[0] = static_cast<uint32_t>(saved_mask);
   full.context.mask[1] = static_cast<uint32_t>(saved_mask >> 32);

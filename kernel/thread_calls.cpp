@@ -27,7 +27,9 @@ Result<uint32_t> sys_get_robust_list(uint32_t tid, UserPtr<uint32_t> head, UserP
 Result<uint32_t> sys_personality(uint32_t wanted) {
   Process& self = current_process();
   uint32_t old = self.personality_;
-  if (wanted != ~0u) self.personality_ = wanted;
+  if (wanted == ~0u) return old;
+  self.personality_ = wanted;
+  self.space().set_reading_executes(wanted & kReadImpliesExecute);
   return old;
 }
 
@@ -55,14 +57,20 @@ Result<uint32_t> sys_prctl(uint32_t option, uint32_t a, uint32_t b, uint32_t c, 
       if (a > 64) return Errno::kINVAL;
       self.parent_death_signal_ = static_cast<Signal>(a);
       return 0u;
-    case kGetDeathSignal: TRY(user_write(UserPtr<uint32_t>(a), static_cast<uint32_t>(self.parent_death_signal_))); return 0u;
-    case kGetDumpable: return self.dumpable_ ? 1u : 0u;
+    case kGetDeathSignal:
+      TRY(user_write(UserPtr<uint32_t>(a), static_cast<uint32_t>(self.parent_death_signal_)));
+      return 0u;
+    case kGetDumpable:
+      return self.dumpable_ ? 1u : 0u;
     case kSetDumpable:
       if (a > 1) return Errno::kINVAL;
       self.dumpable_ = a;
       return 0u;
-    case kSetName: return set_name(UserPtr<const char>(a));
-    case kGetName: TRY(user_write_bytes(VirtAddr(a), running_thread().name, Thread::kNameLimit)); return 0u;
+    case kSetName:
+      return set_name(UserPtr<const char>(a));
+    case kGetName:
+      TRY(user_write_bytes(VirtAddr(a), running_thread().name, Thread::kNameLimit));
+      return 0u;
     case kSetNoNewPrivileges:
       if (a != 1 || b || c || d) return Errno::kINVAL;
       self.no_new_privileges_ = true;
@@ -70,7 +78,8 @@ Result<uint32_t> sys_prctl(uint32_t option, uint32_t a, uint32_t b, uint32_t c, 
     case kGetNoNewPrivileges:
       if (a || b || c || d) return Errno::kINVAL;
       return self.no_new_privileges_ ? 1u : 0u;
-    default: return Errno::kINVAL;
+    default:
+      return Errno::kINVAL;
   }
 }
 

@@ -103,6 +103,7 @@ Result<void> AddressSpace::copy_tables_from(AddressSpace& parent, VirtAddr hot) 
     break_ = parent.break_;
     stack_limit_ = parent.stack_limit_;
     space_limit_ = parent.space_limit_;
+    reading_executes_.store(parent.reading_executes_.load(memory_order_relaxed), memory_order_relaxed);
     FlushBatch batch(parent.cpus_);
     Result<void> result;
     parent.for_each_table(0, kKernelDirectoryIndex - 1, [&](uint32_t index) {

@@ -88,6 +88,8 @@ class AddressSpace : public RefCounted<AddressSpace>, public ListNode<AllSpaces>
   VirtAddr set_break(VirtAddr wanted, uint64_t data_limit);
   // The stack region may grow to this many bytes (RLIMIT_STACK); RLIMIT_AS in bytes.
   void set_limits(uint64_t stack_bytes, uint64_t address_space_bytes);
+  // What is mapped or protected as readable from now on is executable as well, break included (READ_IMPLIES_EXEC of personality(2)).
+  void set_reading_executes(bool on) { reading_executes_.store(on, memory_order_relaxed); }
 
   // The page-fault path. Called with nothing held, interrupts on; sleeps. Counts minor and major faults of `current_thread()` through
   // fault_count_minor()/fault_count_major().
@@ -148,6 +150,11 @@ class AddressSpace : public RefCounted<AddressSpace>, public ListNode<AllSpaces>
   }
 
   Result<VirtAddr> choose_address(const MapRequest& request, uint32_t bytes, DeadRegions& dead) REQUIRES(lock_);
+  // `wanted`, with the right to execute that comes with reading here.
+  Protection with_execution(Protection wanted, Protection limit) const {
+    bool implied = (wanted & kProtRead) && (limit & kProtExecute) && reading_executes_.load(memory_order_relaxed);
+    return implied ? wanted | kProtExecute : wanted;
+  }
   VirtAddr mapping_ceiling() const;
   void insert_region(Region& region, DeadRegions& dead) REQUIRES(lock_);
   Result<void> unmap_locked(VirtAddr start, VirtAddr end, DeadRegions& dead) REQUIRES(lock_);
@@ -198,6 +205,7 @@ class AddressSpace : public RefCounted<AddressSpace>, public ListNode<AllSpaces>
   Atomic<uint32_t> peak_resident_{0};
   VirtAddr break_start_ GUARDED_BY(lock_), break_ GUARDED_BY(lock_);
   uint32_t stack_limit_ = 8u << 20, space_limit_ = kKernelBase;  // bytes
+  Atomic<bool> reading_executes_{false};
 };
 
 // The page of zeroes that every untouched anonymous page shows, read-only and uncounted.

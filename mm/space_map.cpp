@@ -76,7 +76,7 @@ Result<VirtAddr> AddressSpace::map(const MapRequest& request) {
         return Errno::kOVERFLOW;
     DeadRegions dead;
     Owned<Region> region(TRY(slab_new<Region>()));
-    region->protection = request.protection;
+    region->protection = with_execution(request.protection, request.max_protection);
     region->max_protection = request.max_protection;
     region->shared = request.shared;
     region->grows_down = request.grows_down;
@@ -277,7 +277,7 @@ Result<void> AddressSpace::protect(VirtAddr start, uint32_t bytes, Protection pr
     for (VirtAddr at = start;; last = RegionSet::next(*last)) {
         if (!last || last->start > at) return Errno::kNOMEM;  // a hole
         if (protection & ~last->max_protection) return Errno::kACCES;
-        is_change |= last->protection != protection;
+        is_change |= last->protection != with_execution(protection, last->max_protection);
         at = last->end;
         if (at >= end) break;
     }
@@ -291,7 +291,8 @@ Result<void> AddressSpace::protect(VirtAddr start, uint32_t bytes, Protection pr
     }();
     first = regions_.find(start);
     if (prepared.ok()) {
-        for (Region* region = first; region && region->start < end; region = RegionSet::next(*region)) region->protection = protection;
+        for (Region* region = first; region && region->start < end; region = RegionSet::next(*region))
+            region->protection = with_execution(protection, region->max_protection);
         if (is_lowering) lower_range(start, end, protection);
     }
     merge_from(first, end + kPageSize, dead);

@@ -134,16 +134,18 @@ VirtAddr AddressSpace::set_break(VirtAddr wanted, uint64_t data_limit) {
     } else if (new_end > old_end) {
         uint32_t pages = (new_end - old_end) >> kPageShift;
         if (mapped_pages_ + pages > space_limit_ >> kPageShift || !regions_.is_free(old_end, new_end)) return break_;
+        constexpr Protection kAll = kProtRead | kProtWrite | kProtExecute;
+        Protection protection = with_execution(kProtRead | kProtWrite, kAll);
         Region* heap = regions_.find(old_end - 1);
-        if (heap && heap->kind == RegionKind::kHeap && heap->protection == (kProtRead | kProtWrite) && !heap->locked) {
+        if (heap && heap->kind == RegionKind::kHeap && heap->protection == protection && !heap->locked) {
             regions_.resize(*heap, heap->start, new_end);
             mapped_pages_ += pages;
         } else {
             if (!spare) return break_;
             spare->start = old_end;
             spare->end = new_end;
-            spare->protection = kProtRead | kProtWrite;
-            spare->max_protection = kProtRead | kProtWrite | kProtExecute;
+            spare->protection = protection;
+            spare->max_protection = kAll;
             spare->kind = RegionKind::kHeap;
             insert_region(*spare.leak(), dead);
         }

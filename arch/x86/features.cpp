@@ -11,6 +11,8 @@ constinit uint32_t cpu_features = 0;
 
 namespace {
 
+constinit uint32_t hardware_word = 0;
+
 struct CpuidLeaf {
   uint32_t eax, ebx, ecx, edx;
 };
@@ -45,8 +47,11 @@ CpuIdentity cpu_identity() {
   return identity;
 }
 
+uint32_t cpu_hardware_word() { return hardware_word; }
+
 void cpu_features_initialize() {
   auto [eax, ebx, ecx, edx] = cpuid(1);
+  hardware_word = edx;
   auto note = [](CpuFeature feature, uint32_t there) {
     if (there) cpu_features |= 1u << static_cast<uint32_t>(feature);
   };
@@ -59,7 +64,8 @@ void cpu_features_initialize() {
 }
 
 void cpu_control_initialize() {
-  constexpr uint32_t kMonitor = 1u << 1, kEmulate = 1u << 2, kTaskSwitched = 1u << 3, kNumericError = 1u << 5, kWriteProtect = 1u << 16;
+  constexpr uint32_t kMonitor = 1u << 1, kEmulate = 1u << 2, kTaskSwitched = 1u << 3, kNumericError = 1u << 5,
+                     kWriteProtect = 1u << 16;
   uint32_t cr0;
   asm volatile("movl %%cr0, %0" : "=r"(cr0));
   cr0 = (cr0 & ~(kEmulate | kTaskSwitched)) | kMonitor | kNumericError | kWriteProtect;
