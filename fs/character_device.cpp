@@ -22,7 +22,7 @@ constinit SpinLock<LockRank::kDevice> registry_lock;
 constinit bool is_ready = false;  // boot's first registration builds the list, with one thread running
 constinit Late<List<Registered>> registry GUARDED_BY(registry_lock);
 
-Registered* find_locked(DeviceNumber number) {
+Registered* find_locked(DeviceNumber number) REQUIRES(registry_lock) {
   if (is_ready)
     for (Registered& device : *registry)
       if (device.number == number) return &device;
@@ -31,7 +31,8 @@ Registered* find_locked(DeviceNumber number) {
 
 }  // namespace
 
-Result<void> character_device_register(StringView name, DeviceNumber number, uint32_t mode, CharacterDeviceOpen open, uint32_t uid) {
+Result<void> character_device_register(StringView name, DeviceNumber number, uint32_t mode, CharacterDeviceOpen open,
+                                       uint32_t uid) {
   Registered* device = TRY(slab_new<Registered>());
   if (name.size() > sizeof device->name) {
     slab_delete(device);

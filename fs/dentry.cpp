@@ -37,7 +37,6 @@ uint32_t hash_name(const Dentry& parent, StringView name) {
   return hash ^ hash >> 15;
 }
 
-
 // Names of equal hash and length are nearly always equal; the call of memcmp would cost more than the comparison.
 bool same_name(StringView a, StringView b) {
   if (a.size() != b.size()) return false;
@@ -59,6 +58,7 @@ bool same_name(StringView a, StringView b) {
 
 // As many names as an eighth of the pages of memory: they and their inodes are what is cached per name.
 void dentries_initialize() {
+  LockGuard guard(cache_lock);
   queue.construct();
   for (Dentry*& bucket : cache.buckets) bucket = nullptr;  // not for the boot, but for tests, which start many machines
   cache.count = 0;
@@ -187,7 +187,7 @@ void DentryCache::removed(Dentry& dentry) {
   if (forgotten) forgotten->release();
 }
 
-void DentryCache::hash_in_locked(Dentry& dentry) {
+void DentryCache::hash_in_locked(Dentry& dentry) REQUIRES(cache_lock) {
   Dentry*& bucket = cache.buckets[dentry.hash_ % kBuckets];
   dentry.next_in_bucket_ = bucket;
   bucket = &dentry;
@@ -199,7 +199,7 @@ void DentryCache::hash_in_locked(Dentry& dentry) {
 }
 
 // The cache's reference becomes the caller's to release, outside the lock.
-void DentryCache::hash_out_locked(Dentry& dentry) {
+void DentryCache::hash_out_locked(Dentry& dentry) REQUIRES(cache_lock) {
   Dentry** link = &cache.buckets[dentry.hash_ % kBuckets];
   while (*link != &dentry) link = &(*link)->next_in_bucket_;
   *link = dentry.next_in_bucket_;

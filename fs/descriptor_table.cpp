@@ -157,7 +157,8 @@ Ref<File> DescriptorTable::take_locked(uint32_t descriptor) {
 // POSIX: closing any descriptor of a file ends the process' record locks on it.
 void DescriptorTable::file_closed(Ref<File> file) {
   file->descriptor_closed();
-  if (file->inode() && file->inode()->locks()) [[unlikely]] file->inode()->locks()->drop_owner(this);
+  if (file->inode() && file->inode()->locks()) [[unlikely]]
+    file->inode()->locks()->drop_owner(this);
 }
 
 Result<void> DescriptorTable::close(uint32_t descriptor) {
@@ -172,7 +173,8 @@ Result<void> DescriptorTable::close(uint32_t descriptor) {
 }
 
 void DescriptorTable::close_range(uint32_t first, uint32_t last) {
-  for (uint32_t i = next_open(first); i <= last && i < kLimit; i = next_open(i + 1)) ignore_result(close(i));  // another thread may have been faster
+  for (uint32_t i = next_open(first); i <= last && i < kLimit; i = next_open(i + 1))
+    ignore_result(close(i));  // another thread may have been faster
 }
 
 void DescriptorTable::close_for_exec() {
@@ -198,12 +200,13 @@ Result<void> DescriptorTable::set_close_on_exec(uint32_t descriptor, CloseOnExec
 }
 
 void DescriptorTable::set_close_on_exec_range(uint32_t first, uint32_t last) {
-  for (uint32_t i = next_open(first); i <= last && i < kLimit; i = next_open(i + 1)) ignore_result(set_close_on_exec(i, CloseOnExec::kYes));
+  for (uint32_t i = next_open(first); i <= last && i < kLimit; i = next_open(i + 1))
+    ignore_result(set_close_on_exec(i, CloseOnExec::kYes));
 }
 
 Result<Ref<DescriptorTable>> DescriptorTable::copy(uint32_t below) {
   Ref<DescriptorTable> made = TRY(create());
-  uint32_t end;
+  uint32_t end, copied = 0;
   {
     LockGuard guard(lock_);
     end = end_ < below ? end_ : below;
@@ -213,8 +216,12 @@ Result<Ref<DescriptorTable>> DescriptorTable::copy(uint32_t below) {
       if (!file) continue;
       file->acquire();
       made->inline_[i].store(value, memory_order_relaxed);
-      made->end_ = i + 1;
+      copied = i + 1;
     }
+  }
+  {
+    LockGuard guard(made->lock_);
+    made->end_ = copied;
   }
   for (uint32_t i = next_open(kInline); i < end; i = next_open(i + 1)) {
     Ref<File> file = find(i);

@@ -29,14 +29,16 @@ struct FileLocks::Spares {
 
 Result<FileLocks*> FileLocks::create() { return slab_new<FileLocks>(); }
 
-void FileLocks::destroy(FileLocks* locks) {
+// Its inode is gone: nobody else can see it.
+void FileLocks::destroy(FileLocks* locks) NO_THREAD_SAFETY_ANALYSIS {
   while (FileLock* lock = locks->held_.pop_front()) slab_delete(lock);
   slab_delete(locks);
 }
 
 FileLock* FileLocks::conflict_locked(LockFamily family, FileLockKind kind, LockRange range, const void* owner) {
   for (FileLock& lock : held_)
-    if (lock.family == family && lock.owner != owner && overlap(lock.range, range) && (kind == FileLockKind::kWrite || lock.kind == FileLockKind::kWrite))
+    if (lock.family == family && lock.owner != owner && overlap(lock.range, range) &&
+        (kind == FileLockKind::kWrite || lock.kind == FileLockKind::kWrite))
       return &lock;
   return nullptr;
 }
@@ -45,7 +47,7 @@ FileLock* FileLocks::conflict_locked(LockFamily family, FileLockKind kind, LockR
 void FileLocks::carve_locked(LockFamily family, LockRange range, const void* owner, Spares& spares) {
   for (FileLock& lock : held_) {
     if (lock.family != family || lock.owner != owner || !overlap(lock.range, range)) continue;
-    bool keeps_left = lock.range.first < range.first, keeps_right = lock.range.last > range.last;
+    bool keeps_left = lock.range.first<range.first, keeps_right = lock.range.last> range.last;
     if (keeps_left && keeps_right) {
       FileLock* right = spares.take();
       right->family = family;
@@ -68,7 +70,8 @@ void FileLocks::carve_locked(LockFamily family, LockRange range, const void* own
   }
 }
 
-Result<void> FileLocks::set(LockFamily family, FileLockKind kind, LockRange range, const void* owner, int32_t process, bool waits) {
+Result<void> FileLocks::set(LockFamily family, FileLockKind kind, LockRange range, const void* owner, int32_t process,
+                            bool waits) {
   Spares spares;
   TRY(spares.fill());
   auto try_set = [&] {

@@ -13,7 +13,7 @@ Result<Ref<NameContext>> NameContext::create(Path root) {
 
 Result<Ref<NameContext>> NameContext::copy() {
   Ref<NameContext> made = Ref<NameContext>::adopt(TRY(slab_new<NameContext>(root())));
-  made->current_ = current();
+  made->set_current(current());
   made->set_umask(umask());
   return made;
 }
@@ -113,12 +113,8 @@ namespace {
 constinit Late<Path> tree_root;  // constant once the root is mounted
 }  // namespace
 
-void set_root_path(Path path) {
-  tree_root.construct(std::move(path));
-}
+void set_root_path(Path path) { tree_root.construct(std::move(path)); }
 
-Path root_path() {
-  return *tree_root;
-}
+Path root_path() { return *tree_root; }
 
 }  // namespace faultline

@@ -9,13 +9,18 @@ namespace faultline {
 
 Result<Ref<Pipe>> Pipe::create() {
   Ref<Pipe> pipe = Ref<Pipe>::adopt(TRY(slab_new<Pipe>()));
-  pipe->pages_ = TRY(Buffer<FrameNumber>::create(kDefaultBytes >> kPageShift));
-  for (uint32_t i = 0; i < pipe->pages_.size(); i++) pipe->pages_[i] = FrameNumber::none();
+  Buffer<FrameNumber> pages = TRY(Buffer<FrameNumber>::create(kDefaultBytes >> kPageShift));
+  for (uint32_t i = 0; i < pages.size(); i++) pages[i] = FrameNumber::none();
+  LockGuard guard(pipe->lock_);
+  pipe->pages_ = std::move(pages);
   return pipe;
 }
 
 void Pipe::destroy(Pipe* pipe) {
-  if (pipe->pages_.size() != 0) pipe->free_pages_locked(0);
+  {
+    LockGuard guard(pipe->lock_);
+    pipe->free_pages_locked(0);
+  }
   slab_delete(pipe);
 }
 
@@ -79,14 +84,18 @@ Result<size_t> Pipe::put_locked(IoBuffer& buffer, uint32_t limit) {
     Errno error = Errno::kNOMEM;
     if (page.is_none()) {
       Result<FrameNumber> frame = frame_allocate(FrameUse::kKernel, Zeroing::kNotNeeded);
-      if (frame.ok()) page = frame.value();
-      else error = frame.error();
+      if (frame.ok())
+        page = frame.value();
+      else
+        error = frame.error();
     }
     size_t moved = 0;
     if (!page.is_none()) {
       Result<size_t> result = buffer.take(direct_map_bytes(page) + (at & kPageMask), piece);
-      if (result.ok()) moved = result.value();
-      else error = result.error();
+      if (result.ok())
+        moved = result.value();
+      else
+        error = result.error();
     }
     used_.fetch_add(static_cast<uint32_t>(moved), memory_order_release);
     total += moved;
@@ -114,7 +123,8 @@ Result<size_t> Pipe::read(IoBuffer& buffer, bool non_blocking) {
       if (bytes() == 0) return size_t{0};
     } else {
       if (non_blocking) return Errno::kAGAIN;
-      TRY(wait_restartable(readable_, [this] { return bytes() != 0 || writers() == 0; }, true));
+      TRY(wait_restartable(
+          readable_, [this] { return bytes() != 0 || writers() == 0; }, true));
     }
   }
 }
@@ -216,7 +226,8 @@ class PipeFile final : public File {
       if (table) table->register_queue(pipe_->readable());
       if (pipe_->bytes() != 0) events |= kPollIn | kPollReadNormal;
       // A fifo's reader without a writer yet has not been hung up on.
-      if (pipe_->writers() == 0 && (pipe_->writer_opens() != writer_opens_at_open_ || path().dentry.get() == nullptr)) events |= kPollHangUp;
+      if (pipe_->writers() == 0 && (pipe_->writer_opens() != writer_opens_at_open_ || path().dentry.get() == nullptr))
+        events |= kPollHangUp;
     }
     if (is_writable()) {
       if (table) table->register_queue(pipe_->writable());

@@ -91,12 +91,14 @@ Result<void> rename_locked(Ends& ends, uint32_t flags, Ref<Inode>& moved_inode, 
     DentryCache::exchange(*moved, *target);
     return {};
   }
-  bool locks_replaced = replaced && replaced->is_directory();
-  if (locks_replaced) replaced->content_lock().lock();
-  Result<void> result = directory.rename(ends.from.last(), *moved_inode, ends.to.directory(), ends.to.last(), replaced.get());
-  if (result.ok()) DentryCache::move(*moved, *target);
-  if (locks_replaced) replaced->content_lock().unlock();
-  return result;
+  auto perform = [&]() -> Result<void> {
+    TRY(directory.rename(ends.from.last(), *moved_inode, ends.to.directory(), ends.to.last(), replaced.get()));
+    DentryCache::move(*moved, *target);
+    return {};
+  };
+  if (!replaced || !replaced->is_directory()) return perform();
+  LockGuard guard(replaced->content_lock());  // nobody creates in it between the look and its end
+  return perform();
 }
 
 }  // namespace

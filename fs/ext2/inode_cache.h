@@ -45,7 +45,7 @@ class Ext2InodeCache {
 
  private:
   static constexpr uint32_t kBuckets = 1024;
-  Ext2Inode*& bucket(uint32_t number) { return buckets_[number % kBuckets]; }
+  Ext2Inode*& bucket(uint32_t number) REQUIRES(lock_) { return buckets_[number % kBuckets]; }
   Ext2Inode* find_locked(uint32_t number) REQUIRES(lock_);
   void remove_locked(Ext2Inode& inode) REQUIRES(lock_);
   void revive_locked(Ext2Inode& inode) REQUIRES(lock_);
