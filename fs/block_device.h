@@ -55,6 +55,10 @@ class BlockDevice : public PageSource {
   Result<void> transfer(BlockOperation operation, uint64_t first, std::span<const BlockSegment> segments);
   Result<void> flush();
 
+  // For one file system at a time: false if another has it.
+  bool claim() { return !claimed_.exchange(true, memory_order_acquire); }
+  void unclaim() { claimed_.store(false, memory_order_release); }
+
   // The cache of the raw device: metadata of file systems and reads of /dev/vda share these pages.
   Object& object() { return object_; }
 
@@ -78,6 +82,7 @@ class BlockDevice : public PageSource {
   DeviceNumber number_;
   uint64_t sectors_;
   bool read_only_;
+  Atomic<bool> claimed_{false};
   DeviceObject object_;
 };
 

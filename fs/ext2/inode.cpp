@@ -20,7 +20,9 @@ uint32_t extra_of(Timestamp time) {
   uint32_t epoch = static_cast<uint32_t>((time.seconds - static_cast<int32_t>(time.seconds)) >> 32) & 3;
   return epoch | time.nanoseconds << 2;
 }
-bool is_before(Timestamp a, Timestamp b) { return a.seconds != b.seconds ? a.seconds < b.seconds : a.nanoseconds < b.nanoseconds; }
+bool is_before(Timestamp a, Timestamp b) {
+  return a.seconds != b.seconds ? a.seconds < b.seconds : a.nanoseconds < b.nanoseconds;
+}
 
 bool is_known_type(uint32_t mode) {
   switch (static_cast<FileType>(mode & kTypeMask)) {
@@ -30,7 +32,8 @@ bool is_known_type(uint32_t mode) {
     case FileType::kBlockDevice:
     case FileType::kRegular:
     case FileType::kSymlink:
-    case FileType::kSocket: return true;
+    case FileType::kSocket:
+      return true;
   }
   return false;
 }
@@ -117,18 +120,21 @@ Result<void> Ext2Inode::decode(const Ext2RawInode& raw) {
 }
 
 Result<void> Ext2Inode::check_size(uint64_t size) {
-  const uint64_t block = fs_.block_size();
+  const uint64_t block = fs_.block_size(), whole_disk = fs_.superblock().blocks_count * block;
   switch (type()) {
     case FileType::kRegular:
       if (size > fs_.max_file_size()) break;
       return {};
-    case FileType::kDirectory:  // without holes
-      if (size == 0 || size % block != 0 || size > sectors_.load(memory_order_relaxed) * uint64_t{kSectorSize}) break;
+    case FileType::kDirectory:  // without holes, so that looking for a name ends
+      if (size == 0 || size % block != 0 || size > whole_disk ||
+          size > sectors_.load(memory_order_relaxed) * uint64_t{kSectorSize})
+        break;
       return {};
     case FileType::kSymlink:
       if (size == 0 || size >= (size_in_inode_ ? kExt2FastSymlinkBytes : block)) break;
       return {};
-    default: return {};
+    default:
+      return {};
   }
   return fs_.damaged("senseless size of inode", ino());
 }
@@ -273,7 +279,8 @@ Result<void> Ext2Inode::truncate(uint64_t bytes) {
     PinnedFrame last = TRY(data_.page(PageIndex::of_byte(bytes)));
     TRY(data_.resize(bytes));
     memset(last.data() + (bytes & kPageMask), 0, kPageSize - (bytes & kPageMask));
-    if (TRY(map_run(static_cast<uint32_t>(bytes >> fs_.block_shift()), 1)).first != 0) data_.mark_dirty(PageIndex::of_byte(bytes));
+    if (TRY(map_run(static_cast<uint32_t>(bytes >> fs_.block_shift()), 1)).first != 0)
+      data_.mark_dirty(PageIndex::of_byte(bytes));
   } else {
     TRY(data_.resize(bytes));
   }
@@ -298,7 +305,8 @@ void Ext2Inode::touch_accessed() {
   if (fs_.is_read_only()) return;
   Timestamp now = wall_time();
   LockGuard guard(attribute_lock_);
-  bool stale = is_before(accessed_, modified_) || is_before(accessed_, status_changed_) || now.seconds - accessed_.seconds >= kSecondsPerDay;
+  bool stale = is_before(accessed_, modified_) || is_before(accessed_, status_changed_) ||
+               now.seconds - accessed_.seconds >= kSecondsPerDay;
   if (!stale) return;
   accessed_ = now;
   mark_changed();
@@ -312,14 +320,6 @@ void Ext2Inode::touch_modified() {
     mode_ &= ~04000u;
     if (mode_ & 0010) mode_ &= ~02000u;  // without group execution it means mandatory locking, not set-group-id
   }
-  mark_changed();
-}
-
-void Ext2Inode::add_links(int change) {
-  uint32_t before = links_.load(memory_order_relaxed);
-  // A damaged disk may count fewer links than there are names.
-  uint32_t after = change < 0 && before < static_cast<uint32_t>(-change) ? 0 : before + static_cast<uint32_t>(change);
-  links_.store(after, memory_order_relaxed);
   mark_changed();
 }
 
@@ -337,7 +337,8 @@ void Ext2Inode::delete_for_good() {
   if (result.ok()) result = stored;
   Result<void> freed = fs_.free_inode(ino(), is_directory());
   if (result.ok()) result = freed;
-  if (!result.ok()) log(LogLevel::kError, "ext2: inode {} was not deleted whole: error {}", ino(), static_cast<int>(result.error()));
+  if (!result.ok())
+    log(LogLevel::kError, "ext2: inode {} was not deleted whole: error {}", ino(), static_cast<int>(result.error()));
   fs_.orphan_gone();
   free_memory(this);
 }

@@ -18,7 +18,8 @@ class Ext2Inode final : public Inode, public PageSource, public ListNode<> {
   // Reads inode `number` from the disk. kUCLEAN: not in use or senseless; kIO, kNOMEM.
   static Result<Ext2Inode*> load(Ext2FileSystem& file_system, uint32_t number);
   // A new inode under a number just allocated; on the disk once stored. kNOMEM.
-  static Result<Ext2Inode*> create_new(Ext2FileSystem& file_system, uint32_t number, uint32_t mode, uint32_t uid, uint32_t gid, DeviceNumber special);
+  static Result<Ext2Inode*> create_new(Ext2FileSystem& file_system, uint32_t number, uint32_t mode, uint32_t uid, uint32_t gid,
+                                       DeviceNumber special);
   static void free_memory(Ext2Inode* inode);
 
   Attributes attributes() override;
@@ -79,7 +80,7 @@ class Ext2Inode final : public Inode, public PageSource, public ListNode<> {
     Ext2DirectoryEntry* previous = nullptr;
     explicit operator bool() const { return entry != nullptr; }
   };
-  struct MapPath;   // see block_map.cpp
+  struct MapPath;  // see block_map.cpp
   class Truncation;
 
   Ext2Inode(Ext2FileSystem& file_system, uint32_t number, FileType type)
@@ -95,7 +96,8 @@ class Ext2Inode final : public Inode, public PageSource, public ListNode<> {
   Result<void> store();
   void mark_changed() { changed_.store(true, memory_order_release); }
   void touch(bool modified);  // ctime, and mtime
-  void add_links(int change);
+  void add_links(uint32_t count) { links_.fetch_add(count, memory_order_relaxed), mark_changed(); }
+  Result<void> add_name();
   Result<void> release_attribute_block();
   bool is_fast_symlink() const { return type() == FileType::kSymlink && size_in_inode_; }
 
@@ -105,6 +107,7 @@ class Ext2Inode final : public Inode, public PageSource, public ListNode<> {
   Result<Ext2Run> map_run_locked(uint32_t logical, uint32_t wanted) REQUIRES(map_lock_);
   Result<void> allocate_run(uint32_t logical, uint32_t count, Ext2Reserve reserve);
   Result<uint32_t> fill_hole(uint32_t logical, uint32_t wanted, Ext2Reserve reserve) REQUIRES(map_lock_);
+  Result<void> prepare_blocks(uint64_t begin, uint64_t end);
   Result<void> fill_hole_pages(uint32_t logical, uint32_t count);
   Result<uint32_t> new_block(uint32_t goal, Ext2Reserve reserve) REQUIRES(map_lock_);
   uint32_t goal_for(uint32_t previous) const REQUIRES(map_lock_);
@@ -123,10 +126,13 @@ class Ext2Inode final : public Inode, public PageSource, public ListNode<> {
   Result<void> add_block_with_entry(StringView name, uint32_t inode, FileType type);
   void fill_entry(Ext2DirectoryEntry& entry, StringView name, uint32_t inode, FileType type);
   void retarget_entry(const EntryPlace& place, uint32_t inode, FileType type);
+  void find_previous(EntryPlace& place);
   void remove_entry(const EntryPlace& place);
   Result<bool> is_empty_directory();
   Result<void> write_first_entries(uint32_t parent);
-  uint32_t name_length(const Ext2DirectoryEntry& entry) const { return entry.name_length | (fs_.has_file_types() ? 0 : entry.type << 8); }
+  uint32_t name_length(const Ext2DirectoryEntry& entry) const {
+    return entry.name_length | (fs_.has_file_types() ? 0 : entry.type << 8);
+  }
   void directory_changed();
 
   // names.cpp
@@ -136,7 +142,8 @@ class Ext2Inode final : public Inode, public PageSource, public ListNode<> {
   Result<EntryPlace> find_child(StringView name, const Inode& child);
   void drop_links(uint32_t count);
   void lose_child_directory();
-  Result<void> set_parent(uint32_t parent);
+  Result<EntryPlace> parent_entry();
+  void set_parent(const EntryPlace& up, uint32_t parent);
 
   Ext2FileSystem& fs_;
 
@@ -144,26 +151,27 @@ class Ext2Inode final : public Inode, public PageSource, public ListNode<> {
   mutable SpinLock<LockRank::kLeaf> attribute_lock_;
   uint32_t mode_ GUARDED_BY(attribute_lock_) = 0;  // with the type
   uint32_t uid_ GUARDED_BY(attribute_lock_) = 0, gid_ GUARDED_BY(attribute_lock_) = 0;
-  Timestamp accessed_ GUARDED_BY(attribute_lock_), modified_ GUARDED_BY(attribute_lock_), status_changed_ GUARDED_BY(attribute_lock_);
+  Timestamp accessed_ GUARDED_BY(attribute_lock_), modified_ GUARDED_BY(attribute_lock_),
+      status_changed_ GUARDED_BY(attribute_lock_);
   Atomic<uint32_t> links_{0};
   Atomic<bool> changed_{false};  // differs from the inode table's copy
   uint32_t deleted_at_ = 0;      // the deletion time, set as the last thing
   uint32_t generation_ = 0;
   Atomic<uint32_t> flags_{0};
-  bool is_new_ = false;          // nothing of the old inode in its place is to be kept
-  bool size_in_inode_ = false;   // a fast symlink
+  bool is_new_ = false;         // nothing of the old inode in its place is to be kept
+  bool size_in_inode_ = false;  // a fast symlink
 
   // Where data lies. A device's number stands in the first pointers, a fast symlink's target in all of them.
   Mutex<LockRank::kBlockMap> map_lock_;
   uint32_t block_[kExt2Pointers] GUARDED_BY(map_lock_) = {};
-  Atomic<uint32_t> sectors_{0};          // i_blocks; changed under map_lock_
+  Atomic<uint32_t> sectors_{0};  // i_blocks; changed under map_lock_
   uint32_t attribute_block_ GUARDED_BY(map_lock_) = 0;
   uint32_t last_allocated_ GUARDED_BY(map_lock_) = 0;
-  Atomic<uint64_t> prepared_end_{0};     // blocks up to here may have been allocated past the end of file
+  Atomic<uint64_t> prepared_end_{0};  // blocks up to here may have been allocated past the end of file
 
   // Directories.
   Atomic<uint32_t> parent_{0};
-  uint32_t free_hint_ = 0;       // no room for a new name in blocks before this one; the content lock guards it
+  uint32_t free_hint_ = 0;  // no room for a new name in blocks before this one; the content lock guards it
 
   // The inode cache's.
   Ext2Inode* next_in_bucket_ = nullptr;

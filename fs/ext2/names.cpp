@@ -108,7 +108,8 @@ Result<size_t> Ext2Inode::read_link(std::span<char> buffer) {
     PinnedFrame page = TRY(data_.page(PageIndex(0)));
     memcpy(buffer.data(), page.data(), copied);
   }
-  if (StringView(buffer.data(), copied).find('\0') != StringView::kNotFound) return fs_.damaged("NUL in the target of symlink", ino());
+  if (StringView(buffer.data(), copied).find('\0') != StringView::kNotFound)
+    return fs_.damaged("NUL in the target of symlink", ino());
   return length;
 }
 
@@ -116,11 +117,24 @@ Result<void> Ext2Inode::link(StringView name, Inode& target) {
   TRY(may_change());
   Ext2Inode& inode = ext2(target);
   if (inode.is_directory()) return Errno::kPERM;
-  if (inode.is_unlinked()) return Errno::kNOENT;
-  if (inode.links_.load(memory_order_relaxed) >= kExt2MaxLinks) return Errno::kMLINK;
-  TRY(add_entry(name, inode.ino(), inode.type()));
-  inode.add_links(1);
+  TRY(inode.add_name());
+  Result<void> added = add_entry(name, inode.ino(), inode.type());
+  if (!added.ok()) {
+    inode.drop_links(1);
+    return added;
+  }
   inode.touch(false);
+  return {};
+}
+
+// One name more. Others may add and remove names of this inode in other directories meanwhile: who has lost the last one gets no new one.
+Result<void> Ext2Inode::add_name() {
+  uint32_t before = links_.load(memory_order_relaxed);
+  do {
+    if (before == 0) return Errno::kNOENT;
+    if (before >= kExt2MaxLinks) return Errno::kMLINK;
+  } while (!links_.compare_exchange_weak(before, before + 1, memory_order_relaxed));
+  mark_changed();
   return {};
 }
 
@@ -131,17 +145,22 @@ Result<Ext2Inode::EntryPlace> Ext2Inode::find_child(StringView name, const Inode
   return place;
 }
 
-// This inode has so many names less; without any it lives as long as it is open.
+// This inode has so many names less (a damaged disk may count fewer than there are); without any it lives as long as it is open.
 void Ext2Inode::drop_links(uint32_t count) {
-  if (is_unlinked()) return;
-  add_links(-static_cast<int>(count));
-  if (is_unlinked()) fs_.orphan_made();
+  uint32_t before = links_.load(memory_order_relaxed), after;
+  do {
+    if (before == 0) return;
+    after = before - std::min(before, count);
+  } while (!links_.compare_exchange_weak(before, after, memory_order_relaxed));
+  if (after == 0) fs_.orphan_made();
   touch(false);
 }
 
 // A ".." less leads here. A directory that has a name never counts as unlinked, whatever a damaged disk says.
 void Ext2Inode::lose_child_directory() {
-  if (links_.load(memory_order_relaxed) > 2) add_links(-1);
+  if (links_.load(memory_order_relaxed) <= 2) return;
+  links_.fetch_sub(1, memory_order_relaxed);  // the content lock guards a directory's count
+  mark_changed();
 }
 
 Result<void> Ext2Inode::unlink(StringView name, Inode& target) {
@@ -164,14 +183,16 @@ Result<void> Ext2Inode::remove_directory(StringView name, Inode& target) {
   return {};
 }
 
-Result<void> Ext2Inode::rename(StringView old_name, Inode& moved_inode, Inode& new_directory_inode, StringView new_name, Inode* replaced) {
+Result<void> Ext2Inode::rename(StringView old_name, Inode& moved_inode, Inode& new_directory_inode, StringView new_name,
+                               Inode* replaced) {
   Ext2Inode& moved = ext2(moved_inode);
   Ext2Inode& target = ext2(new_directory_inode);
   TRY(may_change());
   TRY(target.may_change());
   if (replaced == &moved_inode) return {};  // two names of one file: rename(2) does nothing
   const bool directory = moved.is_directory(), other_parent = &target != this;
-  EntryPlace old_place = TRY(find_child(old_name, moved));
+  EntryPlace old_place = TRY(find_child(old_name, moved)), up;
+  if (directory && other_parent) up = TRY(moved.parent_entry());
   if (replaced) {
     EntryPlace place = TRY(target.find_child(new_name, *replaced));
     if (replaced->is_directory() && !TRY(ext2(*replaced).is_empty_directory())) return Errno::kNOTEMPTY;
@@ -182,14 +203,14 @@ Result<void> Ext2Inode::rename(StringView old_name, Inode& moved_inode, Inode& n
     if (directory && other_parent && target.links_.load(memory_order_relaxed) >= kExt2MaxLinks) return Errno::kMLINK;
     TRY(target.add_entry(new_name, moved.ino(), moved.type()));
   }
-  // Looked up again: adding a name to the same directory may have split the entry before it.
-  old_place = TRY(find_child(old_name, moved));
+  find_previous(old_place);  // again: adding a name to the same directory may have split the one it was
   remove_entry(old_place);
   moved.touch(false);
   if (!directory || !other_parent) return {};
   lose_child_directory();
   target.add_links(1);
-  return moved.set_parent(target.ino());
+  moved.set_parent(up, target.ino());
+  return {};
 }
 
 Result<void> Ext2Inode::exchange(StringView name, Inode& other_directory, StringView other_name) {
@@ -205,8 +226,11 @@ Result<void> Ext2Inode::exchange(StringView name, Inode& other_directory, String
   if (other_parent) {
     int moves = static_cast<int>(mine->is_directory()) - static_cast<int>(theirs->is_directory());
     if ((moves > 0 ? other : *this).links_.load(memory_order_relaxed) >= kExt2MaxLinks && moves != 0) return Errno::kMLINK;
-    if (mine->is_directory()) TRY(mine->set_parent(other.ino()));
-    if (theirs->is_directory()) TRY(theirs->set_parent(ino()));
+    EntryPlace my_up, their_up;
+    if (mine->is_directory()) my_up = TRY(mine->parent_entry());
+    if (theirs->is_directory()) their_up = TRY(theirs->parent_entry());
+    if (my_up) mine->set_parent(my_up, other.ino());
+    if (their_up) theirs->set_parent(their_up, ino());
     if (moves != 0) (moves > 0 ? *this : other).lose_child_directory();
     if (moves != 0) (moves > 0 ? other : *this).add_links(1);
   }

@@ -126,8 +126,15 @@ Result<Ref<Inode>> TmpfsInode::make_symlink(StringView name, StringView target, 
 }
 
 Result<void> TmpfsInode::link(StringView name, Inode& target) {
-  add_entry(*TRY(make_entry(name, Ref<TmpfsInode>(of(target)))));
-  of(target).links_.fetch_add(1, memory_order_relaxed);
+  TmpfsEntry* entry = TRY(make_entry(name, Ref<TmpfsInode>(of(target))));
+  uint32_t links = of(target).links_.load(memory_order_relaxed);
+  while (links != 0 && !of(target).links_.compare_exchange_weak(links, links + 1, memory_order_relaxed)) {
+  }
+  if (links == 0) {  // another directory had its last name, until now
+    free_entry(*entry);
+    return Errno::kNOENT;
+  }
+  add_entry(*entry);
   of(target).changed_ = wall_time();
   return {};
 }

@@ -16,18 +16,6 @@ Result<BlockDevice*> device_of(const UserPath& source) {
   return device;
 }
 
-bool is_mounted(BlockDevice& device) {
-  struct Search {
-    uint64_t device;
-    bool found;
-  } search{device.number().encode(), false};
-  Mount::for_each([](Mount& mount, void* context) {
-    auto* wanted = static_cast<Search*>(context);
-    if (mount.file_system().device().encode() == wanted->device) wanted->found = true;
-  }, &search);
-  return search.found;
-}
-
 bool type_needs_device(StringView name) {
   for (uint32_t i = 0; const FileSystemType* type = file_system_type_at(i); i++)
     if (type->name == name) return type->needs_device;
@@ -40,10 +28,7 @@ Result<Ref<Mount>> new_mount(const UserPath& source, StringView type, uint32_t f
     Ref<Mount> dev = devfs_mount();
     return Mount::create(dev->file_system(), dev->root(), source.text(), flags);
   }
-  if (type_needs_device(type)) {
-    device = TRY(device_of(source));
-    if (is_mounted(*device)) return Errno::kBUSY;
-  }
+  if (type_needs_device(type)) device = TRY(device_of(source));
   return mount_create(type, device, source.text(), flags, options);
 }
 
@@ -52,15 +37,15 @@ Result<Ref<Mount>> bind_mount(const UserPath& source, uint32_t flags) {
   return Mount::create(path.mount->file_system(), path.dentry, source.text(), (path.mount->flags() | flags) & ~kMountBind);
 }
 
-constexpr uint32_t kKnownFlags = kMountReadOnly | kMountNoSetId | kMountNoDevices | kMountNoExecute | kMountSynchronous | kMountRemount |
-                                 kMountNoAccessTime | kMountNoDirAccessTime | kMountBind | kMountRecursive | kMountSilent |
-                                 kMountRelativeAccessTime | kMountStrictAccessTime;
+constexpr uint32_t kKnownFlags = kMountReadOnly | kMountNoSetId | kMountNoDevices | kMountNoExecute | kMountSynchronous |
+                                 kMountRemount | kMountNoAccessTime | kMountNoDirAccessTime | kMountBind | kMountRecursive |
+                                 kMountSilent | kMountRelativeAccessTime | kMountStrictAccessTime;
 constexpr uint32_t kKeptFlags = kKnownFlags & ~(kMountRemount | kMountBind | kMountRecursive | kMountSilent);
 
 }  // namespace
 
-Result<uint32_t> sys_mount(UserPtr<const char> user_source, UserPtr<const char> user_target, UserPtr<const char> user_type, uint32_t flags,
-                           UserPtr<const char> user_options) {
+Result<uint32_t> sys_mount(UserPtr<const char> user_source, UserPtr<const char> user_target, UserPtr<const char> user_type,
+                           uint32_t flags, UserPtr<const char> user_options) {
   if (!caller_credentials().is_superuser()) return Errno::kPERM;
   constexpr uint32_t kMagic = 0xc0ed0000, kMagicMask = 0xffff0000;  // what old programs put into the upper half
   if ((flags & kMagicMask) == kMagic) flags &= ~kMagicMask;

@@ -93,6 +93,41 @@ TEST(concurrent_creation_and_links_keep_the_directory_sound) {
     CHECK_EQ(entries("."), 0);
 }
 // xv6: fourfiles
+// Each process changes the count of links under another directory's lock.
+TEST(names_of_one_file_in_many_directories) {
+    close(make_file("one"));
+    together(4, [](int who) {
+        char name[16];
+        snprintf(name, sizeof name, "d%d", who);
+        CHECK_OK(mkdir(name, 0755));
+        CHECK_OK(chdir(name));
+        for (int i = 0; i < scale(8000); i++) {
+            CHECK_OK(link("../one", "name"));
+            CHECK_OK(unlink("name"));
+        }
+    });
+    struct stat st;
+    CHECK_OK(stat("one", &st));
+    CHECK_EQ(st.st_nlink, 1);
+}
+TEST(a_link_against_the_last_unlink) {
+    CHECK_OK(mkdir("a", 0755));
+    CHECK_OK(mkdir("b", 0755));
+    const int rounds = scale(2000);
+    pid_t linker = in_child([=] {
+        for (int i = 0; i < rounds; i++) {
+            if (link("a/x", "b/x") == 0) CHECK_OK(unlink("b/x"));
+            else CHECK_EQ(errno, ENOENT);
+        }
+    });
+    for (int i = 0; i < rounds; i++) {
+        close(make_file("a/x"));
+        CHECK_OK(unlink("a/x"));
+    }
+    CHECK_EXIT(linker, 0);
+    CHECK_OK(rmdir("a"));
+    CHECK_OK(rmdir("b"));
+}
 TEST(four_writers_to_four_files) {
     together(4, [](int who) {
         char name[4] = {'f', char('0' + who), 0}, block[500];
