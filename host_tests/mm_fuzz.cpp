@@ -75,7 +75,7 @@ TEST_P(PlantedBug, IsFound) {
 const char* const kBugNames[] = {
     "ForkWithoutFlush", "FlushOneCpuOnly", "NoFlushAfterDirectoryChange", "ZeroPageExclusive", "SharedTableSole",
     "WritableLeftOnUnshare", "FreeBeforeFlush", "PinIgnored", "NoEndOfFileCheck", "DirtyLostAtUnmap", "HiddenLeavesPresent",
-    "UnmapWithoutFlush", "WriteBackWithoutFlush", "CopyWithoutFlush", "ProtectWithoutFlush", "TailNotZeroed", "LocatorNotMoved",
+    "UnmapWithoutFlush", "WriteBackWithoutFlush", "CopyWithoutFlush", "ProtectWithoutFlush", "TailNotZeroed", "LocatorNotMoved", "CopiesOutliveTruncation",
 };
 static_assert(std::size(kBugNames) == static_cast<size_t>(machine::Bug::kCount));
 

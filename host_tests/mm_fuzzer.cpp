@@ -678,6 +678,9 @@ void Fuzzer::truncate() {
     auto result = object->object().resize(size);
     if (!result.ok()) return expect(size > object->size(), "a file cannot be shortened");
     object->bytes.resize(size);
+    for (auto& process : processes_)
+        for (auto& [number, page] : process->pages)
+            if (page.object == object && page.index >= pages_for(size)) page.own = nullptr;  // private copies go as well
     if (object->source()) {
         // The file system forgets the blocks past the end.
         auto& disk = object->source()->disk;

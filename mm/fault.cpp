@@ -64,6 +64,7 @@ class Fault {
     Step map_object_page();
     Step write_shared(Pte old, Frame& frame);
     Step copy_from(Pte old, FrameNumber source);
+    Step copy_from_object(Pte old);
     Step find_object_frame(Frame*& frame);
     void map_neighbours();
     bool is_write() const { return access_ == Access::kWrite; }
@@ -230,7 +231,7 @@ Fault::Step Fault::resolve_read_only(Pte old) {
     Frame& frame = frame_record(old.frame());
     if (old.frame() == zero_page() && !planted(Bug::kZeroPageExclusive)) return copy_from(old, FrameNumber::none());
     if (pte_is_shared(old)) return write_shared(old, frame);
-    if (frame.use == FrameUse::kObject) return copy_from(old, old.frame());
+    if (frame.use == FrameUse::kObject) return copy_from_object(old);
     // Stable: a second user would come through this entry, whose table is locked and ours.
     bool is_sole = frame.map.load(memory_order_relaxed) <= 1;
     bool is_still = frame.pins.load(memory_order_relaxed) == 0 || planted(Bug::kPinIgnored);
@@ -264,6 +265,11 @@ Fault::Step Fault::copy_from(Pte old, FrameNumber source) {
     return Step::kDone;
 }
 
+Fault::Step Fault::copy_from_object(Pte old) NO_THREAD_SAFETY_ANALYSIS {
+    object_->is_copied_ = true;
+    return copy_from(old, old.frame());
+}
+
 // The object's frame for this page. Anything but kDone: there is none yet.
 Fault::Step Fault::find_object_frame(Frame*& frame) NO_THREAD_SAFETY_ANALYSIS {
     if (object_->is_past_end_locked(object_index_) && !planted(Bug::kNoEndOfFileCheck)) return Step::kBusError;
@@ -284,7 +290,7 @@ Fault::Step Fault::find_object_frame(Frame*& frame) NO_THREAD_SAFETY_ANALYSIS {
     return Step::kDone;
 }
 
-Fault::Step Fault::map_object_page() {
+Fault::Step Fault::map_object_page() NO_THREAD_SAFETY_ANALYSIS {
     Frame* frame = nullptr;
     if (Step step = find_object_frame(frame); step != Step::kDone) return step;
     FrameNumber number = frame_number(*frame);
@@ -292,6 +298,7 @@ Fault::Step Fault::map_object_page() {
         auto copy = frame_allocate(FrameUse::kAnonymous, Zeroing::kNotNeeded);
         if (!copy.ok()) return Step::kMakeRoom;
         page_copy(copy.value(), number);
+        object_->is_copied_ = true;
         return install(copy.value(), pte_writable(copy.value()));
     }
     {

@@ -138,8 +138,16 @@ Result<void> Object::resize(uint64_t bytes) {
     {
         LockGuard guard(lock_);
         size_ = bytes;
+        uint32_t within = static_cast<uint32_t>(bytes & kPageMask);
+        Frame* last = within != 0 ? lookup_locked(PageIndex::of_byte(bytes)) : nullptr;
+        // Mappings show zeroes from now on. (What they write there themselves is zeroed once more before the file grows.)
+        if (last && !last->is(kFrameBusy)) memset(direct_map_bytes(frame_number(*last)) + within, 0, kPageSize - within);
     }
-    return remove_range(PageIndex(pages_for(bytes)), ~0u);
+    PageIndex end(pages_for(bytes));
+    TRY(remove_range(end, ~0u));
+    // After the pages themselves, or a fault could copy one once more.
+    if (!planted(Bug::kCopiesOutliveTruncation)) drop_copies(end);
+    return {};
 }
 
 uint32_t Object::drop_clean() {

@@ -96,7 +96,8 @@ class Object : public ListNode<DirtyList> {
   // The caller has changed the pinned page's bytes (metadata); it will be written back.
   void mark_dirty(PageIndex index);
 
-  // Grows or truncates: unmaps and frees pages past the new end, zeroes the tail of the last page. May sleep. The caller holds the content lock.
+  // Grows or truncates: unmaps and frees pages past the new end, private copies too, zeroes the tail of the last page. May sleep. The
+  // caller holds the content lock, and nothing that comes after a space's.
   Result<void> resize(uint64_t bytes);
   // Frees whole pages of the range so that they are read (or zero) again: hole punching.
   Result<void> discard(PageIndex first, uint32_t pages);
@@ -156,6 +157,8 @@ class Object : public ListNode<DirtyList> {
   // A writer pays for what it dirties: past a quarter of memory it waits for this object's write-back.
   void throttle_dirty();
   Result<void> remove_range(PageIndex first, uint32_t pages);
+  // Takes private copies of the pages from `first` on out of every space. Sleeps on their locks.
+  void drop_copies(PageIndex first);
   struct Run;
   bool collect_run(Run& run, WriteBack mode);
   void finish_run(const Run& run, bool written);
@@ -168,6 +171,7 @@ class Object : public ListNode<DirtyList> {
   SparseArray<SlabNodes> pages_ GUARDED_BY(lock_);
   uint32_t tagged_ GUARDED_BY(lock_) = 0;  // pages dirty or perhaps dirty; not zero: on the list of dirty objects
   uint32_t next_miss_ GUARDED_BY(lock_) = 0, window_ GUARDED_BY(lock_) = 0;  // read-ahead
+  bool is_copied_ GUARDED_BY(lock_) = false;  // there may be private copies of its pages
   Errno write_error_ GUARDED_BY(lock_) = static_cast<Errno>(0);              // for the next kWait
 };
 

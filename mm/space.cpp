@@ -68,15 +68,6 @@ void spaces_initialize() {
     objects_initialize();
 }
 
-void SpaceList::add(AddressSpace& space) {
-    LockGuard guard(lock_);
-    list_.push_back(space);
-}
-void SpaceList::remove(AddressSpace& space) {
-    LockGuard guard(lock_);
-    list_.remove(space);
-}
-
 Result<Ref<AddressSpace>> AddressSpace::create() {
     FrameNumber directory = TRY(allocate_directory());
     auto space = slab_new<AddressSpace>(directory);

@@ -117,6 +117,9 @@ class AddressSpace : public RefCounted<AddressSpace>, public ListNode<AllSpaces>
   // For /proc/PID/pagemap and the lectures' page-table dumps: the entry that maps `page`, or an empty one.
   Pte entry_of(VirtAddr page);
 
+  // Truncation: takes away the private copies of `object`'s pages from `first` on. Whether any private mapping of it is left.
+  bool drop_copies(const Object& object, PageIndex first);
+
   // A page that stays as it is while the pin lives, whoever writes to it (they get copies): for moving data without copying it. kFAULT.
   Result<PinnedFrame> loan_page(VirtAddr page);
 
@@ -175,6 +178,8 @@ class AddressSpace : public RefCounted<AddressSpace>, public ListNode<AllSpaces>
   Result<void> own_tables_for_removal(VirtAddr start, VirtAddr end) REQUIRES(lock_);
   // Empties the entries of a range: hide, flush, drop.
   void clear_range(VirtAddr start, VirtAddr end) REQUIRES(lock_);
+  // As clear_range, for who has the space for reading: a directory entry stays. All CPUs are flushed.
+  void drop_pages(VirtAddr start, VirtAddr end) REQUIRES_SHARED(lock_);
   void lower_range(VirtAddr start, VirtAddr end, Protection protection) REQUIRES(lock_);
   Result<void> own_tables_with_entries(VirtAddr start, VirtAddr end) REQUIRES(lock_);
   Result<void> prepare_move(VirtAddr from, VirtAddr to, uint32_t bytes) REQUIRES(lock_);

@@ -1,4 +1,4 @@
-// All address spaces, for the invariants' checker.
+// All address spaces, in the order in which they were made: for truncation, which must find private copies, and for the invariants' checker.
 #pragma once
 
 #include "mm/space.h"
@@ -9,6 +9,9 @@ class SpaceList {
   public:
     void add(AddressSpace& space);
     void remove(AddressSpace& space);
+    // The space made next after `previous` (null: the first) that is not dying, or null. Nothing is held while it is looked at, and a fork
+    // comes after its parent: whoever goes from the first to the last misses no copy of what it has seen.
+    Ref<AddressSpace> next(Ref<AddressSpace> previous);
     template <typename Visit>
     void for_each(Visit visit) {
         LockGuard guard(lock_);

@@ -11,6 +11,7 @@ enum class Bug : uint8_t {
     kForkWithoutFlush, kFlushOneCpuOnly, kNoFlushAfterDirectoryChange, kZeroPageExclusive, kSharedTableSole,
     kWritableLeftOnUnshare, kFreeBeforeFlush, kPinIgnored, kNoEndOfFileCheck, kDirtyLostAtUnmap, kHiddenLeavesPresent,
     kUnmapWithoutFlush, kWriteBackWithoutFlush, kCopyWithoutFlush, kProtectWithoutFlush, kTailNotZeroed, kLocatorNotMoved,
+    kCopiesOutliveTruncation,
     kCount,
 };
 

@@ -24,6 +24,7 @@ enum class Bug : uint8_t {
     kProtectWithoutFlush,          // mprotect takes W away in the tables only
     kTailNotZeroed,                // a file that grows shows what was past its old end
     kLocatorNotMoved,              // mremap moves an entry and leaves the reverse map
+    kCopiesOutliveTruncation,      // truncation leaves private copies of what it cuts off
     kCount,
 };
 
