@@ -104,7 +104,8 @@ char Process::state_letter() {
   if (state_ == ProcessState::kStopped) return 'T';
   char letter = 'S';
   for (Thread& thread : threads_) {
-    if (thread.state == ThreadState::kNew || thread.state == ThreadState::kRunning || thread.state == ThreadState::kRunnable) return 'R';
+    if (thread.state == ThreadState::kNew || thread.state == ThreadState::kRunning || thread.state == ThreadState::kRunnable)
+      return 'R';
     if (thread.state == ThreadState::kSleeping && thread.sleep_kind == SleepKind::kUninterruptible) letter = 'D';
   }
   return letter;
@@ -126,24 +127,6 @@ Ref<Process> Process::next(uint32_t pid) {
   InterruptLockGuard guard(process_table_lock);
   uint32_t number = pid_next_process_locked(pid);
   return number ? Ref<Process>(*pid_find_locked(number)) : Ref<Process>();
-}
-
-void process_check_time_limit(Process& process) {
-  Limit limit = process.limits_[static_cast<size_t>(Resource::kCpu)];
-  if (limit.current == kUnlimited && limit.maximum == kUnlimited) return;
-  uint64_t used;
-  {
-    InterruptLockGuard guard(process_table_lock);
-    used = process.ended_threads_.user_time + process.ended_threads_.kernel_time;
-    for (Thread& thread : process.threads_) used += scheduler_run_time(thread);
-  }
-  uint64_t seconds = used / kNanosecondsPerSecond;
-  Signal signal = Signal::kNone;
-  if (seconds >= limit.maximum) signal = Signal::kKill;
-  else if (seconds >= limit.current && seconds > process.time_limit_told_) signal = Signal::kCpuLimit;
-  if (signal == Signal::kNone) return;
-  process.time_limit_told_ = seconds;
-  ignore_result(signal_send(process, signal_info_from_kernel(signal)));  // not real-time: it cannot fail
 }
 
 void fault_count_minor() { running_thread().minor_faults++; }

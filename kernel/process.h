@@ -50,6 +50,12 @@ struct ProgramLayout {
 // personality(2): what can be read can be executed; and what a program that takes on another identity must not inherit.
 inline constexpr uint32_t kReadImpliesExecute = 0x0400000, kPersonalityClearedForIdentity = 0x0740000;
 
+// setitimer(2)'s timers of processor time.
+struct ProcessorTimer {
+  uint64_t end = 0;       // nanoseconds used when it goes off; 0: not set
+  uint64_t interval = 0;  // nanoseconds; 0: once
+};
+
 enum class ProcessState : uint8_t { kRunning, kStopped, kZombie };
 
 class Process : public RefCounted<Process>, public ListNode<AllProcessesTag>, public ListNode<ChildrenTag> {
@@ -114,8 +120,11 @@ class Process : public RefCounted<Process>, public ListNode<AllProcessesTag>, pu
   uint32_t thread_count_ = 0;
   Thread* main_thread_ = nullptr;
   ResourceUsage ended_threads_, waited_children_;
-  uint32_t peak_resident_pages_ = 0;  // of earlier programs and, at the end, of the last
-  WaitQueue child_events_;            // its children ended, stopped or continued
+  uint64_t time_limit_told_ = 0;                    // seconds of processor time at which SIGXCPU was last sent
+  ProcessorTimer virtual_timer_, profiling_timer_;  // of the time in user mode, and of all time
+  Atomic<bool> has_processor_timers_{false};        // whether one is set: read without the lock
+  uint32_t peak_resident_pages_ = 0;                // of earlier programs and, at the end, of the last
+  WaitQueue child_events_;                          // its children ended, stopped or continued
 
   // Guarded by lock_ for others; the process' own threads read them freely and replace them under it.
   SpinLock<LockRank::kProcess> lock_;
@@ -146,7 +155,6 @@ class Process : public RefCounted<Process>, public ListNode<AllProcessesTag>, pu
   RealTimer real_timer_;
   Atomic<uint64_t> real_timer_interval_{0};  // nanoseconds; 0: once
   Signal parent_death_signal_ = Signal::kNone;
-  uint64_t time_limit_told_ = 0;  // seconds of processor time at which SIGXCPU was last sent
   bool dumpable_ = true, no_new_privileges_ = false;
   uint32_t personality_ = 0;
 

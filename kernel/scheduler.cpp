@@ -306,7 +306,7 @@ void kernel_timer_interrupt() {
   bool in_user = vector >= 32 && vector != kVectorSystemCall;
   (in_user ? self.user_ticks : self.kernel_ticks)++;
   (in_user ? queue.user_ticks : queue.kernel_ticks)++;
-  if (!self.is_kernel_thread()) process_check_time_limit(self.process());
+  if (!self.is_kernel_thread()) process_tick(self.process());
   queue.tick_deadline = now + kTick;
   timer_arm_slice(queue.tick_deadline);
   if (queue.ready_count.load(memory_order_relaxed) != 0) machine::set_need_reschedule(1);

@@ -10,7 +10,7 @@ void scheduler_finish_switch();
 // Takes back a thread that will never run again. Any context.
 void thread_ended(Thread* thread);
 void thread_cache_initialize();
-// RLIMIT_CPU: looked at in every tick that the process gets. Interrupts off.
-void process_check_time_limit(Process& process);
+// In every tick that the process gets: its timers of processor time and RLIMIT_CPU (interval_timers.cpp). Interrupts off.
+void process_tick(Process& process);
 
 }  // namespace faultline

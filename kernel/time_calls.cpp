@@ -1,4 +1,4 @@
-// Clocks, sleeping, interval timers. The 32-bit and _time64 forms differ only in their structures.
+// Clocks, sleeping, processor times. The 32-bit and _time64 forms differ only in their structures.
 #include "arch/clock.h"
 #include "kernel/calls.h"
 #include "kernel/process.h"
@@ -17,11 +17,13 @@ constexpr uint32_t kRealtime = 0, kMonotonic = 1, kProcessCpu = 2, kThreadCpu = 
 Result<uint64_t> read_clock(uint32_t clock) {
   switch (clock) {
     case kRealtime:
-    case kRealtimeCoarse: return wall_clock_nanoseconds();
+    case kRealtimeCoarse:
+      return wall_clock_nanoseconds();
     case kMonotonic:
     case kMonotonicRaw:
     case kMonotonicCoarse:
-    case kBoottime: return clock_monotonic();
+    case kBoottime:
+      return clock_monotonic();
     case kProcessCpu: {
       InterruptLockGuard guard(process_table_lock);
       Process& self = current_process();
@@ -29,8 +31,10 @@ Result<uint64_t> read_clock(uint32_t clock) {
       for (Thread& thread : self.threads_) time += scheduler_run_time(thread);
       return time;
     }
-    case kThreadCpu: return scheduler_run_time(running_thread());
-    default: return Errno::kINVAL;
+    case kThreadCpu:
+      return scheduler_run_time(running_thread());
+    default:
+      return Errno::kINVAL;
   }
 }
 
@@ -124,11 +128,14 @@ Result<uint32_t> sys_clock_getres_time64(uint32_t clock, UserPtr<Timespec64> whe
   return 0u;
 }
 
-Result<uint32_t> sys_nanosleep(UserPtr<Timespec32> wanted, UserPtr<Timespec32> left) { return sleep_call(kMonotonic, 0, wanted, left); }
+Result<uint32_t> sys_nanosleep(UserPtr<Timespec32> wanted, UserPtr<Timespec32> left) {
+  return sleep_call(kMonotonic, 0, wanted, left);
+}
 Result<uint32_t> sys_clock_nanosleep(uint32_t clock, uint32_t flags, UserPtr<Timespec32> wanted, UserPtr<Timespec32> left) {
   return sleep_call(clock, flags, wanted, left);
 }
-Result<uint32_t> sys_clock_nanosleep_time64(uint32_t clock, uint32_t flags, UserPtr<Timespec64> wanted, UserPtr<Timespec64> left) {
+Result<uint32_t> sys_clock_nanosleep_time64(uint32_t clock, uint32_t flags, UserPtr<Timespec64> wanted,
+                                            UserPtr<Timespec64> left) {
   return sleep_call(clock, flags, wanted, left);
 }
 
@@ -162,7 +169,7 @@ Result<uint32_t> sys_settimeofday(UserPtr<Timeval32> from, UserPtr<uint32_t> zon
   return set_clock(kRealtime, nanoseconds);
 }
 
-// ---------------------------------------------------------------- times, interval timers
+// ---------------------------------------------------------------- times
 
 struct UserTimes {
   uint32_t user, kernel, children_user, children_kernel;
@@ -178,74 +185,10 @@ Result<uint32_t> sys_times(UserPtr<UserTimes> where) {
       InterruptLockGuard guard(process_table_lock);
       children = self.waited_children_;
     }
-    TRY(user_write(where, {ticks(own.user_time), ticks(own.kernel_time), ticks(children.user_time), ticks(children.kernel_time)}));
+    TRY(user_write(where,
+                   {ticks(own.user_time), ticks(own.kernel_time), ticks(children.user_time), ticks(children.kernel_time)}));
   }
   return ticks(clock_monotonic());
-}
-
-struct UserTimer {
-  Timeval32 interval, value;
-};
-
-void real_timer_expired(Timer& timer) {
-  Process& process = *static_cast<Process::RealTimer&>(timer).owner;
-  SignalInfo info = signal_info_from_kernel(Signal::kAlarm);
-  ignore_result(signal_send(process, info));  // not real-time: it cannot fail
-  if (uint64_t interval = process.real_timer_interval_.load(memory_order_relaxed)) timer.set(clock_monotonic() + interval);
-}
-
-namespace {
-
-struct TimerValue {
-  uint64_t interval, left;
-};
-
-TimerValue real_timer_value(Process& process) {
-  uint64_t now = clock_monotonic();
-  uint64_t end = process.real_timer_.is_set() ? process.real_timer_.deadline() : 0;
-  return {process.real_timer_interval_.load(memory_order_relaxed), end == 0 ? 0 : end > now ? end - now : 1000};
-}
-
-void set_real_timer(Process& process, const TimerValue& value) {
-  process.real_timer_interval_.store(0, memory_order_relaxed);  // a callback that runs now does not start it again
-  process.real_timer_.cancel();
-  if (value.left == 0) return;
-  process.real_timer_interval_.store(value.interval, memory_order_relaxed);
-  process.real_timer_.set(clock_monotonic() + value.left);
-}
-
-UserTimer user_timer_of(const TimerValue& value) { return {timeval32_of(value.interval), timeval32_of(value.left)}; }
-
-}  // namespace
-
-// ITIMER_VIRTUAL and ITIMER_PROF would need a sample of every tick; they are refused.
-Result<uint32_t> sys_setitimer(uint32_t which, UserPtr<UserTimer> wanted, UserPtr<UserTimer> old) {
-  if (which != 0) return Errno::kINVAL;
-  Process& self = current_process();
-  TimerValue before = real_timer_value(self), value{};
-  if (!wanted.is_null()) {
-    UserTimer user = TRY(user_read(wanted));
-    value.interval = TRY(nanoseconds_of(user.interval));
-    value.left = TRY(nanoseconds_of(user.value));
-  }
-  if (!old.is_null()) TRY(user_write(old, user_timer_of(before)));
-  set_real_timer(self, value);
-  return 0u;
-}
-
-Result<uint32_t> sys_getitimer(uint32_t which, UserPtr<UserTimer> where) {
-  if (which > 2) return Errno::kINVAL;
-  TimerValue value = which == 0 ? real_timer_value(current_process()) : TimerValue{};
-  TRY(user_write(where, user_timer_of(value)));
-  return 0u;
-}
-
-Result<uint32_t> sys_alarm(uint32_t seconds) {
-  Process& self = current_process();
-  uint64_t left = real_timer_value(self).left;
-  set_real_timer(self, {0, seconds * kNanosecondsPerSecond});
-  auto rounded = static_cast<uint32_t>((left + kNanosecondsPerSecond / 2) / kNanosecondsPerSecond);
-  return left != 0 && rounded == 0 ? 1u : rounded;
 }
 
 }  // namespace faultline

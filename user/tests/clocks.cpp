@@ -2,6 +2,7 @@
 #include "user/tests/harness.h"
 #include <sys/time.h>
 #include <sys/times.h>
+#include <utility>
 
 static long long now(clockid_t clock = CLOCK_MONOTONIC) { timespec t; CHECK_OK(clock_gettime(clock, &t)); return t.tv_sec * 1000000000LL + t.tv_nsec; }
 static volatile int g_ticks;
@@ -128,6 +129,38 @@ TEST(processor_time_timers_count_work_not_sleep) {
     CHECK_OK(setitimer(ITIMER_PROF, &timer, nullptr));
     while (g_ticks == 1) getppid();
     CHECK_EQ(g_ticks, 2);
+}
+TEST(processor_time_timers_repeat_can_be_asked_and_are_not_inherited) {
+    for (auto [which, number] : {std::pair{ITIMER_VIRTUAL, SIGVTALRM}, std::pair{ITIMER_PROF, SIGPROF}}) {
+        g_ticks = 0;
+        count_ticks(number);
+        itimerval timer = {{0, 20000}, {0, 20000}}, seen;
+        CHECK_OK(setitimer(which, &timer, nullptr));
+        CHECK_OK(getitimer(which, &seen));
+        CHECK_EQ(seen.it_interval.tv_usec, 20000);
+        CHECK(seen.it_value.tv_sec == 0 && seen.it_value.tv_usec > 0);
+        CHECK_EXIT(in_child([=] {
+            itimerval own;
+            CHECK_OK(getitimer(which, &own));
+            CHECK(own.it_value.tv_sec == 0 && own.it_value.tv_usec == 0 && own.it_interval.tv_usec == 0);
+        }), 0);
+        while (g_ticks < 3) spin(1000);
+        timer = {};
+        CHECK_OK(setitimer(which, &timer, &seen));
+        CHECK_EQ(seen.it_interval.tv_usec, 20000);
+        CHECK_OK(getitimer(which, &seen));
+        CHECK(seen.it_value.tv_sec == 0 && seen.it_value.tv_usec == 0);
+    }
+}
+TEST(a_period_of_a_microsecond_leaves_time_for_the_program) {
+    if (!on_faultline()) SKIP("some of Linux's hosts do nothing else then");
+    count_ticks(SIGALRM);
+    itimerval timer = {{0, 1}, {0, 1}};
+    CHECK_OK(setitimer(ITIMER_REAL, &timer, nullptr));
+    for (int i = 0; i < 100; i++) spin(1000);
+    while (g_ticks < 10) spin(1000);
+    timer = {};
+    CHECK_OK(setitimer(ITIMER_REAL, &timer, nullptr));
 }
 TEST(processor_time_is_accounted) {
     rusage usage;
