@@ -12,22 +12,23 @@ namespace faultline {
 namespace {
 
 // Is the group orphaned, or would it be without `leaving`?
-bool is_orphaned_without(uint32_t group, const Process* leaving) {
+bool is_orphaned_without(uint32_t group, const Process* leaving) REQUIRES(process_table_lock) {
   for (const Process& process : all_processes()) {
     if (process.group_ != group || &process == leaving || process.state_ == ProcessState::kZombie) continue;
     const Process* parent = process.parent_;
-    if (parent && parent->pid_ != 1 && parent != leaving && parent->session_ == process.session_ && parent->group_ != group) return false;
+    if (parent && parent->pid_ != 1 && parent != leaving && parent->session_ == process.session_ && parent->group_ != group)
+      return false;
   }
   return true;
 }
 
-bool has_stopped_member(uint32_t group) {
+bool has_stopped_member(uint32_t group) REQUIRES(process_table_lock) {
   for (const Process& process : all_processes())
     if (process.group_ == group && process.state_ == ProcessState::kStopped) return true;
   return false;
 }
 
-void continue_if_orphaned(uint32_t group, const Process& leaving) {
+void continue_if_orphaned(uint32_t group, const Process& leaving) REQUIRES(process_table_lock) {
   if (!has_stopped_member(group) || !is_orphaned_without(group, &leaving)) return;
   signal_send_group_locked(group, signal_info_from_kernel(Signal::kHangUp));
   signal_send_group_locked(group, signal_info_from_kernel(Signal::kContinue));
@@ -64,7 +65,8 @@ void job_signal_session_leader(uint32_t session, uint32_t signal) {
   InterruptLockGuard guard(process_table_lock);
   Process* leader = pid_find_locked(session);
   if (leader && leader->session_ == session && leader->pid_ == session)
-    ignore_result(signal_send_locked(*leader, signal_info_from_kernel(static_cast<Signal>(signal))));  // not real-time: cannot fail
+    ignore_result(
+        signal_send_locked(*leader, signal_info_from_kernel(static_cast<Signal>(signal))));  // not real-time: cannot fail
 }
 
 Result<uint32_t> job_group_session(uint32_t group) {

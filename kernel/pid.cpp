@@ -20,7 +20,7 @@ constexpr uint32_t kFirstAfterWrap = 300;  // low numbers belong to what was sta
 
 }  // namespace
 
-Result<uint32_t> pid_allocate_locked(Process& process) NO_THREAD_SAFETY_ANALYSIS {
+Result<uint32_t> pid_allocate_locked(Process& process) {
   for (uint32_t tries = 0; tries < kPidLimit; tries++) {
     last_number = last_number + 1 < kPidLimit ? last_number + 1 : kFirstAfterWrap;
     Slot& slot = slots[last_number];
@@ -31,21 +31,21 @@ Result<uint32_t> pid_allocate_locked(Process& process) NO_THREAD_SAFETY_ANALYSIS
   return Errno::kAGAIN;
 }
 
-void pid_acquire_locked(uint32_t number) NO_THREAD_SAFETY_ANALYSIS { slots[number].users++; }
+void pid_acquire_locked(uint32_t number) { slots[number].users++; }
 
-void pid_release_locked(uint32_t number) NO_THREAD_SAFETY_ANALYSIS {
+void pid_release_locked(uint32_t number) {
   ASSERT(slots[number].users != 0);
   slots[number].users--;
 }
 
-void pid_forget_locked(uint32_t number) NO_THREAD_SAFETY_ANALYSIS {
+void pid_forget_locked(uint32_t number) {
   slots[number].process = nullptr;
   pid_release_locked(number);
 }
 
-Process* pid_find_locked(uint32_t number) NO_THREAD_SAFETY_ANALYSIS { return number < kPidLimit ? slots[number].process : nullptr; }
+Process* pid_find_locked(uint32_t number) { return number < kPidLimit ? slots[number].process : nullptr; }
 
-uint32_t pid_next_process_locked(uint32_t number) NO_THREAD_SAFETY_ANALYSIS {
+uint32_t pid_next_process_locked(uint32_t number) {
   for (; number < kPidLimit; number++)
     if (Process* process = slots[number].process; process && process->pid_ == number) return number;
   return 0;

@@ -3,26 +3,23 @@
 
 #include <cstdint>
 
+#include "kernel/process.h"
 #include "lib/result.h"
 
 namespace faultline {
 
-class Process;
-
 inline constexpr uint32_t kPidLimit = 32768;  // /proc/sys/kernel/pid_max
 
-// All of these want process_table_lock held.
-//
 // A number that nothing uses, counted once, standing for `process` (or for a thread of it). kAGAIN: none is left.
-Result<uint32_t> pid_allocate_locked(Process& process);
-void pid_acquire_locked(uint32_t number);  // as group or session
-void pid_release_locked(uint32_t number);
+Result<uint32_t> pid_allocate_locked(Process& process) REQUIRES(process_table_lock);
+void pid_acquire_locked(uint32_t number) REQUIRES(process_table_lock);  // as group or session
+void pid_release_locked(uint32_t number) REQUIRES(process_table_lock);
 // The process or thread with this number ends; groups and sessions may still use it.
-void pid_forget_locked(uint32_t number);
+void pid_forget_locked(uint32_t number) REQUIRES(process_table_lock);
 // The process that has the number, or one of whose threads has it; null.
-Process* pid_find_locked(uint32_t number);
+Process* pid_find_locked(uint32_t number) REQUIRES(process_table_lock);
 // The lowest process number at or above `number`, or 0.
-uint32_t pid_next_process_locked(uint32_t number);
+uint32_t pid_next_process_locked(uint32_t number) REQUIRES(process_table_lock);
 // The number given out last, for /proc/loadavg.
 uint32_t pid_last();
 

@@ -16,7 +16,7 @@ class ReapedList {
   List<Process, ChildrenTag> list_;
 };
 
-// The zombie leaves the tree and its number becomes free. process_table_lock is held.
-void reap_locked(Process& zombie, ReapedList& reaped);
+// The zombie leaves the tree and its number becomes free.
+void reap_locked(Process& zombie, ReapedList& reaped) REQUIRES(process_table_lock);
 
 }  // namespace faultline

@@ -1,5 +1,6 @@
 // The scheduler. A thread is on at most one CPU; `wake` and `block` meet under the lock of the run queue that the thread belongs to,
 // which a switch holds until the old thread's registers are saved: whoever finds a thread asleep may run it elsewhere at once.
+// A lock that one thread takes and another lets go of is more than clang's analysis can follow; hence NO_THREAD_SAFETY_ANALYSIS.
 #include "kernel/scheduler.h"
 
 #include <array>
@@ -17,7 +18,7 @@ namespace faultline {
 namespace {
 
 constexpr uint64_t kMillisecond = 1'000'000;
-constexpr uint64_t kTick = 10 * kMillisecond;          // while a thread runs: ends its slice if others are ready, samples its time
+constexpr uint64_t kTick = 10 * kMillisecond;  // while a thread runs: ends its slice if others are ready, samples its time
 constexpr uint64_t kSleeperCredit = 3 * kMillisecond;  // how far a thread that slept may be behind the others
 constexpr uint64_t kWakeGranularity = kMillisecond;    // a woken thread must be this far behind to pre-empt
 
@@ -27,7 +28,7 @@ RunQueue& this_queue() { return run_queues[this_cpu()]; }
 
 void load_state_of(Thread& next) {
   machine::set_current_thread_pointer(&next);
-  if (next.is_kernel_thread()) return;  // runs with whatever space and registers are loaded
+  if (next.is_kernel_thread()) return;     // runs with whatever space and registers are loaded
   if (next.space) next.space->activate();  // costs nothing if it is loaded
   context_set_kernel_stack(next.stack_top);
   context_load_tls(next.tls);
@@ -95,7 +96,8 @@ uint32_t choose_cpu(const Thread& thread, uint32_t preferred) {
     if (idle_cpus.fetch_and(~bit, memory_order_relaxed) & bit) return static_cast<uint32_t>(__builtin_ctz(bit));
     candidates &= ~bit;
   }
-  if (thread.allowed_cpus & cpu_bit(preferred)) [[likely]] return preferred;
+  if (thread.allowed_cpus & cpu_bit(preferred)) [[likely]]
+    return preferred;
   CpuMask allowed = thread.allowed_cpus & (cpu_bit(cpu_count()) - 1);
   return allowed ? static_cast<uint32_t>(__builtin_ctz(allowed)) : preferred;
 }
@@ -188,7 +190,7 @@ Result<void> block(SleepKind kind, Deadline deadline) {
   return {};
 }
 
-void wake(Thread& thread) {
+void wake(Thread& thread) NO_THREAD_SAFETY_ANALYSIS {
   if (thread.permit.exchange(true, memory_order_seq_cst)) return;
   uint32_t state = machine::interrupts_save_and_disable();
   RunQueue& queue = run_queue_lock_of(thread);
@@ -203,7 +205,7 @@ void wake(Thread& thread) {
   if (machine::need_reschedule() && (state & 0x200) != 0 && machine::preemption_depth() == 0) machine::preemption_point();
 }
 
-void yield() {
+void yield() NO_THREAD_SAFETY_ANALYSIS {
   uint32_t state = machine::interrupts_save_and_disable();
   RunQueue& queue = this_queue();
   if (queue.ready_count.load(memory_order_relaxed) != 0) {
@@ -246,7 +248,7 @@ void scheduler_initialize() {
   machine::preemption_enable();  // a CPU starts with it disabled, having nobody to be pre-empted by
 }
 
-void scheduler_start(Thread& thread) {
+void scheduler_start(Thread& thread) NO_THREAD_SAFETY_ANALYSIS {
   InterruptGuard interrupts_off;
   uint32_t cpu = this_cpu();
   RunQueue& queue = run_queues[cpu];
@@ -258,7 +260,7 @@ void scheduler_start(Thread& thread) {
   place(thread, queue, cpu);
 }
 
-void scheduler_exit() {
+void scheduler_exit() NO_THREAD_SAFETY_ANALYSIS {
   (void)machine::interrupts_save_and_disable();
   RunQueue& queue = this_queue();
   (void)queue.lock.lock();

@@ -11,8 +11,8 @@ namespace {
 
 constexpr uint32_t kPolicyOther = 0, kPolicyBatch = 3, kPolicyIdle = 5;
 
-// The thread with this id, or the caller for 0. process_table_lock is held.
-Thread* find_thread_locked(uint32_t tid) {
+// The thread with this id, or the caller for 0.
+Thread* find_thread_locked(uint32_t tid) REQUIRES(process_table_lock) {
   if (tid == 0) return &running_thread();
   Process* process = pid_find_locked(tid);
   if (!process) return nullptr;
@@ -26,9 +26,9 @@ bool may_change(const Thread& thread) {
   return mine.is_superuser() || mine.euid == theirs.uid || mine.euid == theirs.euid;
 }
 
-// Calls `action` for each process that getpriority(2)'s arguments select. process_table_lock is held.
+// Calls `action` for each process that getpriority(2)'s arguments select.
 template <typename Action>
-Result<bool> for_selected_locked(uint32_t which, uint32_t who, Action action) {
+Result<bool> for_selected_locked(uint32_t which, uint32_t who, Action action) REQUIRES(process_table_lock) {
   constexpr uint32_t kProcess = 0, kGroup = 1, kUser = 2;
   if (which > kUser) return Errno::kINVAL;
   Process& self = current_process();

@@ -1,4 +1,4 @@
-// What the files that send, deliver and end with signals know of each other. *_locked: process_table_lock is held.
+// What the files that send, deliver and end with signals know of each other.
 #pragma once
 
 #include "kernel/process.h"
@@ -11,9 +11,9 @@ SignalDefault signal_default(Signal signal);
 // By action or by default. The signal lock is held.
 bool signal_is_ignored(Process& process, Signal signal);
 
-Result<void> signal_send_locked(Process& process, const SignalInfo& info);
-Result<void> signal_send_thread_locked(Thread& thread, const SignalInfo& info);
-bool signal_send_group_locked(uint32_t group, const SignalInfo& info);
+Result<void> signal_send_locked(Process& process, const SignalInfo& info) REQUIRES(process_table_lock);
+Result<void> signal_send_thread_locked(Thread& thread, const SignalInfo& info) REQUIRES(process_table_lock);
+bool signal_send_group_locked(uint32_t group, const SignalInfo& info) REQUIRES(process_table_lock);
 // Makes a thread look at its signals soon.
 void signal_notify(Thread& thread);
 
@@ -21,7 +21,7 @@ void signal_notify(Thread& thread);
 List<Process, AllProcessesTag>& all_processes();
 
 // Tells the parent that a child stopped or continued (SIGCHLD unless it declined, wait(2)). `status`: the signal. exit.cpp.
-void child_report_locked(Process& child, int32_t code, uint32_t status);
+void child_report_locked(Process& child, int32_t code, uint32_t status) REQUIRES(process_table_lock);
 
 // Ends the running thread, and the process with its last one. Nothing may be held.
 [[noreturn]] void thread_exit();
