@@ -33,7 +33,7 @@ SignalInfo child_information(const Process& child, int32_t code, uint32_t status
 }
 
 // The parent learns of the end; true if it does not want to wait for it, so that the zombie goes at once.
-bool report_end_locked(Process& child) {
+bool report_end_locked(Process& child) REQUIRES(process_table_lock) {
   Process* parent = child.parent_;
   if (!parent) return false;
   bool unwanted = false;
@@ -53,7 +53,7 @@ bool report_end_locked(Process& child) {
 }
 
 // Children go to process 1; zombies among them are reported to it. Returns those that nobody wants, linked for the caller to drop.
-void give_children_to_init_locked(Process& process, ReapedList& reaped) {
+void give_children_to_init_locked(Process& process, ReapedList& reaped) REQUIRES(process_table_lock) {
   Process& init = init_process();
   for (Process& child : process.children_) {
     process.children_.remove(child);
@@ -106,11 +106,11 @@ void process_end(Process& process) {
   become_zombie(process);
 }
 
-// Tells whoever shares the memory that this thread is gone: robust futexes, then the word of CLONE_CHILD_CLEARTID.
+// Tells whoever shares memory with this thread that it is gone: robust futexes, then the word of CLONE_CHILD_CLEARTID.
 void release_user_words(Thread& self, Process& process) {
-  if (process.thread_count_ <= 1 && process.space().reference_count() <= 1) return;  // nobody is there to see it
-  if (self.robust_list) futex_release_robust_list(self);
-  if (self.clear_child_tid) {
+  if (self.robust_list) futex_release_robust_list(self);  // the locks may be in memory that others map
+  bool is_alone = process.thread_count_ <= 1 && process.space().reference_count() <= 1;
+  if (self.clear_child_tid && !is_alone) {
     ignore_result(user_write(UserPtr<uint32_t>(self.clear_child_tid), 0u));  // the program's own address
     futex_wake_address(VirtAddr(self.clear_child_tid), 1);
   }

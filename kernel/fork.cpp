@@ -18,15 +18,15 @@ namespace {
 // clone(2)'s flags; the lowest byte is the signal that the parent gets at the end.
 constexpr uint32_t kCloneVm = 0x100, kCloneFs = 0x200, kCloneFiles = 0x400, kCloneSighand = 0x800, kCloneVfork = 0x4000,
                    kCloneParent = 0x8000, kCloneThread = 0x10000, kCloneSetTls = 0x80000, kCloneParentSetTid = 0x100000,
-                   kCloneChildClearTid = 0x200000, kCloneChildSetTid = 0x1000000, kCloneSysvsem = 0x40000, kCloneDetached = 0x400000,
-                   kCloneIo = 0x80000000;
-constexpr uint32_t kCloneKnown = 0xff | kCloneVm | kCloneFs | kCloneFiles | kCloneSighand | kCloneVfork | kCloneParent | kCloneThread |
-                                 kCloneSetTls | kCloneParentSetTid | kCloneChildClearTid | kCloneChildSetTid | kCloneSysvsem |
-                                 kCloneDetached | kCloneIo;
+                   kCloneChildClearTid = 0x200000, kCloneChildSetTid = 0x1000000, kCloneSysvsem = 0x40000,
+                   kCloneDetached = 0x400000, kCloneIo = 0x80000000;
+constexpr uint32_t kCloneKnown = 0xff | kCloneVm | kCloneFs | kCloneFiles | kCloneSighand | kCloneVfork | kCloneParent |
+                                 kCloneThread | kCloneSetTls | kCloneParentSetTid | kCloneChildClearTid | kCloneChildSetTid |
+                                 kCloneSysvsem | kCloneDetached | kCloneIo;
 
 struct CloneArguments {
   uint32_t flags = 0;
-  uint32_t stack = 0;       // 0: where the caller's is
+  uint32_t stack = 0;  // 0: where the caller's is
   UserPtr<uint32_t> parent_tid;
   UserPtr<UserTlsDescriptor> tls;
   UserPtr<uint32_t> child_tid;
@@ -160,7 +160,9 @@ Result<uint32_t> clone_thread(const CloneArguments& arguments) {
   uint32_t id;
   {
     InterruptLockGuard guard(process_table_lock);
-    Result<uint32_t> number = process.ending_ ? Result<uint32_t>(Errno::kAGAIN) : pid_allocate_locked(process);
+    // Who ends or stops the others has told the threads of that moment: a later one is not made, or must look for itself.
+    bool is_ending = process.ending_ || process.survivor_;
+    Result<uint32_t> number = is_ending ? Result<uint32_t>(Errno::kAGAIN) : pid_allocate_locked(process);
     if (!number.ok()) {
       Thread::destroy(thread);
       return number.error();
@@ -169,6 +171,7 @@ Result<uint32_t> clone_thread(const CloneArguments& arguments) {
     thread->set_id(id);
     process.threads_.push_back(*thread);
     process.thread_count_++;
+    if (process.stopping_) thread->add_work(kWorkSignal);
   }
   if (arguments.flags & kCloneParentSetTid) ignore_result(user_write(arguments.parent_tid, id));  // as above
   scheduler_start(*thread);

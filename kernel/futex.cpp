@@ -2,6 +2,7 @@
 // the two always sees the other.
 #include "kernel/futex.h"
 
+#include <algorithm>
 #include <array>
 
 #include "kernel/calls.h"
@@ -31,7 +32,7 @@ struct Waiter : ListNode<> {
   Key key;
   Thread* thread = nullptr;
   uint32_t bits = kAllBits;
-  Atomic<uint32_t> bucket{0};        // which one it stands in; changed by requeue under both locks
+  Atomic<uint32_t> bucket{0};  // which one it stands in; changed by requeue under both locks
   Atomic<bool> was_woken{false};
 };
 
@@ -115,7 +116,25 @@ Result<uint32_t> wait(VirtAddr address, uint32_t operation, uint32_t expected, D
   return relative && !deadline.is_never() ? Errno::kINTR : Errno::kRESTARTSYS;
 }
 
-Result<uint32_t> requeue(VirtAddr from, VirtAddr to, uint32_t operation, uint32_t wake_count, uint32_t move_count, const uint32_t* expected) {
+// Wakes some who wait for `source` and lets others wait for `target` instead; how many of both. The buckets of both are locked.
+uint32_t requeue_locked(const Key& source, const Key& target, uint32_t wake_count, uint32_t move_count) {
+  uint32_t first = bucket_of(source), second = bucket_of(target);
+  uint32_t woken = wake_locked(buckets[first], source, wake_count, kAllBits), moved = 0;
+  for (Waiter& waiter : *buckets[first].waiters) {
+    if (moved == move_count) break;
+    if (waiter.key != source) continue;
+    moved++;
+    waiter.key = target;
+    if (first == second) continue;
+    buckets[first].waiters->remove(waiter);
+    buckets[second].waiters->push_back(waiter);
+    waiter.bucket.store(second, memory_order_release);
+  }
+  return woken + moved;
+}
+
+Result<uint32_t> requeue(VirtAddr from, VirtAddr to, uint32_t operation, uint32_t wake_count, uint32_t move_count,
+                         const uint32_t* expected) {
   Key source = TRY(key_of(from, operation)), target = TRY(key_of(to, operation));
   if (expected) {
     uint32_t value;
@@ -123,24 +142,14 @@ Result<uint32_t> requeue(VirtAddr from, VirtAddr to, uint32_t operation, uint32_
     if (value != *expected) return Errno::kAGAIN;
   }
   uint32_t first = bucket_of(source), second = bucket_of(target);
-  // Both buckets, in order of their index.
-  Bucket &low = buckets[first < second ? first : second], &high = buckets[first < second ? second : first];
-  LockGuard guard(low.lock);
-  bool two = first != second;
-  if (two) high.lock.lock();
-  uint32_t woken = wake_locked(buckets[first], source, wake_count, kAllBits), moved = 0;
-  for (Waiter& waiter : *buckets[first].waiters) {
-    if (moved == move_count) break;
-    if (waiter.key != source) continue;
-    moved++;
-    waiter.key = target;
-    if (!two) continue;
-    buckets[first].waiters->remove(waiter);
-    buckets[second].waiters->push_back(waiter);
-    waiter.bucket.store(second, memory_order_release);
-  }
-  if (two) high.lock.unlock();
-  return woken + moved;
+  LockGuard guard(buckets[std::min(first, second)].lock);
+  if (first == second) return requeue_locked(source, target, wake_count, move_count);
+  // The other one, in order of their index; the witness, which knows ranks only, lets a try pass.
+  Bucket& other = buckets[std::max(first, second)];
+  while (!other.lock.try_lock()) machine::relax();
+  uint32_t moved = requeue_locked(source, target, wake_count, move_count);
+  other.lock.unlock();
+  return moved;
 }
 
 // FUTEX_WAKE_OP: changes the second word, wakes at the first, and at the second if its old value compares.
@@ -163,7 +172,8 @@ Result<uint32_t> wake_operation(VirtAddr address, VirtAddr second, uint32_t oper
     old = seen;
   }
   auto before = static_cast<int32_t>(old);
-  const bool results[] = {before == compared, before != compared, before < compared, before <= compared, before > compared, before >= compared};
+  const bool results[] = {before == compared, before != compared, before<compared, before <= compared, before> compared,
+                          before >= compared};
   if (comparison >= std::size(results)) return Errno::kNOSYS;
   uint32_t woken = wake_key(key, count, kAllBits);
   if (results[comparison]) woken += wake_key(second_key, second_count, kAllBits);
@@ -178,7 +188,8 @@ Result<Deadline> deadline_of(uint32_t operation, bool absolute, uint64_t nanosec
 }
 
 template <typename Time>
-Result<uint32_t> futex(VirtAddr address, uint32_t operation, uint32_t value, UserPtr<Time> timeout, VirtAddr second, uint32_t value3) {
+Result<uint32_t> futex(VirtAddr address, uint32_t operation, uint32_t value, UserPtr<Time> timeout, VirtAddr second,
+                       uint32_t value3) {
   uint32_t command = operation & ~(kPrivate | kClockRealtime);
   uint32_t value2 = timeout.address().value();  // the same register, for the commands without a time-out
   switch (command) {
@@ -198,10 +209,14 @@ Result<uint32_t> futex(VirtAddr address, uint32_t operation, uint32_t value, Use
       Key key = TRY(key_of(address, operation));
       return wake_key(key, value, command == kWake ? kAllBits : value3);
     }
-    case kRequeue: return requeue(address, second, operation, value, value2, nullptr);
-    case kCompareRequeue: return requeue(address, second, operation, value, value2, &value3);
-    case kWakeOperation: return wake_operation(address, second, operation, value, value2, value3);
-    default: return Errno::kNOSYS;
+    case kRequeue:
+      return requeue(address, second, operation, value, value2, nullptr);
+    case kCompareRequeue:
+      return requeue(address, second, operation, value, value2, &value3);
+    case kWakeOperation:
+      return wake_operation(address, second, operation, value, value2, value3);
+    default:
+      return Errno::kNOSYS;
   }
 }
 
@@ -251,8 +266,8 @@ Result<uint32_t> sys_futex(VirtAddr address, uint32_t operation, uint32_t value,
   return futex(address, operation, value, timeout, second, value3);
 }
 
-Result<uint32_t> sys_futex_time64(VirtAddr address, uint32_t operation, uint32_t value, UserPtr<Timespec64> timeout, VirtAddr second,
-                                  uint32_t value3) {
+Result<uint32_t> sys_futex_time64(VirtAddr address, uint32_t operation, uint32_t value, UserPtr<Timespec64> timeout,
+                                  VirtAddr second, uint32_t value3) {
   return futex(address, operation, value, timeout, second, value3);
 }
 

@@ -38,12 +38,14 @@ uint64_t time_left(uint64_t end, uint64_t now) {
 // ---------------------------------------------------------------- real time
 
 TimerValue real_timer_value(Process& process) {
+  LockGuard guard(process.lock_);
   TimerValue value{process.real_timer_interval_.load(memory_order_relaxed), 0};
   if (process.real_timer_.is_set()) value.left = time_left(process.real_timer_.deadline(), clock_monotonic());
   return value;
 }
 
 void set_real_timer(Process& process, const TimerValue& value) {
+  LockGuard guard(process.lock_);
   process.real_timer_interval_.store(0, memory_order_relaxed);  // a callback that runs now does not start it again
   process.real_timer_.cancel();
   if (value.left == 0) return;

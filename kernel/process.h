@@ -147,7 +147,7 @@ class Process : public RefCounted<Process>, public ListNode<AllProcessesTag>, pu
   uint32_t group_exit_status_ = 0;
   Thread* survivor_ = nullptr;  // execve by one of several threads: the others end
 
-  // The process' own.
+  // The process' own; the timer is set and asked under lock_.
   struct RealTimer final : Timer {  // setitimer(ITIMER_REAL), alarm
     RealTimer();
     Process* owner = nullptr;

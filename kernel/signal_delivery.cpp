@@ -25,7 +25,7 @@ void begin_stop(Process& process, Signal signal, uint32_t continues_before) {
 }
 
 void stay_stopped(Process& process) {
-  while (process.stopping_ && !process.ending_) ignore_result(block(SleepKind::kKillable));  // the loop asks again
+  while (process.stopping_ && !fatal_signal_is_pending()) ignore_result(block(SleepKind::kKillable));  // the loop asks again
 }
 
 // What a restart code in eax becomes: the call again (eip stands behind a two-byte instruction), or kINTR.

@@ -159,17 +159,17 @@ bool signal_frame_push(TrapFrame& frame, const SignalAction& action, const Signa
 
 namespace {
 
+// The thread's own image belongs to the switch, which may save the handler's registers over it at any moment: so a local one.
 [[nodiscard]] bool restore_float_state(uint32_t address) {
-  Thread& self = running_thread();
+  FloatState state;
   if (address == 0) {
-    float_state_initialize(self.float_state);
+    float_state_initialize(state);
   } else {
     constexpr uint32_t kImage = offsetof(UserFloatState, image);
-    if (user_copy_in(self.float_state.bytes, VirtAddr(address + kImage), sizeof self.float_state.bytes) != 0) return false;
-    float_state_sanitize(self.float_state);
+    if (user_copy_in(state.bytes, VirtAddr(address + kImage), sizeof state.bytes) != 0) return false;
+    float_state_sanitize(state);
   }
-  InterruptGuard interrupts_off;  // a switch in between would save the old registers over it
-  float_state_restore(self.float_state);
+  float_state_restore(state);
   return true;
 }
 

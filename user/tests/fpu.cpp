@@ -81,6 +81,30 @@ static void dirty_handler(int) {
     load(other);                                                                // and leaves its own values behind
     g_handled = g_handled + 1;
 }
+// sigreturn's way back is long enough to be pre-empted in: two processes on one processor do nothing else.
+TEST(state_survives_switches_on_the_way_back_from_a_handler) {
+    cpu_set_t one;
+    CPU_ZERO(&one);
+    CPU_SET(0, &one);
+    CHECK_OK(sched_setaffinity(0, sizeof one, &one));
+    pid_t other = in_child([] { for (;;) {} });
+    signal(SIGUSR1, dirty_handler);
+    State s = make_state(7), t;
+    long me = getpid();
+    rusage before, now;
+    getrusage(RUSAGE_SELF, &before);
+    do {
+        for (int i = 0; i < 200; i++) {
+            load(s);
+            raw_call(SYS_kill, me, SIGUSR1);
+            store(t);
+            compare(t, s);
+        }
+        getrusage(RUSAGE_SELF, &now);
+    } while (now.ru_nivcsw < before.ru_nivcsw + scale(150));
+    CHECK_OK(kill(other, SIGKILL));
+    CHECK_SIGNAL(other, SIGKILL);
+}
 TEST(state_survives_a_signal_handler_that_uses_it) {
     signal(SIGUSR1, dirty_handler);
     State s = make_state(7), t;
