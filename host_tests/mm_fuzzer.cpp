@@ -8,6 +8,7 @@
 
 #include "mm/check.h"
 #include "mm/frame.h"
+#include "mm/reclaim.h"
 #include "mm/slab.h"
 
 namespace faultline::host {
@@ -701,8 +702,11 @@ void Fuzzer::write_back() {
 }
 
 void Fuzzer::drop_clean() {
-    if (chance(50)) {
+    uint32_t choice = random(3);
+    if (choice == 0) {
         objects_drop_clean();
+    } else if (choice == 1) {
+        reclaim_clean(1 + random(3));  // stops where it may, with some pages' A bits just cleared
     } else if (auto object = any_object()) {
         object->object().drop_clean();
     }

@@ -41,9 +41,10 @@ void forget_locators(FrameNumber table, uint32_t end) {
     });
 }
 
-// Entries that the page cache can bring back at a minor fault, and that nobody has used, are not worth their place in a copy.
+// Entries that the page cache can bring back at a minor fault, and that nobody has used, are not worth their place in a copy. No TLB holds
+// them, so leaving them behind needs no flush.
 bool is_worth_copying(Pte pte, const Frame& frame) {
-    return frame.use != FrameUse::kObject || (pte.is_accessed() && pte.is_present());
+    return frame.use != FrameUse::kObject || pte_may_be_in_tlb(pte);
 }
 
 // A new table with the old one's entries, each counted; private ones writable in neither. Those that lost W go to `batch`, which is

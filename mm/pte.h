@@ -1,6 +1,6 @@
 // What mm's own bits of a page-table entry mean (arch/mmu.h has the processor's). A slot of a user table is one of
 //   0                                  nothing: the region says what a touch brings
-//   frame | A D | shared | U W P       present
+//   frame | A D | was accessed | shared | U W P    present
 //   frame |   D | shared | kept        PROT_NONE: the frame stays here, the processor sees nothing
 //   swap slot | swapped                the page is in swap (with "Under memory pressure")
 #pragma once
@@ -11,6 +11,8 @@ namespace faultline {
 
 // The frame is an object's and mapped MAP_SHARED: W lets others see the writes, D must reach the object.
 inline constexpr uint32_t kPteShared = Pte::kSoftware1;
+// The reclaimer has taken A away and flushed nothing: TLBs may hold the entry although A is clear.
+inline constexpr uint32_t kPteWasAccessed = Pte::kSoftware2;
 
 // With P clear:
 inline constexpr uint32_t kPteKept = 1u << 1;
@@ -19,6 +21,7 @@ inline constexpr uint32_t kPteSwapped = 1u << 2;
 constexpr bool pte_is_kept(Pte pte) { return !pte.is_present() && (pte.raw() & kPteKept); }
 constexpr bool pte_is_swapped(Pte pte) { return !pte.is_present() && (pte.raw() & kPteSwapped); }
 constexpr bool pte_has_frame(Pte pte) { return pte.is_present() || pte_is_kept(pte); }
+constexpr bool pte_may_be_in_tlb(Pte pte) { return pte.is_present() && (pte.raw() & (Pte::kAccessed | kPteWasAccessed)); }
 constexpr bool pte_is_shared(Pte pte) { return pte.raw() & kPteShared; }
 
 // A present user entry: readable, and writable if asked.

@@ -43,17 +43,21 @@ void move_to_end_locked(Frame& frame) REQUIRES(queue.lock) {
     queue.tail = number;
 }
 
-// Whether some mapping has used the page since this was last asked; clears the bits. They stay set in TLBs, which only
-// makes the next answer "no" sooner.
+// Whether some mapping has used the page since this was last asked; clears the bits. TLBs keep the entries, which only makes the next
+// answer "no" sooner, but who relies on A being set for all that TLBs hold must see the mark.
 bool was_accessed(Frame& frame) {
     FrameLock lock(frame);
-    uint32_t accessed = 0;
+    bool accessed = false;
     reverse_map_for_each(frame, [&](Locator slot) {
         PteSlot& entry = table_slots(slot.table())[slot.index()];
-        if (pte_load(entry).is_accessed()) accessed |= entry.fetch_and(~Pte::kAccessed, memory_order_relaxed);
+        for (Pte pte = pte_load(entry); pte.is_present() && pte.is_accessed();)
+            if (pte_compare_exchange(entry, pte, pte.without(Pte::kAccessed).with(kPteWasAccessed))) {
+                accessed = true;
+                break;
+            }
         return true;
     });
-    return accessed & Pte::kAccessed;
+    return accessed;
 }
 
 }  // namespace
