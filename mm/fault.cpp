@@ -54,7 +54,7 @@ class Fault {
     Step prepare_write();
 
     // The way of the most frequent faults is one function in the end: its parts are inline.
-    [[gnu::always_inline]] inline Step resolve();
+    [[gnu::always_inline]] inline Step resolve() REQUIRES_SHARED(space_.lock_);
     [[gnu::always_inline]] inline Step resolve_in_table(FrameNumber table);
     [[gnu::always_inline]] inline Step resolve_empty();
     [[gnu::always_inline]] inline Step install(FrameNumber frame, Pte pte);

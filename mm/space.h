@@ -163,6 +163,10 @@ class AddressSpace : public RefCounted<AddressSpace>, public ListNode<AllSpaces>
   Result<void> unmap_locked(VirtAddr start, VirtAddr end, DeadRegions& dead) REQUIRES(lock_);
   // Cuts regions so that `start` and `end` are borders. kNOMEM: only harmless cuts were made.
   Result<void> split_at(VirtAddr at) REQUIRES(lock_);
+  Result<void> split_at_both(VirtAddr start, VirtAddr end) REQUIRES(lock_) {
+    TRY(split_at(start));
+    return split_at(end);
+  }
   // Joins `region`, and those after it that begin before `end`, with their neighbours as far as they are alike.
   void merge_from(Region* region, VirtAddr end, DeadRegions& dead) REQUIRES(lock_);
   // Whether any table is in use in a range: if not, there is nothing in it.

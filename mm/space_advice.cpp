@@ -96,10 +96,7 @@ Result<void> AddressSpace::change_locked_flag(VirtAddr start, uint32_t bytes, bo
         DeadRegions dead;
         LockGuard guard(lock_);
         if (!is_mapped(start, end)) return Errno::kNOMEM;
-        auto split = [&]() -> Result<void> {
-            TRY(split_at(start));
-            return split_at(end);
-        }();
+        Result<void> split = split_at_both(start, end);
         if (split.ok())
             for (Region* region = regions_.find(start); region && region->start < end; region = RegionSet::next(*region))
                 region->locked = locked;

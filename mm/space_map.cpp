@@ -283,12 +283,9 @@ Result<void> AddressSpace::protect(VirtAddr start, uint32_t bytes, Protection pr
     }
     if (!is_change) return {};
     bool is_lowering = !(protection & kProtWrite);
-    auto prepared = [&]() -> Result<void> {
-        if (last->end > end) TRY(split_at(end));
-        if (first->start < start) TRY(split_at(start));
-        if (is_lowering) TRY(own_tables_with_entries(start, end));
-        return {};
-    }();
+    Result<void> prepared;
+    if (last->end > end || first->start < start) prepared = split_at_both(start, end);
+    if (prepared.ok() && is_lowering) prepared = own_tables_with_entries(start, end);
     first = regions_.find(start);
     if (prepared.ok()) {
         for (Region* region = first; region && region->start < end; region = RegionSet::next(*region))

@@ -54,7 +54,7 @@ void AddressSpace::move_entry(VirtAddr from, VirtAddr to) {
 void AddressSpace::move_entries(VirtAddr from, VirtAddr to, uint32_t bytes) {
     lower_range(from, from + bytes, kProtNone);
     VirtAddr last = from + (bytes - 1);
-    for_each_table(from.directory_index(), last.directory_index(), [&](uint32_t index) {
+    for_each_table(from.directory_index(), last.directory_index(), [&](uint32_t index) NO_THREAD_SAFETY_ANALYSIS {
         FrameNumber table = pte_load(directory_slot(index)).frame();
         uint32_t first = index == from.directory_index() ? from.table_index() : 0;
         uint32_t end = index == last.directory_index() ? last.table_index() : kEntriesPerTable - 1;
