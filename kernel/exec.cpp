@@ -4,6 +4,7 @@
 #include "fs/descriptor_table.h"
 #include "fs/namespace.h"
 #include "kernel/calls.h"
+#include "kernel/fault_watch.h"
 #include "kernel/scheduler.h"
 #include "kernel/signal_internal.h"
 
@@ -168,7 +169,10 @@ void switch_program(Process& process, Ref<AddressSpace> space, const ProgramImag
   InterruptLockGuard guard(process_table_lock);
   process.has_executed_ = true;
   process.exit_signal_ = Signal::kChild;
-  if (identity.changed) process.parent_death_signal_ = Signal::kNone;
+  if (identity.changed) {
+    process.parent_death_signal_ = Signal::kNone;
+    fault_watch_leave_locked(running_thread());
+  }
   if (Thread* waiter = std::exchange(process.vfork_waiter_, nullptr)) wake(*waiter);
 }
 

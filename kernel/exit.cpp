@@ -3,6 +3,7 @@
 #include "fs/descriptor_table.h"
 #include "fs/namespace.h"
 #include "kernel/calls.h"
+#include "kernel/fault_watch.h"
 #include "kernel/futex.h"
 #include "kernel/job_control.h"
 #include "kernel/pid.h"
@@ -176,6 +177,7 @@ void thread_exit() {
       InterruptLockGuard guard(process_table_lock);
       process.ended_threads_.add(thread_usage(self));
       process.threads_.remove(self);
+      fault_watch_leave_locked(self);
       is_last = --process.thread_count_ == 0;
       if (!is_last && process.main_thread_ == &self) process.main_thread_ = process.threads_.front();
       if (!is_last && self.id() != process.pid_) pid_forget_locked(self.id());

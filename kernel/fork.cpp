@@ -3,6 +3,7 @@
 #include "fs/descriptor_table.h"
 #include "fs/namespace.h"
 #include "kernel/calls.h"
+#include "kernel/fault_watch.h"
 #include "kernel/pid.h"
 #include "kernel/process.h"
 #include "kernel/scheduler.h"
@@ -113,6 +114,7 @@ Result<void> enter_tree(Process& child, Thread& thread, Process& creator, const 
   pid_acquire_locked(child.group_);
   pid_acquire_locked(child.session_);
   child.threads_.push_back(thread);
+  fault_watch_inherit_locked(running_thread(), thread);
   child.thread_count_ = 1;
   child.main_thread_ = &thread;
   if (arguments.flags & kCloneVfork) child.vfork_waiter_ = &running_thread();
@@ -170,6 +172,7 @@ Result<uint32_t> clone_thread(const CloneArguments& arguments) {
     id = number.value();
     thread->set_id(id);
     process.threads_.push_back(*thread);
+    fault_watch_inherit_locked(running_thread(), *thread);
     process.thread_count_++;
     if (process.stopping_) thread->add_work(kWorkSignal);
   }

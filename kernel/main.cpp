@@ -24,6 +24,7 @@
 #include "kernel/root_file_systems.h"
 #include "kernel/scheduler.h"
 #include "kernel/time_internal.h"
+#include "kernel/trace_ring.h"
 #include "mm/frames.h"
 #include "mm/slab.h"
 #include "mm/space.h"
@@ -92,6 +93,7 @@ void start_system(void*) {
   proc_initialize();
   proc_contents_initialize();
   processes_initialize();
+  trace_initialize();
   if (!memory_devices_register().ok() || !kernel_log_register().ok()) PANIC("no memory for the first devices");
   start_terminals();
   block_drivers_initialize();

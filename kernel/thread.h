@@ -18,6 +18,7 @@
 namespace faultline {
 
 class AddressSpace;
+class FaultWatch;
 class Process;
 
 // Bits of Thread::work: what must happen before the thread runs user code again. Entry code only asks whether it is zero.
@@ -82,6 +83,7 @@ class Thread : public ThreadHead, public ListNode<RunQueueTag>, public ListNode<
 
   // --- Its own, or written only by itself.
   uint32_t minor_faults = 0, major_faults = 0;
+  Atomic<FaultWatch*> fault_watch{nullptr};  // who is told of its faults; changes under process_table_lock
   uint32_t clear_child_tid = 0;        // user address, CLONE_CHILD_CLEARTID
   uint32_t set_child_tid = 0;          // user address, CLONE_CHILD_SETTID: written at the first return to user mode
   uint32_t robust_list = 0;            // user address of the list of futexes held, set_robust_list(2)

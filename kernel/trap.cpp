@@ -3,6 +3,7 @@
 #include "arch/clock.h"
 #include "arch/context.h"
 #include "arch/power.h"
+#include "kernel/fault_watch.h"
 #include "kernel/process.h"
 #include "kernel/signal.h"
 #include "lib/log.h"
@@ -43,6 +44,7 @@ void page_fault(TrapFrame& frame) {
   if (!may_resolve) {
     if (from_user) {
       machine::interrupts_enable();
+      if (fault_is_watched()) fault_refused_watched(frame, address);
       fault_signal(frame, Signal::kSegmentation, kCodeMapError + ((frame.error & kFaultProtection) ? 1 : 0), address.value());
       return;
     }
@@ -51,7 +53,9 @@ void page_fault(TrapFrame& frame) {
   }
   machine::interrupts_enable();
   Access access = frame.error & kFaultWrite ? Access::kWrite : Access::kRead;
-  FaultOutcome outcome = self.space->handle_fault(address, access);
+  FaultOutcome outcome;
+  if (self.fault_watch.load(memory_order_relaxed)) [[unlikely]] outcome = fault_handle_watched(frame, address, access);
+  else outcome = self.space->handle_fault(address, access);
   if (outcome == FaultOutcome::kResolved) [[likely]] return;
   if (!from_user) {
     if (!trap_fix_up(frame)) panic_trap(frame, "page fault in the kernel");

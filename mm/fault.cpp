@@ -26,6 +26,7 @@
 // Locks: space (shared) → object → table → frame. Copies and zeroing happen under the table's lock, for they sleep on nothing.
 #include <machine/planted_bugs.h>
 
+#include "arch/clock.h"
 #include "mm/reclaim.h"
 #include "mm/space.h"
 
@@ -47,6 +48,7 @@ class Fault {
     // One attempt from the top.
     Step attempt();
     FaultOutcome continue_from(Step step);
+    FaultStory story;
 
   private:
     // What an attempt asked for, with nothing held.
@@ -69,6 +71,10 @@ class Fault {
     void map_neighbours();
     bool is_write() const { return access_ == Access::kWrite; }
     bool is_private_anonymous() const { return object_ == nullptr; }
+    Step decided(FaultDecision decision) {
+        story.decision = decision;
+        return Step::kDone;
+    }
     PteSlot& slot() const { return table_slots(table_)[index_]; }
 
     AddressSpace& space_;
@@ -94,15 +100,53 @@ FaultOutcome AddressSpace::handle_fault(VirtAddr address, Access access) {
     return FaultOutcome::kResolved;
 }
 
+// As above, and tells how it went.
+FaultOutcome AddressSpace::handle_fault_watched(VirtAddr address, Access access, FaultStory& story) {
+    VirtAddr page = address.page_floor();
+    Fault fault(*this, page, access);
+    fault.story.decision = FaultDecision::kNone;
+    fault.story.neighbours = 0;
+    fault.story.users = 0;
+    fault.story.before = Pte();
+    Pte directory_before = directory_entry(page);
+    uint64_t begin = clock_cycles();
+    FaultOutcome outcome = fault.continue_from(fault.attempt());
+    uint64_t ticks = clock_cycles() - begin;
+    story = fault.story;
+    story.cost = ticks < ~0u ? static_cast<uint32_t>(ticks) : ~0u;
+    story.directory_before = directory_before;
+    story.directory_after = directory_entry(page);
+    story.after = entry_of(page);
+    bool is_new_table = story.directory_after.is_present() &&
+                        (!directory_before.is_present() || directory_before.frame() != story.directory_after.frame());
+    if (is_new_table) story.steps |= directory_before.is_present() ? kFaultTableUnshared : kFaultTableMade;
+    constexpr FaultDecision kByOutcome[] = {FaultDecision::kNone, FaultDecision::kNotMapped, FaultDecision::kNotAllowed,
+                                            FaultDecision::kPastEnd, FaultDecision::kOutOfMemory};
+    if (outcome != FaultOutcome::kResolved) story.decision = kByOutcome[static_cast<uint32_t>(outcome)];
+    return outcome;
+}
+
+FaultOutcome AddressSpace::fault_ahead(VirtAddr address, Access access) {
+    if (!fault_is_watched()) return handle_fault(address, access);
+    FaultStory story;
+    FaultOutcome outcome = handle_fault_watched(address, access, story);
+    fault_seen_ahead(*this, address, access, story);
+    return outcome;
+}
+
 // The first attempt did not do: does what it asked for, and tries again until the fault is decided.
 FaultOutcome Fault::continue_from(Step step) {
     bool is_major = false;
     for (uint32_t failures = 0;; step = attempt()) {
         if (step == Step::kRead) {
             is_major = true;
+            story.steps |= kFaultMajor;
             step = read_page();
         }
-        if (step == Step::kPrepare) step = prepare_write();
+        if (step == Step::kPrepare) {
+            story.steps |= kFaultRoomPromised;
+            step = prepare_write();
+        }
         switch (step) {
         case Step::kDone:
             is_major ? fault_count_major() : fault_count_minor();
@@ -115,12 +159,15 @@ FaultOutcome Fault::continue_from(Step step) {
             return FaultOutcome::kBusError;
         case Step::kGrowStack:
             if (auto outcome = space_.grow_stack(page_); outcome != FaultOutcome::kResolved) return outcome;
+            story.steps |= kFaultStackGrew;
             break;
         case Step::kWait:
+            story.steps |= kFaultWaited;
             frame_wait(*busy_, kFrameBusy);
             break;
         case Step::kMakeRoom: {
             constexpr uint32_t kPatience = 3;
+            story.steps |= kFaultReclaimed;
             if (!reclaim_with_write_back() && ++failures == kPatience) return FaultOutcome::kOutOfMemory;
             break;
         }
@@ -166,7 +213,7 @@ Fault::Step Fault::resolve() {
         Pte entry = space_.directory_entry(page_);
         if (entry.is_present() && !entry.is_writable() && !is_write() &&
             pte_load(table_slots(entry.frame())[index_]).is_present())
-            return Step::kDone;
+            return decided(FaultDecision::kAllowedAlready);
         if (!entry.is_writable()) [[unlikely]] {
             if (!space_.own_table(page_.directory_index()).ok()) return Step::kMakeRoom;
             continue;
@@ -184,9 +231,12 @@ Fault::Step Fault::resolve_in_table(FrameNumber table) {
     table_ = table;
     Pte old = pte_load(slot());
     if (old.is_empty()) return resolve_empty();
+    story.before = old;
+    story.decision = FaultDecision::kAllowedAlready;
     if (pte_is_kept(old)) {
         old = pte_revealed(old);
         pte_store(slot(), old);
+        story.decision = FaultDecision::kRevealed;
     }
     ASSERT(old.is_present());
     if (!is_write() || old.is_writable()) return Step::kDone;
@@ -208,14 +258,17 @@ Fault::Step Fault::map_zero_page() {
     Frame& table = frame_record(table_);
     PteSlot* slots = table_slots(table_).data();
     const Pte zero = pte_readable(zero_page());
+    const uint32_t live = table.table.live;
     for (uint32_t index = from; index < to; index++)
         if (pte_load(slots[index]).is_empty()) slot_fill(table, slots[index], index, zero, FrameKind::kUncounted);
-    return Step::kDone;
+    story.neighbours = static_cast<uint8_t>(table.table.live - live - 1);
+    return decided(FaultDecision::kZeroPage);
 }
 
 Fault::Step Fault::map_zeroed() {
     auto frame = frame_allocate(FrameUse::kAnonymous, Zeroing::kZeroed);
     if (!frame.ok()) return Step::kMakeRoom;
+    story.decision = FaultDecision::kZeroFrame;
     return install(frame.value(), pte_writable(frame.value()));
 }
 
@@ -237,7 +290,7 @@ Fault::Step Fault::resolve_read_only(Pte old) {
     bool is_still = frame.pins.load(memory_order_relaxed) == 0 || planted(Bug::kPinIgnored);
     if (!is_sole || (!is_still && old.frame() != zero_page())) return copy_from(old, old.frame());
     slot().fetch_or(Pte::kWritable | Pte::kDirty | Pte::kAccessed, memory_order_seq_cst);
-    return Step::kDone;
+    return decided(FaultDecision::kMadeWritable);
 }
 
 // A writable copy of `source` (none: zeroes) takes the place of a present entry.
@@ -246,6 +299,10 @@ Fault::Step Fault::copy_from(Pte old, FrameNumber source) {
     auto copy = frame_allocate(FrameUse::kAnonymous, is_zero ? Zeroing::kZeroed : Zeroing::kNotNeeded);
     if (!copy.ok()) return Step::kMakeRoom;
     if (!is_zero) page_copy(copy.value(), source);
+    story.users = frame_record(old.frame()).map.load(memory_order_relaxed);
+    story.decision = is_zero                                                  ? FaultDecision::kZeroPageReplaced
+                     : frame_record(source).use == FrameUse::kObject ? FaultDecision::kFileCopied
+                                                                     : FaultDecision::kCopied;
     reverse_map_add_first(frame_record(copy.value()), Locator(table_, index_));
     pte_exchange(slot(), pte_writable(copy.value()));
     if (!planted(Bug::kCopyWithoutFlush)) flush_page(space_.cpus_, page_);
@@ -277,6 +334,7 @@ Fault::Step Fault::find_object_frame(Frame*& frame) NO_THREAD_SAFETY_ANALYSIS {
     if (!frame && !object_->source_) {
         auto made = object_->insert_new_locked(object_index_, Zeroing::kZeroed, 0);
         if (!made.ok()) return Step::kMakeRoom;
+        story.steps |= kFaultNewShared;
         frame = made.value();
     }
     if (!frame) {
@@ -299,6 +357,7 @@ Fault::Step Fault::map_object_page() NO_THREAD_SAFETY_ANALYSIS {
         if (!copy.ok()) return Step::kMakeRoom;
         page_copy(copy.value(), number);
         object_->is_copied_ = true;
+        story.decision = FaultDecision::kFileCopied;
         return install(copy.value(), pte_writable(copy.value()));
     }
     {
@@ -310,7 +369,7 @@ Fault::Step Fault::map_object_page() NO_THREAD_SAFETY_ANALYSIS {
     space_.count_resident(1);
     if (is_write()) return write_shared(pte, *frame);
     map_neighbours();
-    return Step::kDone;
+    return decided(FaultDecision::kFileMapped);
 }
 
 // A shared entry becomes writable. The page counts as perhaps dirty from now until a write-back finds no such entry.
@@ -321,7 +380,7 @@ Fault::Step Fault::write_shared(Pte, Frame& frame) NO_THREAD_SAFETY_ANALYSIS {
     }
     object_->tag_locked(frame, 0);
     slot().fetch_or(Pte::kWritable | Pte::kDirty | Pte::kAccessed, memory_order_seq_cst);
-    return Step::kDone;
+    return decided(FaultDecision::kSharedWritten);
 }
 
 // Fault-around: a read maps what is resident of the aligned 16 pages, so that a sequential reader faults once in 16. Never past the
@@ -358,6 +417,7 @@ void Fault::map_neighbours() NO_THREAD_SAFETY_ANALYSIS {
         pte_store(*slot, Pte(number, bits));
         mapped++;
     }
+    story.neighbours = static_cast<uint8_t>(mapped);
     table_count_filled(frame_record(table_), index_, mapped);  // the window lies within one group
     space_.count_resident(static_cast<int32_t>(mapped));
 }

@@ -10,6 +10,7 @@
 #include "lib/mutex.h"
 #include "lib/ref.h"
 #include "lib/result.h"
+#include "mm/fault_story.h"
 #include "mm/object.h"
 #include "mm/page_table.h"
 #include "mm/region.h"
@@ -94,6 +95,8 @@ class AddressSpace : public RefCounted<AddressSpace>, public ListNode<AllSpaces>
   // The page-fault path. Called with nothing held, interrupts on; sleeps. Counts minor and major faults of `current_thread()` through
   // fault_count_minor()/fault_count_major().
   FaultOutcome handle_fault(VirtAddr address, Access access);
+  // The same for a thread that is watched: fills in the story. User addresses only.
+  FaultOutcome handle_fault_watched(VirtAddr address, Access access, FaultStory& story);
 
   // Runs this space on this CPU / stops doing so. Called by the scheduler with interrupts off. deactivate may leave the directory loaded (lazily).
   void activate();
@@ -105,6 +108,8 @@ class AddressSpace : public RefCounted<AddressSpace>, public ListNode<AllSpaces>
 
   // Calls `visit(view, context)` for each region in order; stops when it returns false. Holds the space for reading.
   void for_each_region(bool (*visit)(const RegionView&, void* context), void* context);
+  // Of the region at `address`, if there is one.
+  void visit_region(VirtAddr address, void (*visit)(const RegionView&, void* context), void* context);
   SpaceStatistics statistics();  // walks the tables
   uint32_t peak_resident_pages() const { return peak_resident_.load(memory_order_relaxed); }  // cheap: for ru_maxrss
   // What identifies a word of memory to everybody who shares it (futexes): the object and the byte offset in it. The object is only a
@@ -194,6 +199,8 @@ class AddressSpace : public RefCounted<AddressSpace>, public ListNode<AllSpaces>
   FaultOutcome grow_stack(VirtAddr page);
   bool may_grow_stack(const Region& stack, VirtAddr page) const REQUIRES_SHARED(lock_);
   void populate(VirtAddr start, VirtAddr end);
+  // A fault that no instruction took: the kernel brings a page beforehand, or into another space than the running one.
+  FaultOutcome fault_ahead(VirtAddr address, Access access);
   template <typename Copy>
   Result<size_t> access_foreign(VirtAddr address, size_t bytes, Access access, Copy copy);
   static void leave(void* space);
@@ -223,6 +230,9 @@ FrameNumber zero_page();
 // Upward notifications that kernel/ implements: one fault of the current thread was served from memory / had to wait for the disk.
 void fault_count_minor();
 void fault_count_major();
+// Whether somebody watches the current thread's faults, and one that it took by fault_ahead().
+bool fault_is_watched();
+void fault_seen_ahead(AddressSpace& space, VirtAddr address, Access access, const FaultStory& story);
 
 // Sets up the zero page and caches. Boot only, after frames and slab.
 void spaces_initialize();

@@ -33,7 +33,7 @@ Result<size_t> AddressSpace::access_foreign(VirtAddr address, size_t bytes, Acce
         }
         if (moved)
             done += piece;
-        else if (handle_fault(at, access) != FaultOutcome::kResolved)
+        else if (fault_ahead(at, access) != FaultOutcome::kResolved)
             break;
     }
     if (done == 0 && bytes != 0) return Errno::kFAULT;
@@ -72,13 +72,20 @@ Result<PinnedFrame> AddressSpace::loan_page(VirtAddr page) {
     return PinnedFrame(pte.frame());
 }
 
+static RegionView view_of(const Region& region) {
+    return {region.start, region.end, region.protection, region.shared, region.kind, region.object_offset, region.backing.get()};
+}
+
 void AddressSpace::for_each_region(bool (*visit)(const RegionView&, void* context), void* context) {
     SharedLockGuard guard(lock_);
     for (Region* region = regions_.first(); region; region = RegionSet::next(*region)) {
-        RegionView view = {region->start, region->end,           region->protection,   region->shared,
-                           region->kind,  region->object_offset, region->backing.get()};
-        if (!visit(view, context)) return;
+        if (!visit(view_of(*region), context)) return;
     }
+}
+
+void AddressSpace::visit_region(VirtAddr address, void (*visit)(const RegionView&, void* context), void* context) {
+    SharedLockGuard guard(lock_);
+    if (Region* region = regions_.find(address)) visit(view_of(*region), context);
 }
 
 Result<AddressSpace::SharedPlace> AddressSpace::shared_place(VirtAddr address) {

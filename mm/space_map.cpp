@@ -101,8 +101,8 @@ Result<VirtAddr> AddressSpace::map(const MapRequest& request) {
 void AddressSpace::populate(VirtAddr start, VirtAddr end) {
     for (VirtAddr page = start; page < end; page = page + kPageSize) {
         // What cannot be written may still be read; a page that cannot be had is left for its touch to tell.
-        FaultOutcome outcome = handle_fault(page, Access::kWrite);
-        if (outcome == FaultOutcome::kNotAllowed) outcome = handle_fault(page, Access::kRead);
+        FaultOutcome outcome = fault_ahead(page, Access::kWrite);
+        if (outcome == FaultOutcome::kNotAllowed) outcome = fault_ahead(page, Access::kRead);
         if (outcome != FaultOutcome::kResolved) return;
     }
 }

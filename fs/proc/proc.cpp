@@ -114,6 +114,7 @@ class ProcInode final : public Inode {
   }
 
   Result<Ref<File>> open(uint32_t flags) override {
+    if (node_.open) return node_.open(context_, Ref<Inode>(*this), flags);
     if (type() == FileType::kRegular) return proc_file_open(Ref<Inode>(*this), node_, context_, flags);
     return Inode::open(flags);
   }

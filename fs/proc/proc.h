@@ -39,6 +39,8 @@ struct ProcNode {
   Result<void> (*store)(const ProcContext& context, StringView text) = nullptr;
   // Regular files that are read at random (pagemap, mem): instead of `show`.
   Result<size_t> (*read_at)(const ProcContext& context, uint64_t offset, IoBuffer& buffer) = nullptr;
+  // Regular files with a life of their own: instead of all these, what opening one gives.
+  Result<Ref<File>> (*open)(const ProcContext& context, Ref<Inode> inode, uint32_t flags) = nullptr;
   // Symbolic links: the text.
   Result<void> (*link)(const ProcContext& context, FormatSink& sink) = nullptr;
   // Magic links: where it leads; `link` still gives the text that readlink shows.

@@ -198,6 +198,8 @@ void observe_free(uint32_t frame) {
 
 void fault_count_minor() { host::fault_counts.minor++; }
 void fault_count_major() { host::fault_counts.major++; }
+bool fault_is_watched() { return false; }
+void fault_seen_ahead(AddressSpace&, VirtAddr, Access, const FaultStory&) {}
 
 uint32_t cpu_count() { return static_cast<uint32_t>(cpus.size()); }
 

@@ -1,4 +1,5 @@
 // /proc/PID and /proc/PID/task/TID: which files there are, and who may open them.
+#include "kernel/fault_watch.h"
 #include "kernel/proc/contents.h"
 
 namespace faultline {
@@ -16,6 +17,10 @@ constexpr ProcNode kComm = owned_file("comm", kProcFile, &proc_show_comm);
 constexpr ProcNode kMaps = owned_file("maps", kProcFile, &proc_show_maps);
 constexpr ProcNode kPagemap = {
     .name = "pagemap", .mode = kProcPrivateFile, .read_at = &proc_read_pagemap, .owner = &proc_owner_of_process};
+Result<Ref<File>> open_faults(const ProcContext& context, Ref<Inode> inode, uint32_t flags) {
+  return fault_watch_open(std::move(inode), *TRY(proc_inspectable_process(context)), flags);
+}
+constexpr ProcNode kFaults = {.name = "faults", .mode = kProcPrivateFile, .open = &open_faults, .owner = &proc_owner_of_process};
 constexpr ProcNode kCmdline = owned_file("cmdline", kProcFile, &proc_show_cmdline);
 constexpr ProcNode kEnviron = owned_file("environ", kProcPrivateFile, &proc_show_environ);
 constexpr ProcNode kLimits = owned_file("limits", kProcFile, &proc_show_limits);
@@ -49,7 +54,7 @@ constexpr ProcNode kTask = {.name = "task", .mode = kProcDirectory, .dynamic = &
 
 constexpr const ProcNode* kProcessFiles[] = {
     &kStat,   &kStatm,  &kStatus,    &kComm,        &kMaps,        &kCmdline,      &kEnviron,     &kLimits,
-    &kMounts, &kMountinfo, &kPagemap, &kTask, &kProcFdNode, &kProcFdinfoNode, &kProcExeNode, &kProcCwdNode, &kProcRootNode};
+    &kMounts, &kMountinfo, &kPagemap, &kFaults, &kTask, &kProcFdNode, &kProcFdinfoNode, &kProcExeNode, &kProcCwdNode, &kProcRootNode};
 
 }  // namespace
 
