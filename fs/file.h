@@ -47,7 +47,7 @@ class File : public RefCounted<File>, public RegionBacking {
   // The object that mmap of this file maps, or kNODEV. Private and shared mappings alike. Devices may return one of their own (/dev/zero: a null
   // Ref means "as anonymous").
   virtual Result<Ref<Object>> map_object() { return Errno::kNODEV; }
-  virtual Result<void> synchronize(bool data_only);
+  Result<void> synchronize(bool data_only) override;
   // A descriptor of this file was closed (not necessarily the last).
   virtual void descriptor_closed() {}
   // The path's mount counted this file as a reason not to become read-only.

@@ -50,6 +50,8 @@ const Fuzzer::Operation Fuzzer::kOperations[] = {
     {"remap", 4, &Fuzzer::remap},
     {"break", 3, &Fuzzer::move_break},
     {"drop pages", 3, &Fuzzer::drop_pages},
+    {"advise fork", 2, &Fuzzer::advise_fork},
+    {"lock pages", 2, &Fuzzer::lock_pages},
     {"sync", 2, &Fuzzer::sync},
     {"inspect", 1, &Fuzzer::inspect},
 };
@@ -261,6 +263,9 @@ void Fuzzer::fork() {
     if (!space.ok()) return expect(space.error() == Errno::kNOMEM, "fork fails with another error");
     auto child = std::make_unique<ModelProcess>(*parent);
     child->space = space.release_value();
+    std::erase_if(child->pages, [](const auto& entry) { return entry.second.inheritance == Inheritance::kLeftOut; });
+    for (auto& [number, page] : child->pages)
+        if (page.inheritance == Inheritance::kEmpty) page.own = nullptr;
     processes_.push_back(std::move(child));
     if (chance(50)) switch_cpu();
 }
@@ -400,7 +405,7 @@ void Fuzzer::adopt_holes(ModelProcess& process, VirtAddr start, uint32_t pages) 
 }
 
 void Fuzzer::remap() {
-    constexpr uint32_t kMayMove = 1, kFixed = 2;
+    constexpr uint32_t kMayMove = 1, kFixed = 2, kDontUnmap = 4;
     ModelProcess* process = process_on(any_cpu());
     if (!process) return;
     VirtAddr start = any_page(process);
@@ -408,6 +413,12 @@ void Fuzzer::remap() {
     uint32_t old_pages = 1 + random(4), new_pages = 1 + random(6);
     uint32_t flags = chance(30) ? 0 : chance(50) ? kMayMove : kMayMove | kFixed;
     VirtAddr target = any_page(nullptr);
+    if ((flags & kMayMove) && chance(20)) {
+        flags |= kDontUnmap;
+        new_pages = old_pages;
+    } else if ((flags & kMayMove) && chance(10)) {
+        old_pages = 0;  // duplicates
+    }
     tell(" process %zu at %#x pages %u to %u flags %u target %#x", index_of(process), start.value(), old_pages, new_pages, flags,
          target.value());
     auto result = process->space->remap(start, old_pages * kPageSize, new_pages * kPageSize, flags, target);
@@ -418,11 +429,21 @@ void Fuzzer::remap() {
     }
     VirtAddr to = result.value();
     std::vector<ModelPage> moved;
+    if (old_pages == 0) {
+        ModelPage* first = process->page(start);
+        expect(first && first->shared, "mremap duplicates what is not shared");
+        ModelPage page = *first;
+        model_unmap(*process, to, new_pages);
+        return model_map(*process, to, new_pages, page);
+    }
     for (uint32_t i = 0; i < old_pages; i++) {
         expect(process->page(start + i * kPageSize) != nullptr, "mremap moves what is not mapped");
         moved.push_back(*process->page(start + i * kPageSize));
     }
-    model_unmap(*process, start, old_pages);
+    if (flags & kDontUnmap)
+        for (uint32_t i = 0; i < old_pages; i++) process->page(start + i * kPageSize)->own = nullptr;
+    else
+        model_unmap(*process, start, old_pages);
     if (flags & kFixed) {
         expect(to == target, "mremap has not kept to a fixed place");
         model_unmap(*process, to, new_pages);
@@ -453,18 +474,62 @@ void Fuzzer::move_break() {
 }
 
 void Fuzzer::drop_pages() {
-    constexpr uint32_t kDontNeed = 4;
+    constexpr uint32_t kDontNeed = 4, kFree = 8;
     ModelProcess* process = process_on(any_cpu());
     if (!process) return;
     VirtAddr start = any_page(process);
     uint32_t pages = 1 + random(6);
-    tell(" process %zu at %#x pages %u", index_of(process), start.value(), pages);
-    auto result = process->space->advise(start, pages * kPageSize, kDontNeed);
-    if (!result.ok()) return;
+    bool is_free = chance(30), is_anonymous = true;
     for (uint32_t i = 0; i < pages; i++) {
         ModelPage* page = process->page(start + i * kPageSize);
-        expect(page != nullptr, "madvise succeeds on a hole");
-        page->own = nullptr;
+        if (!page) return;  // around a hole it works and says kNOMEM, which it says without memory, too
+        is_anonymous = is_anonymous && !page->object;
+    }
+    tell(" process %zu at %#x pages %u", index_of(process), start.value(), pages);
+    auto result = process->space->advise(start, pages * kPageSize, is_free ? kFree : kDontNeed);
+    expect(is_anonymous || !is_free || !result.ok(), "MADV_FREE takes pages of an object");
+    if (!result.ok()) return;
+    for (uint32_t i = 0; i < pages; i++) process->page(start + i * kPageSize)->own = nullptr;
+}
+
+void Fuzzer::advise_fork() {
+    constexpr uint32_t kDontFork = 10, kDoFork = 11, kWipeOnFork = 18;
+    ModelProcess* process = process_on(any_cpu());
+    if (!process) return;
+    VirtAddr start = any_page(process);
+    uint32_t pages = 1 + random(6), advice = chance(40) ? kDoFork : chance(50) ? kDontFork : kWipeOnFork;
+    bool is_anonymous = true;
+    for (uint32_t i = 0; i < pages; i++) {
+        ModelPage* page = process->page(start + i * kPageSize);
+        // The heap and the stack are left alone: their growth would have to be modelled.
+        if (!page || page_number(start) + i >= process->stack_low || start.value() < kBreakStart + 0x100000) return;
+        is_anonymous = is_anonymous && !page->object;
+    }
+    auto result = process->space->advise(start, pages * kPageSize, advice);
+    if (advice == kWipeOnFork && !is_anonymous) return expect(!result.ok(), "a file is wiped on fork");
+    if (!result.ok()) return expect(may_fail(result), "madvise fails with another error");
+    Inheritance inheritance = advice == kDoFork     ? Inheritance::kCopied
+                              : advice == kDontFork ? Inheritance::kLeftOut
+                                                    : Inheritance::kEmpty;
+    for (uint32_t i = 0; i < pages; i++) process->page(start + i * kPageSize)->inheritance = inheritance;
+}
+
+void Fuzzer::lock_pages() {
+    ModelProcess* process = process_on(any_cpu());
+    if (!process) return;
+    VirtAddr start = any_page(process);
+    uint32_t pages = 1 + random(6);
+    for (uint32_t i = 0; i < pages; i++) {
+        ModelPage* page = process->page(start + i * kPageSize);
+        if (!page) return;
+        if (page->object && !page->shared && (page->protection & kProtWrite)) return;  // copies that the model cannot see
+    }
+    // Unlocked at once: a locked page is one that madvise may not drop, and else like any other.
+    ignore_result(process->space->lock_pages(start, pages * kPageSize, chance(80) ? LockMode::kLocked : LockMode::kOnFault));
+    auto unlocked = process->space->lock_pages(start, pages * kPageSize, LockMode::kNone);
+    while (!unlocked.ok()) {
+        expect(may_fail(unlocked), "munlock fails with another error");
+        unlocked = process->space->lock_pages(start, pages * kPageSize, LockMode::kNone);
     }
 }
 

@@ -89,6 +89,8 @@ class Fuzzer {
     void remap();
     void move_break();
     void drop_pages();
+    void advise_fork();
+    void lock_pages();
     void sync();
     void inspect();
 

@@ -66,6 +66,7 @@ struct ModelPage {
     bool shared = false;
     std::shared_ptr<ModelObject> object;  // null: private anonymous
     uint32_t index = 0;
+    Inheritance inheritance = Inheritance::kCopied;
     std::shared_ptr<ModelBytes> own;      // a private page that was written; copied when one of several users writes
 
     // What an access should end with.

@@ -7,19 +7,25 @@ namespace faultline {
 
 namespace {
 
-constexpr uint32_t kMapShared = 1, kMapPrivate = 2, kMapSharedValidate = 3, kMapTypeMask = 0xf, kMapFixed = 0x10, kMapAnonymous = 0x20,
-                   kMapGrowsDown = 0x100, kMapNoReserve = 0x4000, kMapPopulate = 0x8000, kMapFixedNoReplace = 0x100000;
+constexpr uint32_t kMapShared = 1, kMapPrivate = 2, kMapSharedValidate = 3, kMapTypeMask = 0xf, kMapFixed = 0x10,
+                   kMapAnonymous = 0x20, kMap32Bit = 0x40, kMapGrowsDown = 0x100, kMapDenyWrite = 0x800, kMapExecutable = 0x1000,
+                   kMapLocked = 0x2000, kMapNoReserve = 0x4000, kMapPopulate = 0x8000, kMapNonBlock = 0x10000,
+                   kMapStack = 0x20000, kMapHugePages = 0x40000, kMapFixedNoReplace = 0x100000, kMapHugeSize = 0x3f << 26;
+// MAP_SHARED_VALIDATE refuses what is not among these.
+constexpr uint32_t kMapKnown = kMapTypeMask | kMapFixed | kMapAnonymous | kMap32Bit | kMapGrowsDown | kMapDenyWrite |
+                               kMapExecutable | kMapLocked | kMapNoReserve | kMapPopulate | kMapNonBlock | kMapStack |
+                               kMapHugePages | kMapFixedNoReplace | kMapHugeSize;
 constexpr uint32_t kProtectionMask = kProtRead | kProtWrite | kProtExecute;
 
-Result<void> attach_file(MapRequest& request, uint32_t descriptor) {
-  FileHandle file = TRY(current_process().descriptors().get(descriptor));
-  if (!file->is_readable()) return Errno::kACCES;
-  if (request.shared && !file->is_writable()) {
+Result<void> attach_file(MapRequest& request, File& file) {
+  if (!file.is_readable()) return Errno::kACCES;
+  if (request.shared && !file.is_writable()) {
     if (request.protection & kProtWrite) return Errno::kACCES;
     request.max_protection = kProtRead | kProtExecute;
   }
-  request.object = TRY(file->map_object());
-  if (request.object) request.backing = Ref<RegionBacking>(*file);  // a null object stands for anonymous memory (/dev/zero)
+  request.object = TRY(file.map_object());
+  if (request.grows_down) return Errno::kINVAL;                    // only private memory of the program's own grows
+  if (request.object) request.backing = Ref<RegionBacking>(file);  // a null object stands for anonymous memory (/dev/zero)
   return {};
 }
 
@@ -29,13 +35,34 @@ Result<void> attach_anonymous(MapRequest& request) {
   return {};
 }
 
-Result<uint32_t> map(uint32_t address, uint32_t bytes, uint32_t protection, uint32_t flags, uint32_t descriptor, uint32_t page_offset) {
-  if (bytes == 0) return Errno::kINVAL;
-  if (bytes > kKernelBase) return Errno::kNOMEM;
+Result<void> attach(MapRequest& request, File* file, uint32_t flags, uint32_t page_offset) {
   uint32_t type = flags & kMapTypeMask;
-  if (type != kMapShared && type != kMapPrivate && type != kMapSharedValidate) return Errno::kINVAL;
+  if (file) {
+    if (type == kMapSharedValidate && (flags & ~kMapKnown)) return Errno::kOPNOTSUPP;
+    if (page_offset + (request.bytes >> kPageShift) < page_offset) return Errno::kOVERFLOW;
+    TRY(attach_file(request, *file));
+    if (request.object) return {};
+  } else if (type == kMapSharedValidate || (request.shared && request.grows_down)) {
+    return Errno::kINVAL;
+  }
+  request.object_offset = PageIndex(0);
+  return attach_anonymous(request);
+}
+
+Result<uint32_t> map(uint32_t address, uint32_t bytes, uint32_t protection, uint32_t flags, uint32_t descriptor,
+                     uint32_t page_offset) {
+  FileHandle file;
+  if (!(flags & kMapAnonymous)) {
+    file = TRY(current_process().descriptors().get(descriptor));
+    if (file->is_path_only()) return Errno::kBADF;
+  }
+  uint32_t type = flags & kMapTypeMask;
+  if (bytes == 0 || (type != kMapShared && type != kMapPrivate && type != kMapSharedValidate)) return Errno::kINVAL;
+  if (bytes > kKernelBase) return Errno::kNOMEM;
   bool fixed = flags & (kMapFixed | kMapFixedNoReplace);
+  if (fixed && address > kKernelBase - bytes) return Errno::kNOMEM;
   if (fixed && (address & kPageMask)) return Errno::kINVAL;
+  if ((flags & kMapLocked) && current_memory_limits().locked == 0) return Errno::kPERM;
   MapRequest request;
   request.address = VirtAddr(fixed ? address : address & ~kPageMask);
   request.bytes = align_up(bytes, kPageSize);
@@ -44,20 +71,11 @@ Result<uint32_t> map(uint32_t address, uint32_t bytes, uint32_t protection, uint
   request.fixed = fixed;
   request.no_replace = flags & kMapFixedNoReplace;
   request.grows_down = flags & kMapGrowsDown;
-  request.populate = flags & kMapPopulate;
+  request.populate = (flags & (kMapPopulate | kMapNonBlock)) == kMapPopulate;
   request.no_reserve = flags & kMapNoReserve;
+  request.lock_mode = flags & kMapLocked ? LockMode::kLocked : LockMode::kNone;
   request.object_offset = PageIndex(page_offset);
-  if (flags & kMapAnonymous) {
-    request.object_offset = PageIndex(0);
-    TRY(attach_anonymous(request));
-  } else {
-    if (page_offset + (request.bytes >> kPageShift) < page_offset) return Errno::kOVERFLOW;
-    TRY(attach_file(request, descriptor));
-    if (!request.object) {
-      request.object_offset = PageIndex(0);
-      TRY(attach_anonymous(request));
-    }
-  }
+  TRY(attach(request, file.get(), flags, page_offset));
   VirtAddr where = TRY(current_process().space().map(request));
   return where.value();
 }
@@ -89,10 +107,14 @@ Result<uint32_t> sys_munmap(VirtAddr start, uint32_t bytes) {
 }
 
 Result<uint32_t> sys_mprotect(VirtAddr start, uint32_t bytes, uint32_t protection) {
-  if (!start.is_page_aligned() || (protection & ~(kProtectionMask | 0x03000000u))) return Errno::kINVAL;
+  constexpr uint32_t kSemaphores = 8, kGrowsDown = 0x01000000, kGrowsUp = 0x02000000;  // no memory here grows up
+  if (!start.is_page_aligned() || (protection & (kGrowsDown | kGrowsUp)) == (kGrowsDown | kGrowsUp)) return Errno::kINVAL;
   if (bytes == 0) return 0u;
+  if (protection & ~(kProtectionMask | kSemaphores | kGrowsDown)) return Errno::kINVAL;
   if (bytes > kKernelBase || start.value() > kKernelBase - bytes) return Errno::kNOMEM;
-  return done(space().protect(start, align_up(bytes, kPageSize), static_cast<Protection>(protection & kProtectionMask)));
+  using Reach = AddressSpace::Reach;
+  return done(space().protect(start, align_up(bytes, kPageSize), static_cast<Protection>(protection & kProtectionMask),
+                              protection & kGrowsDown ? Reach::kToRegionStart : Reach::kExact));
 }
 
 Result<uint32_t> sys_mremap(VirtAddr old_start, uint32_t old_bytes, uint32_t new_bytes, uint32_t flags, VirtAddr new_start) {
@@ -114,41 +136,35 @@ Result<uint32_t> sys_msync(VirtAddr start, uint32_t bytes, uint32_t flags) {
 }
 
 Result<uint32_t> sys_madvise(VirtAddr start, uint32_t bytes, uint32_t advice) {
-  if (!start.is_page_aligned()) return Errno::kINVAL;
-  if (bytes == 0) return 0u;
   return done(space().advise(start, bytes, advice));
 }
 
 Result<uint32_t> sys_mincore(VirtAddr start, uint32_t bytes, VirtAddr vector) {
   if (!start.is_page_aligned()) return Errno::kINVAL;
   if (bytes == 0) return 0u;
+  if (bytes > kKernelBase || start.value() > kKernelBase - bytes) return Errno::kNOMEM;
+  if (vector.value() > kKernelBase - pages_for(bytes)) return Errno::kFAULT;
   return done(space().in_core(start, bytes, vector));
 }
 
-Result<uint32_t> sys_mlock(VirtAddr start, uint32_t bytes) {
-  if (bytes == 0) return 0u;
-  if (!current_process().credentials().is_superuser() && bytes > current_process().limit(Resource::kLockedMemory)) return Errno::kNOMEM;
-  return done(space().lock_pages(start, bytes));
-}
+Result<uint32_t> sys_mlock(VirtAddr start, uint32_t bytes) { return done(space().lock_pages(start, bytes, LockMode::kLocked)); }
 
 Result<uint32_t> sys_mlock2(VirtAddr start, uint32_t bytes, uint32_t flags) {
-  if (flags & ~1u) return Errno::kINVAL;
-  return sys_mlock(start, bytes);
+  constexpr uint32_t kOnFault = 1;
+  if (flags & ~kOnFault) return Errno::kINVAL;
+  return done(space().lock_pages(start, bytes, flags & kOnFault ? LockMode::kOnFault : LockMode::kLocked));
 }
 
-Result<uint32_t> sys_munlock(VirtAddr start, uint32_t bytes) {
-  if (bytes == 0) return 0u;
-  return done(space().unlock_pages(start, bytes));
-}
+Result<uint32_t> sys_munlock(VirtAddr start, uint32_t bytes) { return done(space().lock_pages(start, bytes, LockMode::kNone)); }
 
 Result<uint32_t> sys_mlockall(uint32_t flags) {
   constexpr uint32_t kCurrent = 1, kFuture = 2, kOnFault = 4;
   if (flags == 0 || (flags & ~(kCurrent | kFuture | kOnFault)) || flags == kOnFault) return Errno::kINVAL;
-  if (!current_process().credentials().is_superuser()) return Errno::kPERM;
-  if (flags & kFuture) return Errno::kNOSYS;  // would have to be remembered by mmap; refused rather than quietly dropped
-  return done(space().lock_pages(VirtAddr(0), kKernelBase));
+  LockMode mode = flags & kOnFault ? LockMode::kOnFault : LockMode::kLocked;
+  auto now = flags & kCurrent ? std::optional<LockMode>(mode) : std::nullopt;
+  return done(space().lock_all(now, flags & kFuture ? mode : LockMode::kNone));
 }
 
-Result<uint32_t> sys_munlockall() { return done(space().unlock_pages(VirtAddr(0), kKernelBase)); }
+Result<uint32_t> sys_munlockall() { return done(space().lock_all(LockMode::kNone, LockMode::kNone)); }
 
 }  // namespace faultline

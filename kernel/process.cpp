@@ -129,6 +129,12 @@ Ref<Process> Process::next(uint32_t pid) {
   return number ? Ref<Process>(*pid_find_locked(number)) : Ref<Process>();
 }
 
+MemoryLimits current_memory_limits() {
+  Process& self = current_process();
+  bool may_lock_all = self.credentials().is_superuser();
+  return {self.limit(Resource::kData), may_lock_all ? ~0ull : self.limit(Resource::kLockedMemory)};
+}
+
 void fault_count_minor() { running_thread().minor_faults++; }
 void fault_count_major() { running_thread().major_faults++; }
 

@@ -87,6 +87,7 @@ class Fault {
     uint32_t index_ = 0;  // in the table
     // For what an attempt asks for:
     Ref<Object> wanted_;
+    ReadingOrder reading_order_ = ReadingOrder::kNormal;
     const Frame* busy_ = nullptr;
 };
 
@@ -194,7 +195,10 @@ Fault::Step Fault::attempt() {
 
 Fault::Step Fault::read_page() {
     Ref<Object> object = std::move(wanted_);
-    auto result = object->fill(object_index_, object->window_for(object_index_));
+    uint32_t window = reading_order_ == ReadingOrder::kRandom       ? 1
+                      : reading_order_ == ReadingOrder::kSequential ? kMaxCluster
+                                                                    : object->window_for(object_index_);
+    auto result = object->fill(object_index_, window);
     if (!result.ok()) return result.error() == Errno::kNOMEM ? Step::kMakeRoom : Step::kBusError;
     return Step::kAgain;
 }
@@ -339,6 +343,7 @@ Fault::Step Fault::find_object_frame(Frame*& frame) NO_THREAD_SAFETY_ANALYSIS {
     }
     if (!frame) {
         wanted_ = region_->object;
+        reading_order_ = region_->reading_order;
         return Step::kRead;
     }
     if (frame->is(kFrameBusy)) {
@@ -423,11 +428,11 @@ void Fault::map_neighbours() NO_THREAD_SAFETY_ANALYSIS {
 }
 
 bool AddressSpace::may_grow_stack(const Region& stack, VirtAddr page) const {
-    constexpr uint32_t kGuard = 16 * kPageSize;  // to the mapping below
+    constexpr uint32_t kGuard = kGuardPages * kPageSize;  // to the mapping below, unless that is a guard of the program's own
     if (!stack.grows_down || stack.end - page > stack_limit_) return false;
     const Region* below = RegionSet::previous(stack);
-    return page.value() >= kGuard && (!below || page - kGuard >= below->end) &&
-           mapped_pages_ + ((stack.start - page) >> kPageShift) <= space_limit_ >> kPageShift;
+    bool is_clear = !below || below->protection == kProtNone || (page.value() >= kGuard && page - kGuard >= below->end);
+    return is_clear && page.value() >= kGuard && check_limits((stack.start - page) >> kPageShift, false, stack.is_locked()).ok();
 }
 
 FaultOutcome AddressSpace::grow_stack(VirtAddr page) {

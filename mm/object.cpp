@@ -150,11 +150,11 @@ Result<void> Object::resize(uint64_t bytes) {
     return {};
 }
 
-uint32_t Object::drop_clean() {
+uint32_t Object::drop_clean(PageIndex first, uint32_t pages) {
     if (!source_) return 0;
     LockGuard guard(lock_);
-    uint32_t dropped = 0, from = 0, index, value;
-    while (pages_.next(from, index, value)) {
+    uint32_t dropped = 0, from = first.value(), end = pages > ~0u - from ? ~0u : from + pages, index, value;
+    while (from < end && pages_.next(from, index, value) && index < end) {
         Frame& frame = frame_record(FrameNumber(value - 1));
         from = index + 1;
         bool in_use = frame.flags.load(memory_order_relaxed) & (kFrameBusy | kFrameWriteBack | kFrameTagged | kFrameDirty);

@@ -106,9 +106,11 @@ class Object : public ListNode<DirtyList> {
   Result<void> write_back(PageIndex first, uint32_t pages, WriteBack mode);
   Result<void> write_back_all(WriteBack mode) { return write_back(PageIndex(0), ~0u, mode); }
   // Frees clean, unmapped, unpinned pages; returns how many (drop_caches, memory pressure).
-  uint32_t drop_clean();
+  uint32_t drop_clean(PageIndex first = PageIndex(0), uint32_t pages = ~0u);
   // Frees every page, dirty or not; for owners that die (an inode without links).
   void drop_all();
+  // Brings in what is absent of a range, as far as memory and the source let it: a hint. Sleeps.
+  void read_ahead(PageIndex first, uint32_t pages);
 
   uint32_t resident_pages() const;
   bool is_resident(PageIndex index) const;

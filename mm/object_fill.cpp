@@ -47,6 +47,12 @@ Result<void> Object::fill(PageIndex first, uint32_t pages) {
     return result;
 }
 
+void Object::read_ahead(PageIndex first, uint32_t pages) {
+    if (!source_) return;
+    for (; pages > 0 && first.byte() < size(); first = first + 1, pages--)
+        if (!is_resident(first) && !fill(first, pages).ok()) return;
+}
+
 Result<PinnedFrame> Object::pin_page(PageIndex index, Missing missing) {
     for (;;) {
         Frame* busy = nullptr;

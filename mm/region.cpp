@@ -28,8 +28,9 @@ void Region::destroy(Region* region) { slab_delete(region); }
 
 bool Region::continues_in(const Region& next) const {
     return end == next.start && protection == next.protection && max_protection == next.max_protection &&
-           shared == next.shared && grows_down == next.grows_down && locked == next.locked &&
-           no_reserve == next.no_reserve && kind == next.kind && object == next.object && backing == next.backing &&
+           shared == next.shared && grows_down == next.grows_down && lock_mode == next.lock_mode &&
+           reading_order == next.reading_order && inheritance == next.inheritance && no_reserve == next.no_reserve &&
+           kind == next.kind && object == next.object && backing == next.backing &&
            (!object || index_of(end) == next.object_offset);
 }
 
@@ -38,7 +39,9 @@ void Region::copy_attributes(const Region& from) {
     max_protection = from.max_protection;
     shared = from.shared;
     grows_down = from.grows_down;
-    locked = from.locked;
+    lock_mode = from.lock_mode;
+    reading_order = from.reading_order;
+    inheritance = from.inheritance;
     no_reserve = from.no_reserve;
     kind = from.kind;
     object_offset = from.object_offset;
@@ -121,11 +124,13 @@ Result<void> RegionSet::copy(const RegionSet& other) {
         return made.value();
     });
     if (!copied) return Errno::kNOMEM;
+    count_ = other.count_;
     return {};
 }
 
 void RegionSet::clear() {
     last_found_.store(nullptr, memory_order_relaxed);
+    count_ = 0;
     tree_.clear([](Region& region) { slab_delete(&region); });
 }
 

@@ -12,8 +12,10 @@ struct Region : TreeNode<Region> {
     Protection protection = 0, max_protection = 0;
     bool shared : 1 = false;
     bool grows_down : 1 = false;
-    bool locked : 1 = false;
     bool no_reserve : 1 = false;
+    LockMode lock_mode = LockMode::kNone;
+    ReadingOrder reading_order = ReadingOrder::kNormal;
+    Inheritance inheritance = Inheritance::kCopied;
     RegionKind kind = RegionKind::kAnonymousOrFile;
     PageIndex object_offset;  // of `start`
     Ref<Object> object;       // null: private anonymous
@@ -32,6 +34,9 @@ struct Region : TreeNode<Region> {
         if (access == Access::kWrite) return protection & kProtWrite;
         return protection != kProtNone;
     }
+    bool is_locked() const { return lock_mode != LockMode::kNone; }
+    // What RLIMIT_DATA counts.
+    bool is_data() const { return !shared && !grows_down && (protection & kProtWrite); }
     // Whether `next`, which begins where this ends, differs in nothing but place.
     bool continues_in(const Region& next) const;
     // Everything but place and tree.
@@ -77,8 +82,16 @@ class RegionSet {
     // The highest place for `bytes` within [low, high); 0 if there is none.
     VirtAddr find_gap(uint32_t bytes, VirtAddr low, VirtAddr high) const;
 
-    void insert(Region& region) { tree_.insert(region); }
+    // max_map_count of Linux: more would let one process fill the kernel's memory with regions.
+    static constexpr uint32_t kLimit = 65530;
+    uint32_t count() const { return count_; }
+
+    void insert(Region& region) {
+        tree_.insert(region);
+        count_++;
+    }
     void remove(Region& region) {
+        count_--;
         last_found_.store(nullptr, memory_order_relaxed);
         tree_.remove(region);
     }
@@ -100,6 +113,7 @@ class RegionSet {
     Region* search(VirtAddr address) const;
 
     Tree<Region, RegionTraits> tree_;
+    uint32_t count_ = 0;
     mutable Atomic<Region*> last_found_{nullptr};  // by find(), which readers of the lock race in
 };
 

@@ -81,9 +81,33 @@ Result<Ref<AddressSpace>> AddressSpace::create() {
 
 Result<Ref<AddressSpace>> AddressSpace::fork(VirtAddr hot) {
     Ref<AddressSpace> child = TRY(create());
-    LockGuard guard(lock_);
-    TRY(child->copy_tables_from(*this, hot));  // if it fails, the child's end gives back what it got
+    bool has_exceptions;
+    {
+        LockGuard guard(lock_);
+        TRY(child->copy_tables_from(*this, hot));  // if it fails, the child's end gives back what it got
+        has_exceptions = has_exceptions_;
+    }
+    if (has_exceptions) TRY(child->apply_inheritance());
     return child;
+}
+
+// What a child does not get: locks, and what madvise said is not for it. It runs nowhere yet, and nobody else knows it.
+Result<void> AddressSpace::apply_inheritance() NO_THREAD_SAFETY_ANALYSIS {
+    DeadRegions dead;
+    for (Region *region = regions_.first(), *next; region; region = next) {
+        next = RegionSet::next(*region);
+        region->lock_mode = LockMode::kNone;
+        if (region->inheritance == Inheritance::kCopied) continue;
+        has_exceptions_ = true;
+        if (region->inheritance == Inheritance::kLeftOut) {
+            TRY(unmap_locked(region->start, region->end, dead));
+        } else {
+            TRY(own_tables_for_removal(region->start, region->end));
+            clear_range(region->start, region->end);
+        }
+    }
+    merge_from(regions_.first(), VirtAddr(kKernelBase), dead);
+    return {};
 }
 
 Result<void> AddressSpace::copy_tables_from(AddressSpace& parent, VirtAddr hot) NO_THREAD_SAFETY_ANALYSIS {

@@ -4,6 +4,7 @@
 
 #include <bit>
 #include <cstdint>
+#include <optional>
 
 #include "arch/mmu.h"
 #include "lib/format.h"
@@ -29,6 +30,7 @@ struct MapRequest {
   bool grows_down = false;
   bool populate = false;
   bool no_reserve = false;
+  LockMode lock_mode = LockMode::kNone;
   RegionKind kind = RegionKind::kAnonymousOrFile;
   Ref<Object> object;             // null: private anonymous
   PageIndex object_offset;
@@ -66,6 +68,8 @@ struct AllSpaces;  // the list of all address spaces
 
 class AddressSpace : public RefCounted<AddressSpace>, public ListNode<AllSpaces> {
  public:
+  static constexpr uint32_t kGuardPages = 256;  // that stay free below a region that grows down
+
   static Result<Ref<AddressSpace>> create();
   // Copy-on-write copy; costs per 4 MiB in use. The caller is the running thread of this space. `hot` is the user stack pointer, whose
   // table is un-shared eagerly.
@@ -75,14 +79,17 @@ class AddressSpace : public RefCounted<AddressSpace>, public ListNode<AllSpaces>
   // mmap family; Linux's semantics and errno (kNOMEM, kINVAL, kEXIST, kACCES, kPERM). All may sleep.
   Result<VirtAddr> map(const MapRequest& request);
   Result<void> unmap(VirtAddr start, uint32_t bytes);
-  Result<void> protect(VirtAddr start, uint32_t bytes, Protection protection);
+  enum class Reach : uint8_t { kExact, kToRegionStart };  // PROT_GROWSDOWN: from the start of the region, which must grow down
+  Result<void> protect(VirtAddr start, uint32_t bytes, Protection protection, Reach reach = Reach::kExact);
   Result<VirtAddr> remap(VirtAddr old_start, uint32_t old_bytes, uint32_t new_bytes, uint32_t flags, VirtAddr new_start);
   Result<void> sync(VirtAddr start, uint32_t bytes, uint32_t flags);
   Result<void> advise(VirtAddr start, uint32_t bytes, uint32_t advice);
   // One byte for each page to `vector` (bit 0: resident).
   Result<void> in_core(VirtAddr start, uint32_t bytes, VirtAddr vector);
-  Result<void> lock_pages(VirtAddr start, uint32_t bytes);
-  Result<void> unlock_pages(VirtAddr start, uint32_t bytes);
+  // mlock, munlock (kNone): whole pages that have any of the bytes. kPERM, kNOMEM past RLIMIT_MEMLOCK; kAGAIN: pages could not be had.
+  Result<void> lock_pages(VirtAddr start, uint32_t bytes, LockMode mode);
+  // mlockall: what is mapped now (unless none is said), and what will be from now on.
+  Result<void> lock_all(std::optional<LockMode> now, LockMode future);
 
   // brk(2): returns the break after the call (unchanged if it could not be moved). `data_limit` is RLIMIT_DATA in bytes.
   void set_break_start(VirtAddr start);
@@ -164,6 +171,7 @@ class AddressSpace : public RefCounted<AddressSpace>, public ListNode<AllSpaces>
     return implied ? wanted | kProtExecute : wanted;
   }
   VirtAddr mapping_ceiling() const;
+  bool is_in_the_way(VirtAddr end) const REQUIRES_SHARED(lock_);
   void insert_region(Region& region, DeadRegions& dead) REQUIRES(lock_);
   Result<void> unmap_locked(VirtAddr start, VirtAddr end, DeadRegions& dead) REQUIRES(lock_);
   // Cuts regions so that `start` and `end` are borders. kNOMEM: only harmless cuts were made.
@@ -195,12 +203,39 @@ class AddressSpace : public RefCounted<AddressSpace>, public ListNode<AllSpaces>
   void move_entries(VirtAddr from, VirtAddr to, uint32_t bytes) REQUIRES(lock_);
   void move_entry(VirtAddr from, VirtAddr to) REQUIRES(lock_);
   Result<void> copy_tables_from(AddressSpace& parent, VirtAddr hot) REQUIRES(parent.lock_);
-  Result<void> change_locked_flag(VirtAddr start, uint32_t bytes, bool locked);
+  // Sets something in all regions of a range, cut at its borders; joins what is alike afterwards. kNOMEM: nothing was changed.
+  template <typename Change>
+  Result<void> change_regions(VirtAddr start, VirtAddr end, DeadRegions& dead, Change change) REQUIRES(lock_);
+  Result<void> drop_advised(VirtAddr start, VirtAddr end, uint32_t advice);
+  Result<void> remove_pages(VirtAddr start, VirtAddr end);
+  Result<void> read_ahead(VirtAddr start, VirtAddr end);
+  struct Move;
+  Result<VirtAddr> resize_or_move(const Move& move, Region& region, Owned<Region>& moved, DeadRegions& dead) REQUIRES(lock_);
+  Result<VirtAddr> move_region(const Move& move, Owned<Region>& moved, DeadRegions& dead) REQUIRES(lock_);
+  VirtAddr move_break(VirtAddr wanted, uint64_t data_limit, Owned<Region>& spare, DeadRegions& dead) REQUIRES(lock_);
+  Result<void> apply_inheritance();
   FaultOutcome grow_stack(VirtAddr page);
   bool may_grow_stack(const Region& stack, VirtAddr page) const REQUIRES_SHARED(lock_);
-  void populate(VirtAddr start, VirtAddr end);
   // A fault that no instruction took: the kernel brings a page beforehand, or into another space than the running one.
   FaultOutcome fault_ahead(VirtAddr address, Access access);
+  // Touches every page of a range as its region allows, or as told; with kAll, goes on with the next region after a failure.
+  enum class Populate : uint8_t { kAll, kUntilFailure, kRead, kWrite };
+  FaultOutcome populate(VirtAddr start, VirtAddr end, Populate how);
+  // Whether so many more pages may be mapped: kNOMEM (address space, data), kAGAIN (locked memory).
+  Result<void> check_limits(uint32_t more, bool is_data, bool is_locked) const REQUIRES_SHARED(lock_);
+  Result<void> check_data_limit(uint32_t more) const REQUIRES_SHARED(lock_);
+  Result<void> check_locked_limit(uint32_t more) const REQUIRES_SHARED(lock_);
+  // Pages of a range in regions for which choose(region) holds.
+  template <typename Choose>
+  uint32_t count_pages(VirtAddr start, VirtAddr end, Choose choose) const REQUIRES_SHARED(lock_) {
+    uint32_t pages = 0;
+    for (Region* region = regions_.first_after(start); region && region->start < end; region = RegionSet::next(*region)) {
+      if (!choose(*region)) continue;
+      VirtAddr from = region->start > start ? region->start : start, to = region->end < end ? region->end : end;
+      pages += (to - from) >> kPageShift;
+    }
+    return pages;
+  }
   template <typename Copy>
   Result<size_t> access_foreign(VirtAddr address, size_t bytes, Access access, Copy copy);
   static void leave(void* space);
@@ -217,6 +252,8 @@ class AddressSpace : public RefCounted<AddressSpace>, public ListNode<AllSpaces>
   // Directory entries in use, by bit: set by faults (hence atomic), cleared under the lock for writing.
   Atomic<uint32_t> tables_[kKernelDirectoryIndex / 32] = {};
   uint32_t mapped_pages_ GUARDED_BY(lock_) = 0;
+  LockMode future_lock_ GUARDED_BY(lock_) = LockMode::kNone;  // of regions to come
+  bool has_exceptions_ GUARDED_BY(lock_) = false;  // some region is, or was, not for fork to copy as it is
   Atomic<uint32_t> resident_{0};       // entries made less entries removed; reclaim and truncation are not seen, so a hint
   Atomic<uint32_t> peak_resident_{0};
   VirtAddr break_start_ GUARDED_BY(lock_), break_ GUARDED_BY(lock_);
@@ -226,6 +263,12 @@ class AddressSpace : public RefCounted<AddressSpace>, public ListNode<AllSpaces>
 
 // The page of zeroes that every untouched anonymous page shows, read-only and uncounted.
 FrameNumber zero_page();
+
+// What the current process may have, in bytes (setrlimit); `locked` is without bounds for the superuser. kernel/ implements it.
+struct MemoryLimits {
+  uint64_t data = ~0ull, locked = ~0ull;
+};
+MemoryLimits current_memory_limits();
 
 // Upward notifications that kernel/ implements: one fault of the current thread was served from memory / had to wait for the disk.
 void fault_count_minor();

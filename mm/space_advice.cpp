@@ -1,13 +1,14 @@
-// msync, madvise, mincore, mlock.
-#include "mm/slab.h"
+// msync, madvise, mincore.
 #include "mm/space.h"
+#include "mm/space_change.h"
 #include "mm/user_memory.h"
 
 namespace faultline {
 namespace {
 
 // madvise(2)'s numbers.
-constexpr uint32_t kWillNeed = 3, kDontNeed = 4, kFree = 8;
+constexpr uint32_t kNormal = 0, kRandom = 1, kSequential = 2, kWillNeed = 3, kDontNeed = 4, kFree = 8, kRemove = 9, kDontFork = 10,
+                   kDoFork = 11, kWipeOnFork = 18, kKeepOnFork = 19, kPopulateRead = 22, kPopulateWrite = 23, kDontNeedLocked = 24;
 constexpr uint32_t kSyncAsync = 1, kSyncInvalidate = 2, kSyncSync = 4;  // msync(2)'s flags
 
 // Page-aligned and within user space; `end` is past the last page.
@@ -18,6 +19,26 @@ Result<VirtAddr> end_of_range(VirtAddr start, uint32_t bytes) {
     return VirtAddr(static_cast<uint32_t>(end));
 }
 
+void note_advice(Region& region, uint32_t advice) {
+    switch (advice) {
+    case kNormal: region.reading_order = ReadingOrder::kNormal; break;
+    case kRandom: region.reading_order = ReadingOrder::kRandom; break;
+    case kSequential: region.reading_order = ReadingOrder::kSequential; break;
+    case kDontFork: region.inheritance = Inheritance::kLeftOut; break;
+    case kWipeOnFork: region.inheritance = Inheritance::kEmpty; break;
+    case kDoFork: case kKeepOnFork: region.inheritance = Inheritance::kCopied; break;
+    }
+}
+
+Result<void> populate_result(FaultOutcome outcome) {
+    switch (outcome) {
+    case FaultOutcome::kResolved: return {};
+    case FaultOutcome::kNotAllowed: return Errno::kINVAL;
+    case FaultOutcome::kBusError: return Errno::kFAULT;
+    default: return Errno::kNOMEM;
+    }
+}
+
 }  // namespace
 
 Result<void> AddressSpace::sync(VirtAddr start, uint32_t bytes, uint32_t flags) {
@@ -25,7 +46,78 @@ Result<void> AddressSpace::sync(VirtAddr start, uint32_t bytes, uint32_t flags) 
         return Errno::kINVAL;
     VirtAddr end = TRY(end_of_range(start, bytes));
     Result<void> result;
+    bool has_hole = false;
     // Region by region, with nothing held during the write-back.
+    while (start < end) {
+        Ref<Object> object;
+        Ref<RegionBacking> backing;
+        PageIndex first;
+        VirtAddr region_end;
+        {
+            SharedLockGuard guard(lock_);
+            Region* region = regions_.first_after(start);
+            has_hole |= !region || region->start > start;
+            if (!region || region->start >= end) break;
+            if (region->start > start) start = region->start;
+            if ((flags & kSyncInvalidate) && region->is_locked()) return Errno::kBUSY;
+            region_end = region->end < end ? region->end : end;
+            first = region->index_of(start);
+            if (region->shared) object = region->object;
+            if (region->shared) backing = region->backing;
+        }
+        if (object && (flags & kSyncSync)) {
+            auto written = object->write_back(first, (region_end - start) >> kPageShift, WriteBack::kWait);
+            if (written.ok() && backing) written = backing->synchronize(true);
+            if (!written.ok() && result.ok()) result = written;
+        }
+        start = region_end;
+    }
+    if (result.ok() && has_hole) return Errno::kNOMEM;
+    return result;
+}
+
+Result<void> AddressSpace::advise(VirtAddr start, uint32_t bytes, uint32_t advice) {
+    // Linux sees these too; here they change nothing: hints about huge and equal pages, dumps, and what to reclaim first.
+    constexpr uint32_t kIgnored = 1u << 12 | 1u << 13 | 1u << 14 | 1u << 15 | 1u << 16 | 1u << 17 | 1u << 20 | 1u << 21;
+    constexpr uint32_t kKnown = 0x1f | 1u << kFree | 1u << kRemove | 1u << kDontFork | 1u << kDoFork | 1u << kWipeOnFork |
+                                1u << kKeepOnFork | 1u << kPopulateRead | 1u << kPopulateWrite | 1u << kDontNeedLocked | kIgnored;
+    if (advice > 31 || !(kKnown & 1u << advice) || !start.is_page_aligned()) return Errno::kINVAL;
+    if (start.value() + align_up<uint64_t>(bytes, kPageSize) > 1ull << 32) return Errno::kINVAL;
+    VirtAddr end = TRY(end_of_range(start, bytes));
+    if (start == end) return {};
+    switch (advice) {
+    case kWillNeed: return read_ahead(start, end);
+    case kDontNeed: case kFree: case kDontNeedLocked: return drop_advised(start, end, advice);
+    case kRemove: return remove_pages(start, end);
+    case kPopulateRead: return populate_result(populate(start, end, Populate::kRead));
+    case kPopulateWrite: return populate_result(populate(start, end, Populate::kWrite));
+    }
+    DeadRegions dead;
+    LockGuard guard(lock_);
+    bool is_whole = is_mapped(start, end);
+    for (Region* region = regions_.first_after(start); region && region->start < end; region = RegionSet::next(*region))
+        if (advice == kWipeOnFork && (region->shared || region->object)) return Errno::kINVAL;
+    if (!(kIgnored & 1u << advice)) {
+        has_exceptions_ |= advice == kDontFork || advice == kWipeOnFork;
+        TRY(change_regions(start, end, dead, [advice](Region& region) { note_advice(region, advice); }));
+    }
+    return is_whole ? Result<void>() : Errno::kNOMEM;
+}
+
+// Without swap nothing ever takes anonymous pages away, so MADV_FREE takes them at once: a read may give zero from then on.
+Result<void> AddressSpace::drop_advised(VirtAddr start, VirtAddr end, uint32_t advice) {
+    LockGuard guard(lock_);
+    for (Region* region = regions_.first_after(start); region && region->start < end; region = RegionSet::next(*region)) {
+        if (region->is_locked() && advice != kDontNeedLocked) return Errno::kINVAL;
+        if (advice == kFree && (region->shared || region->object)) return Errno::kINVAL;
+    }
+    TRY(own_tables_for_removal(start, end));
+    clear_range(start, end);
+    return is_mapped(start, end) ? Result<void>() : Errno::kNOMEM;
+}
+
+// Pages of shared memory are gone for everybody. Of files that only the file system can do: it has fallocate.
+Result<void> AddressSpace::remove_pages(VirtAddr start, VirtAddr end) {
     while (start < end) {
         Ref<Object> object;
         PageIndex first;
@@ -34,34 +126,40 @@ Result<void> AddressSpace::sync(VirtAddr start, uint32_t bytes, uint32_t flags) 
             SharedLockGuard guard(lock_);
             Region* region = regions_.find(start);
             if (!region) return Errno::kNOMEM;
+            if (region->is_locked() || !region->object) return Errno::kINVAL;
+            if (!region->shared || !(region->max_protection & kProtWrite)) return Errno::kACCES;
+            if (region->backing) return Errno::kOPNOTSUPP;
             region_end = region->end < end ? region->end : end;
             first = region->index_of(start);
-            if (region->shared) object = region->object;
+            object = region->object;
         }
-        if (object && (flags & kSyncSync)) {
-            auto written = object->write_back(first, (region_end - start) >> kPageShift, WriteBack::kWait);
-            if (!written.ok() && result.ok()) result = written;
-        }
+        TRY(object->discard(first, (region_end - start) >> kPageShift));
         start = region_end;
     }
-    return result;
+    return {};
 }
 
-Result<void> AddressSpace::advise(VirtAddr start, uint32_t bytes, uint32_t advice) {
-    VirtAddr end = TRY(end_of_range(start, bytes));
-    constexpr uint32_t kHintsThatMayBeIgnored = 1u << 0 | 1u << 1 | 1u << 2 | 1u << kWillNeed | 1u << 12 | 1u << 13 |
-                                                1u << 14 | 1u << 15 | 1u << 16 | 1u << 17;
-    bool is_drop = advice == kDontNeed || advice == kFree;
-    if (!is_drop && (advice > 31 || !(kHintsThatMayBeIgnored & 1u << advice))) return Errno::kINVAL;
-    if (start == end) return {};
-    LockGuard guard(lock_);
-    if (!is_mapped(start, end)) return Errno::kNOMEM;
-    if (!is_drop) return {};
-    for (Region* region = regions_.first_after(start); region && region->start < end; region = RegionSet::next(*region))
-        if (region->locked) return Errno::kINVAL;
-    TRY(own_tables_for_removal(start, end));
-    clear_range(start, end);
-    return {};
+// Private memory has nothing that could be fetched. What cannot be read is left for its touch to tell.
+Result<void> AddressSpace::read_ahead(VirtAddr start, VirtAddr end) {
+    bool has_hole = false;
+    while (start < end) {
+        Ref<Object> object;
+        PageIndex first;
+        VirtAddr from, to;
+        {
+            SharedLockGuard guard(lock_);
+            Region* region = regions_.first_after(start);
+            has_hole |= !region || region->start > start;
+            if (!region || region->start >= end) break;
+            from = region->start > start ? region->start : start;
+            to = region->end < end ? region->end : end;
+            first = region->index_of(from);
+            object = region->object;
+        }
+        if (object) object->read_ahead(first, (to - from) >> kPageShift);
+        start = to;
+    }
+    return has_hole ? Errno::kNOMEM : Result<void>();
 }
 
 Result<void> AddressSpace::in_core(VirtAddr start, uint32_t bytes, VirtAddr vector) {
@@ -87,27 +185,5 @@ Result<void> AddressSpace::in_core(VirtAddr start, uint32_t bytes, VirtAddr vect
     }
     return {};
 }
-
-Result<void> AddressSpace::change_locked_flag(VirtAddr start, uint32_t bytes, bool locked) {
-    VirtAddr end = TRY(end_of_range(start.page_floor(), bytes + start.page_offset()));
-    start = start.page_floor();
-    if (start == end) return {};
-    {
-        DeadRegions dead;
-        LockGuard guard(lock_);
-        if (!is_mapped(start, end)) return Errno::kNOMEM;
-        Result<void> split = split_at_both(start, end);
-        if (split.ok())
-            for (Region* region = regions_.find(start); region && region->start < end; region = RegionSet::next(*region))
-                region->locked = locked;
-        merge_from(regions_.find(start), end + kPageSize, dead);
-        TRY(split);
-    }
-    if (locked) populate(start, end);
-    return {};
-}
-
-Result<void> AddressSpace::lock_pages(VirtAddr start, uint32_t bytes) { return change_locked_flag(start, bytes, true); }
-Result<void> AddressSpace::unlock_pages(VirtAddr start, uint32_t bytes) { return change_locked_flag(start, bytes, false); }
 
 }  // namespace faultline

@@ -102,13 +102,13 @@ SpaceStatistics AddressSpace::statistics() {
     statistics.mapped_pages = mapped_pages_;
     for (Region* region = regions_.first(); region; region = RegionSet::next(*region)) {
         uint32_t pages = region->pages();
-        if (region->locked) statistics.locked_pages += pages;
-        if (region->kind == RegionKind::kStack)
+        if (region->is_locked()) statistics.locked_pages += pages;
+        if (region->grows_down)
             statistics.stack_pages += pages;
+        else if (region->is_data())
+            statistics.data_pages += pages;
         else if (region->object && (region->protection & kProtExecute))
             statistics.text_pages += pages;
-        else if (!region->shared && (region->protection & kProtWrite))
-            statistics.data_pages += pages;
     }
     for_each_table(0, kKernelDirectoryIndex - 1, [&](uint32_t index) {
         Pte entry = pte_load(directory_slot(index));

@@ -13,6 +13,7 @@ using machine::planted;
 namespace {
 
 constexpr uint32_t kLowestMapping = 64 * 1024;  // of addresses the kernel chooses
+constexpr uint32_t kGuard = AddressSpace::kGuardPages * kPageSize;
 
 bool is_user_range(VirtAddr start, uint64_t bytes) { return start.value() + bytes <= kKernelBase; }
 
@@ -40,11 +41,21 @@ Result<VirtAddr> AddressSpace::choose_address(const MapRequest& request, uint32_
     }
     wanted = wanted.page_floor();
     bool is_usable = wanted.value() >= kLowestMapping && is_user_range(wanted, bytes);
-    if (is_usable && regions_.is_free(wanted, wanted + bytes)) return wanted;
-    VirtAddr low(kLowestMapping), found = regions_.find_gap(bytes, low, mapping_ceiling());
-    if (found == VirtAddr(0)) found = regions_.find_gap(bytes, low, VirtAddr(kKernelBase - kPageSize));
-    if (found == VirtAddr(0)) return Errno::kNOMEM;
-    return found;
+    if (is_usable && regions_.is_free(wanted, wanted + bytes) && !is_in_the_way(wanted + bytes)) return wanted;
+    VirtAddr low(kLowestMapping), none(0);
+    for (VirtAddr high : {mapping_ceiling(), VirtAddr(kKernelBase - kPageSize)}) {
+        VirtAddr found = regions_.find_gap(bytes, low, high);
+        if (found != none && !is_in_the_way(found + bytes)) return found;
+        if (found != none) found = regions_.find_gap(bytes + kGuard, low, high);
+        if (found != none) return found;
+    }
+    return Errno::kNOMEM;
+}
+
+// Whether a mapping that ends there would stop a stack above from growing.
+bool AddressSpace::is_in_the_way(VirtAddr end) const {
+    const Region* above = regions_.first_after(end);
+    return above && above->grows_down && above->start >= end && above->start - end < kGuard;
 }
 
 void AddressSpace::insert_region(Region& region, DeadRegions& dead) {
@@ -81,35 +92,82 @@ Result<VirtAddr> AddressSpace::map(const MapRequest& request) {
     region->shared = request.shared;
     region->grows_down = request.grows_down;
     region->no_reserve = request.no_reserve;
+    region->lock_mode = request.lock_mode;
     region->kind = request.kind;
     region->object_offset = request.object ? request.object_offset : PageIndex(0);
     region->object = request.shared && !request.object ? TRY(Object::create_anonymous(bytes)) : request.object;
     region->backing = request.backing;
     VirtAddr start;
+    bool populates = request.populate;
     {
         LockGuard guard(lock_);
-        if (mapped_pages_ + (bytes >> kPageShift) > space_limit_ >> kPageShift) return Errno::kNOMEM;
+        if (!region->is_locked()) region->lock_mode = future_lock_;
+        has_exceptions_ |= region->is_locked();
+        populates |= region->lock_mode == LockMode::kLocked;
+        if (regions_.count() > RegionSet::kLimit) return Errno::kNOMEM;
+        auto checked = check_limits(bytes >> kPageShift, region->is_data(), region->is_locked());
+        if (!checked.ok() && request.fixed && !request.no_replace && is_user_range(request.address, bytes)) {
+            uint32_t replaced = count_pages(request.address, request.address + bytes, [](const Region&) { return true; });
+            checked = check_limits((bytes >> kPageShift) - replaced, region->is_data(), region->is_locked());
+        }
+        TRY(checked);
         start = TRY(choose_address(request, bytes, dead));
         region->start = start;
         region->end = start + bytes;
         insert_region(*region.leak(), dead);
     }
-    if (request.populate) populate(start, start + bytes);
+    // A page that cannot be had is left for its touch to tell.
+    if (populates) populate(start, start + bytes, Populate::kAll);
     return start;
 }
 
-void AddressSpace::populate(VirtAddr start, VirtAddr end) {
-    for (VirtAddr page = start; page < end; page = page + kPageSize) {
-        // What cannot be written may still be read; a page that cannot be had is left for its touch to tell.
-        FaultOutcome outcome = fault_ahead(page, Access::kWrite);
-        if (outcome == FaultOutcome::kNotAllowed) outcome = fault_ahead(page, Access::kRead);
-        if (outcome != FaultOutcome::kResolved) return;
+// Data and locked pages are counted when there is a limit to compare with: most processes have none.
+Result<void> AddressSpace::check_limits(uint32_t more, bool is_data, bool is_locked) const {
+    if (mapped_pages_ + more > space_limit_ >> kPageShift) return Errno::kNOMEM;
+    if (is_data) TRY(check_data_limit(more));
+    return is_locked ? check_locked_limit(more) : Result<void>();
+}
+
+Result<void> AddressSpace::check_data_limit(uint32_t more) const {
+    uint64_t limit = current_memory_limits().data;
+    if (limit >= kKernelBase) return {};
+    uint32_t now = count_pages(VirtAddr(0), VirtAddr(kKernelBase), [](const Region& region) { return region.is_data(); });
+    return now + more > limit >> kPageShift ? Result<void>(Errno::kNOMEM) : Result<void>();
+}
+
+Result<void> AddressSpace::check_locked_limit(uint32_t more) const {
+    uint64_t limit = current_memory_limits().locked;
+    if (limit >= kKernelBase) return {};
+    uint32_t now = count_pages(VirtAddr(0), VirtAddr(kKernelBase), [](const Region& region) { return region.is_locked(); });
+    return now + more > limit >> kPageShift ? Result<void>(Errno::kAGAIN) : Result<void>();
+}
+
+FaultOutcome AddressSpace::populate(VirtAddr start, VirtAddr end, Populate how) {
+    while (start < end) {
+        VirtAddr region_end = start;
+        Access access = how == Populate::kWrite ? Access::kWrite : Access::kRead;
+        {
+            SharedLockGuard guard(lock_);
+            Region* region = regions_.first_after(start);
+            if (how == Populate::kAll && region && region->start > start) start = region->start;
+            if (!region || region->start > start) return FaultOutcome::kNotMapped;
+            region_end = region->end < end ? region->end : end;
+            // Private pages get their copy now; of shared ones, writing would make dirty what is not.
+            if (how != Populate::kRead && !region->shared && (region->protection & kProtWrite)) access = Access::kWrite;
+        }
+        FaultOutcome outcome = FaultOutcome::kResolved;
+        for (; start < region_end && outcome == FaultOutcome::kResolved; start = start + kPageSize)
+            outcome = fault_ahead(start, access);
+        if (outcome != FaultOutcome::kResolved && how != Populate::kAll) return outcome;
+        start = region_end;
     }
+    return FaultOutcome::kResolved;
 }
 
 Result<void> AddressSpace::split_at(VirtAddr at) {
     Region* region = regions_.find(at);
     if (!region || region->start == at) return {};
+    if (regions_.count() >= RegionSet::kLimit) return Errno::kNOMEM;
     regions_.split(*region, at, *TRY(slab_new<Region>()));
     return {};
 }
@@ -265,7 +323,7 @@ void AddressSpace::lower_range(VirtAddr start, VirtAddr end, Protection protecti
     });
 }
 
-Result<void> AddressSpace::protect(VirtAddr start, uint32_t bytes, Protection protection) {
+Result<void> AddressSpace::protect(VirtAddr start, uint32_t bytes, Protection protection, Reach reach) {
     if (!start.is_page_aligned()) return Errno::kINVAL;
     if (bytes == 0) return {};
     if (!is_user_range(start, align_up<uint64_t>(bytes, kPageSize))) return Errno::kNOMEM;
@@ -273,15 +331,25 @@ Result<void> AddressSpace::protect(VirtAddr start, uint32_t bytes, Protection pr
     DeadRegions dead;
     LockGuard guard(lock_);
     Region *first = regions_.find(start), *last = first;
-    bool is_change = false;
+    if (reach == Reach::kToRegionStart) {
+        if (!first) return Errno::kNOMEM;
+        if (!first->grows_down) return Errno::kINVAL;
+        start = first->start;
+    }
+    bool is_change = false, becomes_data = false;
     for (VirtAddr at = start;; last = RegionSet::next(*last)) {
         if (!last || last->start > at) return Errno::kNOMEM;  // a hole
         if (protection & ~last->max_protection) return Errno::kACCES;
         is_change |= last->protection != with_execution(protection, last->max_protection);
+        becomes_data |= (protection & kProtWrite) && !(last->protection & kProtWrite);
         at = last->end;
         if (at >= end) break;
     }
     if (!is_change) return {};
+    if (becomes_data) {
+        uint32_t more = count_pages(start, end, [](const Region& r) { return !r.is_data() && !r.shared && !r.grows_down; });
+        TRY(check_data_limit(more));
+    }
     bool is_lowering = !(protection & kProtWrite);
     Result<void> prepared;
     if (last->end > end || first->start < start) prepared = split_at_both(start, end);

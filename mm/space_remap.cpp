@@ -6,7 +6,7 @@
 
 namespace faultline {
 namespace {
-constexpr uint32_t kMayMove = 1, kFixed = 2;  // mremap(2)'s flags
+constexpr uint32_t kMayMove = 1, kFixed = 2, kDontUnmap = 4;  // mremap(2)'s flags
 }
 
 // Tables on both sides are this space's own, so that moving cannot fail. Spare empty tables do no harm.
@@ -66,54 +66,95 @@ void AddressSpace::move_entries(VirtAddr from, VirtAddr to, uint32_t bytes) {
     });
 }
 
+// What mremap wants, checked; `to` counts only if `is_fixed`.
+struct AddressSpace::Move {
+    VirtAddr from;
+    uint32_t old_size, new_size;
+    bool may_move, is_fixed, keeps_old;  // keeps_old: the old region stays, emptied (MREMAP_DONTUNMAP)
+    VirtAddr to;
+};
+
+namespace {
+bool is_sound_target(VirtAddr from, uint32_t old_size, VirtAddr to, uint32_t new_size) {
+    if (!to.is_page_aligned() || new_size > kKernelBase || to.value() > kKernelBase - new_size) return false;
+    return to.value() >= uint64_t{from.value()} + old_size || from >= to + new_size;  // the places do not overlap
+}
+}  // namespace
+
 Result<VirtAddr> AddressSpace::remap(VirtAddr old_start, uint32_t old_bytes, uint32_t new_bytes, uint32_t flags,
                                      VirtAddr new_start) {
-    if (!old_start.is_page_aligned() || (flags & ~(kMayMove | kFixed)) || ((flags & kFixed) && !(flags & kMayMove)))
-        return Errno::kINVAL;
-    if (new_bytes == 0 || new_bytes > kKernelBase - kPageSize || old_bytes == 0 || old_bytes > kKernelBase) return Errno::kINVAL;
-    uint32_t old_size = align_up(old_bytes, kPageSize), new_size = align_up(new_bytes, kPageSize);
-    DeadRegions dead;
-    Owned<Region> moved(TRY(slab_new<Region>()));
-    LockGuard guard(lock_);
-    Region* region = regions_.find(old_start);
-    if (!region || region->end - old_start < old_size) return Errno::kFAULT;
-    if (!(flags & kFixed)) {
-        if (new_size <= old_size) {
-            if (new_size < old_size) TRY(unmap_locked(old_start + new_size, old_start + old_size, dead));
-            return old_start;
-        }
-        uint32_t more = new_size - old_size;
-        if (mapped_pages_ + (more >> kPageShift) > space_limit_ >> kPageShift) return Errno::kNOMEM;
-        bool is_room = kKernelBase - region->end.value() >= more && regions_.is_free(region->end, region->end + more);
-        if (region->end == old_start + old_size && is_room) {
-            regions_.resize(*region, region->start, region->end + more);
-            mapped_pages_ += more >> kPageShift;
-            merge_from(region, region->end, dead);
-            return old_start;
-        }
-        if (!(flags & kMayMove)) return Errno::kNOMEM;
-    } else if (new_start < old_start + old_size && old_start < new_start + new_size) {
-        return Errno::kINVAL;  // the places overlap
+    if (!old_start.is_page_aligned() || (flags & ~(kMayMove | kFixed | kDontUnmap)) || new_bytes == 0) return Errno::kINVAL;
+    if ((flags & (kFixed | kDontUnmap)) && !(flags & kMayMove)) return Errno::kINVAL;
+    if (new_bytes > kKernelBase - kPageSize) return flags & kFixed ? Errno::kINVAL : Errno::kNOMEM;
+    if (old_bytes > kKernelBase) return Errno::kFAULT;
+    Move move{old_start,       align_up(old_bytes, kPageSize), align_up(new_bytes, kPageSize), (flags & kMayMove) != 0,
+              (flags & kFixed) != 0, (flags & kDontUnmap) != 0,      new_start};
+    if (move.keeps_old && move.old_size != move.new_size) return Errno::kINVAL;
+    if (move.is_fixed && !is_sound_target(old_start, move.old_size, new_start, move.new_size)) return Errno::kINVAL;
+    bool populates = false;
+    VirtAddr place;
+    {
+        DeadRegions dead;
+        Owned<Region> moved(TRY(slab_new<Region>()));
+        LockGuard guard(lock_);
+        Region* region = regions_.find(old_start);
+        if (!region) return Errno::kFAULT;
+        populates = region->lock_mode == LockMode::kLocked && move.new_size > move.old_size;
+        place = TRY(resize_or_move(move, *region, moved, dead));
     }
+    if (populates) populate(place + move.old_size, place + move.new_size, Populate::kAll);
+    return place;
+}
+
+Result<VirtAddr> AddressSpace::resize_or_move(const Move& move, Region& region, Owned<Region>& moved, DeadRegions& dead) {
+    VirtAddr old_end = move.from + move.old_size;
+    if (region.end - move.from < move.old_size) return Errno::kFAULT;
+    bool may_stay = !move.is_fixed && !move.keeps_old && move.old_size != 0;
+    if (may_stay && move.new_size <= move.old_size) {
+        if (move.new_size < move.old_size) TRY(unmap_locked(move.from + move.new_size, old_end, dead));
+        return move.from;
+    }
+    if (move.old_size == 0 && !region.shared) return Errno::kINVAL;  // only shared memory can be had twice
+    uint32_t pages = move.new_size >> kPageShift, index = region.index_of(move.from).value();
+    if (region.object && index + pages < index) return Errno::kINVAL;
+    uint32_t more = move.keeps_old ? pages : move.new_size > move.old_size ? (move.new_size - move.old_size) >> kPageShift : 0;
+    if (more > 0) TRY(check_limits(more, region.is_data(), region.is_locked() && !move.keeps_old));
+    uint32_t growth = move.new_size - move.old_size;
+    bool has_room = region.end == old_end && kKernelBase - old_end.value() >= growth && regions_.is_free(old_end, old_end + growth);
+    if (may_stay && has_room) {
+        regions_.resize(region, region.start, old_end + growth);
+        mapped_pages_ += more;
+        merge_from(&region, region.end, dead);
+        return move.from;
+    }
+    if (!move.may_move) return Errno::kNOMEM;
+    return move_region(move, moved, dead);
+}
+
+Result<VirtAddr> AddressSpace::move_region(const Move& move, Owned<Region>& moved, DeadRegions& dead) {
+    constexpr uint32_t kCuts = 4;  // at most so many regions come of it
+    if (regions_.count() + kCuts > RegionSet::kLimit) return Errno::kNOMEM;
     MapRequest request;
-    request.address = new_start;
-    request.fixed = flags & kFixed;
-    if (!request.fixed) request.address = VirtAddr(0);
-    VirtAddr to = TRY(choose_address(request, new_size, dead));
-    region = regions_.find(old_start);  // making room may have cut it
-    uint32_t move_size = new_size < old_size ? new_size : old_size;
-    TRY(split_at(old_start));
-    TRY(split_at(old_start + old_size));
-    TRY(prepare_move(old_start, to, move_size));
-    if (move_size < old_size) TRY(own_tables_for_removal(old_start + move_size, old_start + old_size));
-    region = regions_.find(old_start);
+    request.address = move.is_fixed ? move.to : VirtAddr(0);
+    request.fixed = move.is_fixed;
+    VirtAddr to = TRY(choose_address(request, move.new_size, dead)), old_end = move.from + move.old_size;
+    TRY(split_at(move.from));
+    if (move.old_size > 0) TRY(split_at(old_end));
+    uint32_t move_size = move.new_size < move.old_size ? move.new_size : move.old_size;
+    if (move_size > 0) TRY(prepare_move(move.from, to, move_size));
+    if (move_size < move.old_size) TRY(own_tables_for_removal(move.from + move_size, old_end));
+    Region* region = regions_.find(move.from);  // making room may have cut it
     moved->copy_attributes(*region);
-    if (region->object) moved->object_offset = region->index_of(old_start);
+    if (region->object) moved->object_offset = region->index_of(move.from);
     moved->start = to;
-    moved->end = to + new_size;
-    move_entries(old_start, to, move_size);
+    moved->end = to + move.new_size;
+    if (move_size > 0) move_entries(move.from, to, move_size);
+    if (move.keeps_old) region->lock_mode = LockMode::kNone;
     insert_region(*moved.leak(), dead);
-    ignore_result(unmap_locked(old_start, old_start + old_size, dead));  // a whole region with its own tables: cannot fail
+    if (move.keeps_old || move.old_size == 0)
+        merge_from(regions_.find(move.from), old_end + kPageSize, dead);
+    else
+        ignore_result(unmap_locked(move.from, old_end, dead));  // a whole region with its own tables: cannot fail
     return to;
 }
 
@@ -123,25 +164,39 @@ void AddressSpace::set_break_start(VirtAddr start) {
 }
 
 VirtAddr AddressSpace::set_break(VirtAddr wanted, uint64_t data_limit) {
-    DeadRegions dead;
-    auto fresh = slab_new<Region>();
-    Owned<Region> spare(fresh.ok() ? fresh.value() : nullptr);
-    LockGuard guard(lock_);
+    VirtAddr old_end, end;
+    {
+        DeadRegions dead;
+        auto fresh = slab_new<Region>();
+        Owned<Region> spare(fresh.ok() ? fresh.value() : nullptr);
+        LockGuard guard(lock_);
+        old_end = VirtAddr(align_up(break_.value(), kPageSize));
+        end = move_break(wanted, data_limit, spare, dead);
+        if (future_lock_ != LockMode::kLocked) return end;
+    }
+    if (end > old_end) populate(old_end, VirtAddr(align_up(end.value(), kPageSize)), Populate::kAll);
+    return end;
+}
+
+VirtAddr AddressSpace::move_break(VirtAddr wanted, uint64_t data_limit, Owned<Region>& spare, DeadRegions& dead) {
     if (wanted < break_start_ || wanted.value() > kKernelBase - kPageSize || wanted - break_start_ > data_limit) return break_;
     VirtAddr old_end(align_up(break_.value(), kPageSize)), new_end(align_up(wanted.value(), kPageSize));
     if (new_end < old_end) {
         if (!unmap_locked(new_end, old_end, dead).ok()) return break_;
     } else if (new_end > old_end) {
         uint32_t pages = (new_end - old_end) >> kPageShift;
-        if (mapped_pages_ + pages > space_limit_ >> kPageShift || !regions_.is_free(old_end, new_end)) return break_;
+        bool is_locked = future_lock_ != LockMode::kNone;
+        if (!check_limits(pages, true, is_locked).ok() || !regions_.is_free(old_end, new_end)) return break_;
         constexpr Protection kAll = kProtRead | kProtWrite | kProtExecute;
         Protection protection = with_execution(kProtRead | kProtWrite, kAll);
         Region* heap = regions_.find(old_end - 1);
-        if (heap && heap->kind == RegionKind::kHeap && heap->protection == protection && !heap->locked) {
+        if (heap && heap->kind == RegionKind::kHeap && heap->protection == protection && heap->lock_mode == future_lock_ &&
+            heap->inheritance == Inheritance::kCopied) {
             regions_.resize(*heap, heap->start, new_end);
             mapped_pages_ += pages;
         } else {
-            if (!spare) return break_;
+            if (!spare || regions_.count() >= RegionSet::kLimit) return break_;
+            spare->lock_mode = future_lock_;
             spare->start = old_end;
             spare->end = new_end;
             spare->protection = protection;

@@ -22,10 +22,21 @@ class RegionBacking {
   virtual void describe(FormatSink& sink) const = 0;  // the path
   virtual uint32_t device() const = 0;
   virtual uint64_t inode_number() const = 0;
+  // Everything written to the file is on its device: msync(MS_SYNC). Sleeps; nothing may be held.
+  virtual Result<void> synchronize(bool data_only) { return (void)data_only, Result<void>(); }
 
  protected:
   ~RegionBacking() = default;
 };
+
+// mlock(2): pages are brought in and kept; kOnFault brings in only what is touched.
+enum class LockMode : uint8_t { kNone, kLocked, kOnFault };
+
+// madvise(2)'s word on how a region will be read: how much a miss brings.
+enum class ReadingOrder : uint8_t { kNormal, kRandom, kSequential };
+
+// What fork does with a region: madvise(2)'s DONTFORK and WIPEONFORK.
+enum class Inheritance : uint8_t { kCopied, kLeftOut, kEmpty };
 
 enum class RegionKind : uint8_t { kAnonymousOrFile, kHeap, kStack, kVdso };
 

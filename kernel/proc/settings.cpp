@@ -84,7 +84,7 @@ constexpr ProcNode kKernel = proc_directory("kernel", kKernelFiles);
 // --- vm
 // 1 as documented: memory is promised without counting; it may run out on first use.
 constexpr ProcNode kOvercommit = proc_file("overcommit_memory", &show_number<1>);
-constexpr ProcNode kMaxMapCount = proc_file("max_map_count", &show_number<65530>);
+constexpr ProcNode kMaxMapCount = proc_file("max_map_count", &show_number<RegionSet::kLimit>);
 
 // 1: pages; 2: names and inodes; 3: both. Other numbers are kINVAL.
 Result<void> store_drop_caches(const ProcContext&, StringView text) {
