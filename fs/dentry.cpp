@@ -4,6 +4,7 @@
 #include "fs/mount.h"
 #include "lib/late.h"
 #include "mm/frames.h"
+#include "mm/reclaim.h"
 #include "mm/slab.h"
 
 namespace faultline {
@@ -64,6 +65,7 @@ void dentries_initialize() {
   cache.count = 0;
   uint32_t limit = frame_statistics().total / 8;
   cache.limit = limit < 1024 ? 1024 : limit > 65536 ? 65536 : limit;
+  reclaim_register(&DentryCache::shrink);
 }
 
 // A dentry without parent link counted yet; the name is copied.
@@ -296,7 +298,10 @@ uint32_t DentryCache::evict(uint32_t wanted, Eviction how, FileSystem* only) {
   return freed;
 }
 
-uint32_t DentryCache::shrink(uint32_t wanted) { return evict(wanted, Eviction::kAny, nullptr); }
+uint32_t DentryCache::shrink(uint32_t wanted) {
+  uint32_t unused_lately = evict(wanted, Eviction::kSecondChance, nullptr);
+  return unused_lately != 0 && wanted != ~0u ? unused_lately : unused_lately + evict(wanted, Eviction::kAny, nullptr);
+}
 
 void DentryCache::prune(FileSystem& file_system) { evict(~0u, Eviction::kAny, &file_system); }
 

@@ -30,15 +30,44 @@ Result<size_t> Inode::write_data(uint64_t offset, IoBuffer& buffer) {
   return moved;
 }
 
+Result<void> Inode::write_zeroes(uint64_t from, uint64_t to) {
+  static constexpr char kZeroes[1024] = {};
+  while (from < to) {
+    IoBuffer source = IoBuffer::kernel(const_cast<char*>(kZeroes),
+                                       static_cast<size_t>(to - from < sizeof kZeroes ? to - from : sizeof kZeroes));
+    from += TRY(write_data(from, source));
+  }
+  return {};
+}
+
+Result<Inode::WholePages> Inode::zero_around_hole(uint64_t offset, uint64_t end) {
+  const uint64_t first = align_up<uint64_t>(offset, kPageSize), last = align_down<uint64_t>(end, kPageSize);
+  const uint64_t bytes_end = object()->size() < end ? object()->size() : end;
+  if (first >= last) {
+    TRY(write_zeroes(offset, bytes_end));
+    return WholePages{PageIndex(0), 0};
+  }
+  TRY(write_zeroes(offset, first));
+  TRY(write_zeroes(last, bytes_end));
+  return WholePages{PageIndex::of_byte(first), static_cast<uint32_t>((last - first) >> kPageShift)};
+}
+
 Result<Ref<File>> Inode::open(uint32_t flags) {
   switch (type_) {
-    case FileType::kRegular: return open_regular_file(Ref<Inode>(*this), flags);
-    case FileType::kDirectory: return open_directory_file(Ref<Inode>(*this), flags);
-    case FileType::kFifo: return open_fifo(Ref<Inode>(*this), flags);
-    case FileType::kCharacterDevice: return character_device_open(Ref<Inode>(*this), attributes().special, flags);
-    case FileType::kBlockDevice: return open_block_device_file(Ref<Inode>(*this), attributes().special, flags);
-    case FileType::kSymlink: return Errno::kLOOP;
-    case FileType::kSocket: return Errno::kNXIO;
+    case FileType::kRegular:
+      return open_regular_file(Ref<Inode>(*this), flags);
+    case FileType::kDirectory:
+      return open_directory_file(Ref<Inode>(*this), flags);
+    case FileType::kFifo:
+      return open_fifo(Ref<Inode>(*this), flags);
+    case FileType::kCharacterDevice:
+      return character_device_open(Ref<Inode>(*this), attributes().special, flags);
+    case FileType::kBlockDevice:
+      return open_block_device_file(Ref<Inode>(*this), attributes().special, flags);
+    case FileType::kSymlink:
+      return Errno::kLOOP;
+    case FileType::kSocket:
+      return Errno::kNXIO;
   }
   return Errno::kNXIO;
 }

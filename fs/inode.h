@@ -23,8 +23,13 @@ struct Path;
 
 // st_mode's type bits, as in inode(7).
 enum class FileType : uint16_t {
-  kFifo = 0010000, kCharacterDevice = 0020000, kDirectory = 0040000, kBlockDevice = 0060000,
-  kRegular = 0100000, kSymlink = 0120000, kSocket = 0140000,
+  kFifo = 0010000,
+  kCharacterDevice = 0020000,
+  kDirectory = 0040000,
+  kBlockDevice = 0060000,
+  kRegular = 0100000,
+  kSymlink = 0120000,
+  kSocket = 0140000,
 };
 inline constexpr uint32_t kTypeMask = 0170000, kModeMask = 07777;
 
@@ -41,7 +46,9 @@ struct DeviceNumber {
   constexpr uint64_t encode() const {
     return (minor & 0xff) | static_cast<uint64_t>(major & 0xfff) << 8 | static_cast<uint64_t>(minor & 0xfff00) << 12;
   }
-  static constexpr DeviceNumber decode(uint32_t packed) { return {packed >> 8 & 0xfff, (packed & 0xff) | (packed >> 12 & 0xfff00)}; }
+  static constexpr DeviceNumber decode(uint32_t packed) {
+    return {packed >> 8 & 0xfff, (packed & 0xff) | (packed >> 12 & 0xfff00)};
+  }
   constexpr bool operator==(const DeviceNumber&) const = default;
 };
 
@@ -128,8 +135,11 @@ class Inode : public RefCounted<Inode> {
   virtual Object* object() { return nullptr; }
   // write(2)'s bytes into object(), with the content lock held; mtime and ctime follow. As Object::write, and kNOSPC.
   virtual Result<size_t> write_data(uint64_t offset, IoBuffer& buffer);
-  // fallocate(2): `mode` as there. The content lock is held. kOPNOTSUPP, kNOSPC.
-  virtual Result<void> allocate_range(uint32_t mode, uint64_t offset, uint64_t bytes) { return (void)mode, (void)offset, (void)bytes, Errno::kOPNOTSUPP; }
+  // fallocate(2): `mode` as there. The content lock is held, the range does not wrap. kOPNOTSUPP, kNOSPC, kFBIG, kROFS.
+  static constexpr uint32_t kAllocateKeepSize = 1, kAllocatePunchHole = 2;
+  virtual Result<void> allocate_range(uint32_t mode, uint64_t offset, uint64_t bytes) {
+    return (void)mode, (void)offset, (void)bytes, Errno::kOPNOTSUPP;
+  }
   // A new open file of this inode, by type: the standard regular file and directory, a pipe's end, the device's own. Only /proc and its like
   // override it. May wait (fifos).
   virtual Result<Ref<File>> open(uint32_t flags);
@@ -153,6 +163,14 @@ class Inode : public RefCounted<Inode> {
 
  protected:
   virtual ~Inode();
+  // With the content lock held: writes zeroes to object() from one offset up to another, or to the parts of pages at both ends of a hole
+  // that is about to be; then the whole pages in between are the file system's to drop. `end` is at most the end of the last page.
+  Result<void> write_zeroes(uint64_t from, uint64_t to);
+  struct WholePages {
+    PageIndex first;
+    uint32_t count;
+  };
+  Result<WholePages> zero_around_hole(uint64_t offset, uint64_t end);
   // The count reached zero. A file system that keeps inodes in a cache decides here to keep or delete (no links: free its blocks).
   virtual void last_reference_gone() = 0;
 
@@ -174,7 +192,7 @@ class Inode : public RefCounted<Inode> {
 };
 
 struct FileSystemStatistics {  // statfs(2)
-  uint32_t type = 0;  // the magic number
+  uint32_t type = 0;           // the magic number
   uint32_t block_size = 4096;
   uint64_t blocks = 0, blocks_free = 0, blocks_available = 0, files = 0, files_free = 0;
   uint32_t name_length = 255;
@@ -186,7 +204,7 @@ class FileSystem {
   virtual StringView type_name() const = 0;  // "ext2", "tmpfs", …
   virtual Ref<Inode> root() = 0;
   virtual FileSystemStatistics statistics() = 0;
-  virtual DeviceNumber device() const = 0;    // st_dev
+  virtual DeviceNumber device() const = 0;  // st_dev
   virtual bool is_read_only() const { return false; }
   // Everything dirty is on the device (kWait), or on its way.
   virtual Result<void> synchronize(WriteBack mode) { return (void)mode, Result<void>(); }

@@ -1,5 +1,10 @@
 // ext2: files, directories and links on images of every block size, judged by e2fsck, debugfs and a second mount.
+#include <machine/planted_bugs.h>
+
 #include "ext2_support.h"
+#include "fs/dentry.h"
+#include "mm/frames.h"
+#include "mm/reclaim.h"
 #include "support/process.h"
 
 namespace faultline {
@@ -355,14 +360,61 @@ TEST_F(Ext2Test, MoreInodesThanTheCacheKeeps) {
     }
     if (i % 2) open.push_back(file.release_value());
   }
-  EXPECT_EQ(ext2_inodes_shrink(~0u), 0u) << "changed ones cost I/O";
-  ASSERT_TRUE(file_system->synchronize(WriteBack::kWait).ok());
   EXPECT_GT(ext2_inodes_shrink(~0u), 1000u);
   for (int i = 0; i < 3000; i += 100) {
     std::string name = "f" + std::to_string(i);
     EXPECT_EQ(read_all(*root()->lookup(StringView(name.data(), name.size())).value()), "file " + std::to_string(i));
   }
   open.clear();
+  expect_clean();
+}
+
+// Their memory is what the changed ones need to be written with; without any they stay.
+TEST_F(Ext2Test, ChangedInodesOutliveALackOfMemory) {
+  use_image(make_image("-t ext2 -b 4096 -N 9000", 32768));
+  mount();
+  for (int i = 0; i < 500; i++) ASSERT_TRUE(create(*root(), "f" + std::to_string(i)).ok());
+  ASSERT_TRUE(static_cast<Ext2FileSystem*>(file_system)->synchronize_metadata().ok());
+  objects_drop_clean();
+  machine::allocation_failure_rate = 1;
+  EXPECT_EQ(ext2_inodes_shrink(~0u), 0u);
+  machine::allocation_failure_rate = 0;
+  EXPECT_GE(ext2_inodes_shrink(~0u), 500u);
+  EXPECT_EQ(names(*root()).value().size(), 500u);
+  EXPECT_TRUE(root()->lookup("f499").ok());
+  expect_clean();
+}
+
+// Names hold inodes, inodes hold slabs: all of it is memory that the reclaimer can have when no page is clean any more.
+TEST_F(Ext2Test, NamesAndInodesGiveWayToPages) {
+  dentries_initialize();
+  ext2_initialize();
+  use_image(make_image("-t ext2 -b 4096 -N 9000", 32768));
+  mount();
+  {
+    Ref<Dentry> top = Dentry::create_root(root()).release_value();
+    for (int i = 0; i < 2000; i++) {
+      std::string name = "f" + std::to_string(i);
+      ASSERT_TRUE(
+          DentryCache::insert(*top, StringView(name.data(), name.size()), create(*root(), name).release_value(), Caching::kCached)
+              .ok());
+    }
+  }
+  const uint32_t names_before = DentryCache::count();
+  EXPECT_EQ(names_before, 2000u);
+  std::vector<FrameNumber> taken;
+  uint32_t rounds = 0;
+  do {
+    while (true) {
+      Result<FrameNumber> frame = frame_allocate(FrameUse::kKernel, Zeroing::kNotNeeded);
+      if (!frame.ok()) break;
+      taken.push_back(frame.value());
+    }
+    rounds++;
+  } while (reclaim_with_write_back());
+  EXPECT_GT(rounds, 3u);
+  EXPECT_EQ(DentryCache::count(), 0u);
+  for (FrameNumber frame : taken) frame_free(frame);
   expect_clean();
 }
 

@@ -13,7 +13,7 @@
 namespace faultline {
 
 void MemoryDisk::submit(BlockRequest& request) {
-  requests++;
+  if (++requests > most_requests) PANIC("the disk is asked without end");
   host::machine_defer([this, &request] { serve(request); });
 }
 

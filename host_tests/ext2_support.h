@@ -23,6 +23,7 @@ class MemoryDisk final : public BlockDevice {
 
   std::vector<uint8_t>& bytes() { return bytes_; }
   uint64_t requests = 0, flushes = 0, failures = 0;
+  uint64_t most_requests = ~0ull;                                // more are a loop without end: the test is ended
   uint64_t fail_writes_after = ~0ull, fail_reads_after = ~0ull;  // as many succeed, then none
 
  private:

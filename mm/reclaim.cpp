@@ -1,8 +1,10 @@
 // The page cache's replacement queue and the reclaimer: see reclaim.h.
 #include "mm/reclaim.h"
 
+#include "mm/frames.h"
 #include "mm/object.h"
 #include "mm/page_table.h"
+#include "mm/slab.h"
 
 namespace faultline {
 namespace {
@@ -60,6 +62,15 @@ bool was_accessed(Frame& frame) {
     return accessed;
 }
 
+constinit CacheShrinker shrinkers[4] = {};  // constant after the boot
+
+uint32_t shrink_caches(uint32_t wanted) {
+    uint32_t given = 0;
+    for (CacheShrinker shrink : shrinkers)
+        if (shrink) given += shrink(wanted);
+    return given;
+}
+
 }  // namespace
 
 // What reclaim may do to an object whose lock it got.
@@ -99,6 +110,16 @@ class Reclaimer {
     }
 };
 
+void reclaim_register(CacheShrinker shrink) {
+    for (CacheShrinker& place : shrinkers) {
+        if (place == shrink) return;  // only tests boot twice
+        if (place) continue;
+        place = shrink;
+        return;
+    }
+    PANIC("too many caches that shrink");
+}
+
 void reclaim_initialize() {
     LockGuard guard(queue.lock);
     queue.head = queue.tail = kNoFrame;
@@ -130,10 +151,16 @@ uint32_t reclaim_clean(uint32_t wanted) {
 }
 
 bool reclaim_with_write_back() {
-    constexpr uint32_t kBatch = 32;
+    constexpr uint32_t kBatch = 32, kThings = 256;
     if (reclaim_clean(kBatch) > 0) return true;
     ignore_result(objects_write_back_all(WriteBack::kWait));  // an error stays with the object, for its fsync
-    return reclaim_clean(kBatch) > 0;
+    if (reclaim_clean(kBatch) > 0) return true;
+    const uint32_t free_before = frame_statistics().free;
+    while (shrink_caches(kThings) != 0) {  // a frame is free when the last thing in its slab is
+        slab_drain();
+        if (reclaim_clean(kBatch) > 0 || frame_statistics().free > free_before) return true;
+    }
+    return false;
 }
 
 bool frame_unmap(Frame& frame, TableWait wait) {

@@ -1,5 +1,7 @@
 // Where an inode's data lies: twelve direct pointers, then trees of indirect blocks of one, two and three levels. Finding, allocating,
 // freeing. The disk's pointers are checked when followed: a block outside the file system is kUCLEAN, never an access.
+#include <algorithm>
+
 #include "fs/ext2/inode.h"
 
 namespace faultline {
@@ -49,7 +51,8 @@ Result<Ext2Run> Ext2Inode::map_run_locked(uint32_t logical, uint32_t wanted) {
   const uint32_t first = slots[slot];
   uint32_t count = 1;
   while (count < most && slots[slot + count] == (first == 0 ? 0 : first + count)) count++;
-  if (first != 0 && (!fs_.is_block(first) || !fs_.is_block(first + count - 1))) return fs_.damaged("block pointer out of range in inode", ino());
+  if (first != 0 && (!fs_.is_block(first) || !fs_.is_block(first + count - 1)))
+    return fs_.damaged("block pointer out of range in inode", ino());
   return Ext2Run{first, count};
 }
 
@@ -141,8 +144,8 @@ class Ext2Inode::Truncation {
     run_ = {block, 1};
   }
 
-  // Frees what lies at or after `from` (in data blocks) below an indirect block of `level`; true if nothing is left and it is freed too.
-  bool free_branch(uint32_t number, uint32_t level, uint64_t from) {
+  // Frees the data blocks from .. end below an indirect block of `level`; true if nothing is left and it is freed too.
+  bool free_branch(uint32_t number, uint32_t level, uint64_t from, uint64_t end) {
     Result<Ext2Block> loaded = fs_.metadata(number);
     if (!loaded.ok() || budget_ == 0) {
       fail(loaded.ok() ? Errno::kUCLEAN : loaded.error());
@@ -153,12 +156,12 @@ class Ext2Inode::Truncation {
     const uint32_t pointers = fs_.pointers_per_block();
     uint64_t child_span = 1;
     for (uint32_t i = 1; i < level; i++) child_span *= pointers;
-    const uint32_t start = static_cast<uint32_t>(from / child_span);
-    for (uint32_t slot = start; slot < pointers && !failed(); slot++) {
+    for (uint64_t slot = from / child_span; slot < pointers && slot * child_span < end && !failed(); slot++) {
       if (slots[slot] == 0) continue;
+      const uint64_t base = slot * child_span;
       if (level == 1)
         add(slots[slot]);
-      else if (!free_branch(slots[slot], level - 1, slot == start ? from % child_span : 0))
+      else if (!free_branch(slots[slot], level - 1, from > base ? from - base : 0, end - base))
         continue;
       if (!failed()) slots[slot] = 0;
     }
@@ -195,19 +198,20 @@ class Ext2Inode::Truncation {
   Result<void> result_;
 };
 
-Result<void> Ext2Inode::free_from(uint32_t first) {
+Result<void> Ext2Inode::free_range(uint64_t first, uint64_t end) {
   LockGuard guard(map_lock_);
   Truncation truncation(*this);
-  for (uint32_t i = first; i < kExt2DirectBlocks && !truncation.failed(); i++) {
+  for (uint64_t i = first; i < std::min<uint64_t>(end, kExt2DirectBlocks) && !truncation.failed(); i++) {
     if (block_[i] == 0) continue;
     truncation.add(block_[i]);
     if (!truncation.failed()) block_[i] = 0;
   }
   uint64_t base = kExt2DirectBlocks, span = 1;
-  for (uint32_t level = 1; level <= 3 && !truncation.failed(); level++) {
+  for (uint32_t level = 1; level <= 3 && base < end && !truncation.failed(); level++) {
     span *= fs_.pointers_per_block();
     uint32_t& root = block_[kExt2DirectBlocks + level - 1];
-    if (root != 0 && first < base + span && truncation.free_branch(root, level, first > base ? first - base : 0)) root = 0;
+    const bool takes_part = root != 0 && first < base + span;
+    if (takes_part && truncation.free_branch(root, level, first > base ? first - base : 0, end - base)) root = 0;
     base += span;
   }
   last_allocated_ = 0;

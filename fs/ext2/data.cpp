@@ -133,4 +133,36 @@ Result<void> Ext2Inode::prepare_blocks(uint64_t begin, uint64_t end) {
   return allocate_run(static_cast<uint32_t>(new_begin), static_cast<uint32_t>(end - new_begin), fs_.callers_reserve());
 }
 
+// fallocate(2). The format has no blocks that count as unwritten: what is set aside is written, as zeroes, and nothing lies past the end.
+Result<void> Ext2Inode::allocate_range(uint32_t mode, uint64_t offset, uint64_t bytes) {
+  const uint64_t size = data_.size(), end = offset + bytes;
+  if (fs_.is_read_only()) return Errno::kROFS;
+  if (mode == (kAllocateKeepSize | kAllocatePunchHole))
+    return punch_hole(offset, std::min(end, align_up<uint64_t>(size, kPageSize)));
+  if (mode & ~kAllocateKeepSize) return Errno::kOPNOTSUPP;
+  if (end > fs_.max_file_size()) return Errno::kFBIG;
+  if ((mode & kAllocateKeepSize) && end > size) return Errno::kOPNOTSUPP;
+  if (offset < size) {
+    const uint32_t first = static_cast<uint32_t>(offset >> kPageShift);
+    TRY(prepare_write(PageIndex(first), pages_for(std::min(end, size)) - first));
+    touch_modified();
+  }
+  if (end <= size) return {};
+  Result<void> grown = write_zeroes(size, end);
+  if (!grown.ok()) ignore_result(truncate(size));  // the first error is the one to report
+  return grown;
+}
+
+// A reader, who holds no lock of ours, may bring a page back before its blocks are gone: hence the second look, when there is nothing on
+// the disk any more.
+Result<void> Ext2Inode::punch_hole(uint64_t offset, uint64_t end) {
+  touch_modified();
+  const WholePages pages = TRY(zero_around_hole(offset, end));
+  if (pages.count == 0) return {};
+  const uint64_t shift = kPageShift - fs_.block_shift(), first = pages.first.value();
+  TRY(data_.discard(pages.first, pages.count));
+  TRY(free_range(first << shift, (first + pages.count) << shift));
+  return data_.discard(pages.first, pages.count);
+}
+
 }  // namespace faultline

@@ -10,6 +10,7 @@
 #include "fs/hooks.h"
 #include "fs/mount.h"
 #include "lib/log.h"
+#include "mm/reclaim.h"
 #include "mm/slab.h"
 
 namespace faultline {
@@ -338,6 +339,7 @@ uint32_t ext2_inodes_shrink(uint32_t wanted) {
 void ext2_initialize() {
   static constexpr FileSystemType kType = {"ext2", true, &Ext2FileSystem::mount};
   if (!file_system_register(kType).ok()) log(LogLevel::kError, "ext2: no room to register the file system type");
+  reclaim_register(&ext2_inodes_shrink);
 }
 
 }  // namespace faultline

@@ -189,7 +189,8 @@ class Ext2FileSystem final : public FileSystem, private PageSource {
 
 // Registers the type; boot only.
 void ext2_initialize();
-// Memory pressure: gives back up to `wanted` inodes that nobody uses, of all ext2 file systems; returns how many. Does no I/O.
+// Memory pressure: gives back up to `wanted` inodes that nobody uses, of all ext2 file systems; returns how many. Those that need
+// no writing first; sleeps.
 uint32_t ext2_inodes_shrink(uint32_t wanted);
 
 }  // namespace faultline

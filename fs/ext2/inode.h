@@ -37,6 +37,7 @@ class Ext2Inode final : public Inode, public PageSource, public ListNode<> {
   Result<void> read_directory(uint64_t cursor, DirectorySink& sink) override;
   Result<size_t> read_link(std::span<char> buffer) override;
   Object* object() override { return type() == FileType::kRegular ? &data_ : nullptr; }
+  Result<void> allocate_range(uint32_t mode, uint64_t offset, uint64_t bytes) override;
   Result<void> synchronize(bool data_only) override;
   void touch_accessed() override;
   void touch_modified() override;
@@ -107,12 +108,14 @@ class Ext2Inode final : public Inode, public PageSource, public ListNode<> {
   Result<Ext2Run> map_run_locked(uint32_t logical, uint32_t wanted) REQUIRES(map_lock_);
   Result<void> allocate_run(uint32_t logical, uint32_t count, Ext2Reserve reserve);
   Result<uint32_t> fill_hole(uint32_t logical, uint32_t wanted, Ext2Reserve reserve) REQUIRES(map_lock_);
+  Result<void> punch_hole(uint64_t offset, uint64_t end);
   Result<void> prepare_blocks(uint64_t begin, uint64_t end);
   Result<void> fill_hole_pages(uint32_t logical, uint32_t count);
   Result<uint32_t> new_block(uint32_t goal, Ext2Reserve reserve) REQUIRES(map_lock_);
   uint32_t goal_for(uint32_t previous) const REQUIRES(map_lock_);
-  // Frees every block at or after `first` (in blocks of the file).
-  Result<void> free_from(uint32_t first);
+  // Frees the blocks first .. end of the file; those from `first` on.
+  Result<void> free_range(uint64_t first, uint64_t end);
+  Result<void> free_from(uint32_t first) { return free_range(first, ~0ull); }
   Result<void> truncate(uint64_t bytes);
   void trim_excess();
   uint32_t blocks_for(uint64_t bytes) const { return static_cast<uint32_t>((bytes + fs_.block_size() - 1) >> fs_.block_shift()); }

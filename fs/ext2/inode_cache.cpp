@@ -7,6 +7,7 @@
 #include "fs/ext2/inode.h"
 #include "lib/log.h"
 #include "mm/frames.h"
+#include "mm/reclaim.h"
 
 namespace faultline {
 
@@ -93,7 +94,7 @@ Result<Ref<Ext2Inode>> Ext2InodeCache::get(uint32_t number) {
       if (find_locked(number)) continue;
     }
     Result<Ext2Inode*> loaded = Ext2Inode::load(file_system_, number);
-    if (!loaded.ok() && loaded.error() == Errno::kNOMEM && shrink(16) != 0) loaded = Ext2Inode::load(file_system_, number);
+    if (!loaded.ok() && loaded.error() == Errno::kNOMEM && shrink_clean(16) != 0) loaded = Ext2Inode::load(file_system_, number);
     Ext2Inode* inode = TRY(loaded);
     insert(*inode);
     return Ref<Ext2Inode>::adopt(inode);
@@ -117,7 +118,7 @@ void Ext2InodeCache::unused(Ext2Inode& inode) {
     }
   }
   if (dead) dead->delete_for_good();
-  if (victim) evict(*victim);
+  if (victim) evict(*victim, WithoutMemory::kKeep);
 }
 
 // Takes the oldest one out of the queue, to be evicted.
@@ -129,20 +130,30 @@ Ext2Inode* Ext2InodeCache::oldest_unused_locked() {
   return inode;
 }
 
-// Writes an inode out and frees it; nobody can find it meanwhile. An inode that cannot be written is lost: the disk failed.
-void Ext2InodeCache::evict(Ext2Inode& inode) {
+// Writes an inode out and frees it; nobody can find it meanwhile. One that cannot be written is lost, for the disk has failed; but if it
+// is for want of memory it may stay: false.
+bool Ext2InodeCache::evict(Ext2Inode& inode, WithoutMemory policy) {
   Result<void> written = inode.write_back(WriteBack::kWait);
-  if (!written.ok()) log(LogLevel::kError, "ext2: inode {} cannot be written: error {}", inode.ino(), static_cast<int>(written.error()));
+  const bool stays = !written.ok() && written.error() == Errno::kNOMEM && policy == WithoutMemory::kKeep;
+  if (!written.ok() && !stays)
+    log(LogLevel::kError, "ext2: inode {} cannot be written: error {}", inode.ino(), static_cast<int>(written.error()));
   {
     LockGuard guard(lock_);
-    remove_locked(inode);
+    if (stays) {
+      inode.evicting_ = false;
+      unused_.push_back(inode);
+      unused_count_++;
+    } else {
+      remove_locked(inode);
+    }
   }
   evicted_.wake_all();
-  Ext2Inode::free_memory(&inode);
+  if (!stays) Ext2Inode::free_memory(&inode);
+  return !stays;
 }
 
-// Only inodes that cost no I/O: it runs when memory is short, with who knows what held.
-uint32_t Ext2InodeCache::shrink(uint32_t wanted) {
+// Only inodes that cost no I/O.
+uint32_t Ext2InodeCache::shrink_clean(uint32_t wanted) {
   uint32_t freed = 0;
   while (freed < wanted) {
     Ext2Inode* found = nullptr;
@@ -165,7 +176,22 @@ uint32_t Ext2InodeCache::shrink(uint32_t wanted) {
   return freed;
 }
 
+uint32_t Ext2InodeCache::shrink(uint32_t wanted) {
+  uint32_t freed = shrink_clean(wanted);
+  if (freed != 0) return freed;
+  for (; freed < wanted; freed++) {
+    Ext2Inode* inode;
+    {
+      LockGuard guard(lock_);
+      inode = oldest_unused_locked();
+    }
+    if (!inode || !evict(*inode, WithoutMemory::kKeep)) break;
+  }
+  return freed;
+}
+
 bool Ext2InodeCache::evict_all() {
+  WithoutMemory policy = WithoutMemory::kKeep;
   for (;;) {
     Ext2Inode* inode;
     {
@@ -173,7 +199,7 @@ bool Ext2InodeCache::evict_all() {
       inode = oldest_unused_locked();
       if (!inode) return total_ == 0;
     }
-    evict(*inode);
+    policy = evict(*inode, policy) || reclaim_with_write_back() ? WithoutMemory::kKeep : WithoutMemory::kLose;
   }
 }
 

@@ -38,7 +38,7 @@ class Ext2InodeCache {
 
   // Writes every inode's dirty data, and the changed inodes to the metadata cache. The first error.
   Result<void> write_back(WriteBack mode);
-  // Frees up to `wanted` unused inodes, oldest first.
+  // Frees up to `wanted` unused inodes, oldest first: those that need no writing, or else any. Does I/O.
   uint32_t shrink(uint32_t wanted);
   // The end: all unused inodes go, those that cannot be written too. False if some are in use.
   bool evict_all();
@@ -51,7 +51,9 @@ class Ext2InodeCache {
   void revive_locked(Ext2Inode& inode) REQUIRES(lock_);
   Ext2Inode* oldest_unused_locked() REQUIRES(lock_);
   Ext2Inode* next_to_write(uint32_t bucket_index, uint32_t epoch);
-  void evict(Ext2Inode& inode);
+  uint32_t shrink_clean(uint32_t wanted);
+  enum class WithoutMemory : uint8_t { kKeep, kLose };
+  bool evict(Ext2Inode& inode, WithoutMemory policy);
 
   Ext2FileSystem& file_system_;
   uint32_t limit_ = 0;  // of unused inodes kept

@@ -4,7 +4,11 @@
 namespace faultline {
 
 TmpfsInode::TmpfsInode(TmpfsFileSystem& file_system, uint64_t number, uint32_t mode, DeviceNumber special, const Credentials& who)
-    : Inode(file_system, number, static_cast<FileType>(mode & kTypeMask)), mode_(mode), uid_(who.fsuid), gid_(who.fsgid), special_(special) {
+    : Inode(file_system, number, static_cast<FileType>(mode & kTypeMask)),
+      mode_(mode),
+      uid_(who.fsuid),
+      gid_(who.fsgid),
+      special_(special) {
   accessed_ = modified_ = changed_ = wall_time();
 }
 
@@ -49,7 +53,8 @@ Result<void> TmpfsInode::set_attributes(const AttributeChange& change) {
 void TmpfsInode::touch_modified() {
   modified_ = changed_ = wall_time();
   uint32_t mode = mode_.load(memory_order_relaxed);
-  if (mode & 06000) [[unlikely]] mode_.store(mode & ~(mode & 010 ? 06000u : 04000u), memory_order_relaxed);
+  if (mode & 06000) [[unlikely]]
+    mode_.store(mode & ~(mode & 010 ? 06000u : 04000u), memory_order_relaxed);
 }
 
 // What the object really holds counts against the file system's size.
@@ -79,33 +84,37 @@ Result<size_t> TmpfsInode::write_data(uint64_t offset, IoBuffer& buffer) {
 }
 
 Result<void> TmpfsInode::allocate_range(uint32_t mode, uint64_t offset, uint64_t bytes) {
-  constexpr uint32_t kKeepSize = 1, kPunchHole = 2;
   if (!object_) return Errno::kNODEV;
+  const uint64_t size = object_->size();
   uint64_t end = offset + bytes;
-  if (mode == (kKeepSize | kPunchHole)) {
-    PageIndex first(static_cast<uint32_t>((offset + kPageMask) >> kPageShift)), last(static_cast<uint32_t>(end >> kPageShift));
-    uint64_t size = object_->size();
-    auto zero = [&](uint64_t from, uint64_t to) -> Result<void> {
-      static constexpr char kZeroes[256] = {};
-      if (to > size) to = size;
-      while (from < to) {
-        uint64_t piece = to - from < sizeof kZeroes ? to - from : sizeof kZeroes;
-        IoBuffer source = IoBuffer::kernel(const_cast<char*>(kZeroes), static_cast<size_t>(piece));
-        from += TRY(object_->write(from, source));
-      }
-      return {};
-    };
-    if (first > last || first.byte() > end) return zero(offset, end);
-    TRY(zero(offset, first.byte()));
-    TRY(zero(last.byte(), end));
-    if (last > first) TRY(object_->discard(first, last - first));
+  touch_modified();
+  if (mode == (kAllocateKeepSize | kAllocatePunchHole)) {
+    const WholePages pages = TRY(zero_around_hole(offset, end < size ? end : align_up<uint64_t>(size, kPageSize)));
+    if (pages.count != 0) TRY(object_->discard(pages.first, pages.count));
     settle_charge();
     return {};
   }
-  if (mode & ~kKeepSize) return Errno::kOPNOTSUPP;
-  if (pages_for(bytes) > tmpfs().pages_available()) return Errno::kNOSPC;
-  if (!(mode & kKeepSize) && end > object_->size()) TRY(object_->resize(end));
-  touch_modified();
+  if (mode & ~kAllocateKeepSize) return Errno::kOPNOTSUPP;
+  if ((mode & kAllocateKeepSize) && end > size) end = size;  // pages past the end are not kept
+  if (offset >= end) return {};
+  TRY(check_room(offset, end));
+  if (end > size) TRY(object_->resize(end));
+  Result<void> result;
+  for (PageIndex index = PageIndex::of_byte(offset); result.ok() && index.byte() < end; index = index + 1)
+    if (Result<PinnedFrame> page = object_->page(index); !page.ok()) result = page.error();
+  if (!result.ok() && end > size) ignore_result(object_->resize(size));  // the first error is the one to report
+  settle_charge();
+  return result;
+}
+
+// kNOSPC if the pages that the range lacks are more than there are left.
+Result<void> TmpfsInode::check_room(uint64_t offset, uint64_t end) {
+  uint64_t available = tmpfs().pages_available();
+  if ((end - offset) >> kPageShift > available + charged_pages_) return Errno::kNOSPC;
+  for (PageIndex index = PageIndex::of_byte(offset); index.byte() < end; index = index + 1) {
+    if (object_->is_resident(index)) continue;
+    if (available-- == 0) return Errno::kNOSPC;
+  }
   return {};
 }
 

@@ -60,7 +60,9 @@ class TmpfsInode final : public Inode {
   ~TmpfsInode() override;
 
   Attributes attributes() override;
-  AccessAttributes access_attributes() override { return {mode_.load(memory_order_relaxed), uid_.load(memory_order_relaxed), gid_.load(memory_order_relaxed)}; }
+  AccessAttributes access_attributes() override {
+    return {mode_.load(memory_order_relaxed), uid_.load(memory_order_relaxed), gid_.load(memory_order_relaxed)};
+  }
   Result<void> set_attributes(const AttributeChange& change) override;
   Result<Ref<Inode>> lookup(StringView name) override;
   Result<Ref<Inode>> create(StringView name, uint32_t mode, DeviceNumber special, const Credentials& who) override;
@@ -93,20 +95,21 @@ class TmpfsInode final : public Inode {
   void grow_buckets();
   void remove_entry(TmpfsEntry& entry);  // frees it
   void settle_charge();
+  Result<void> check_room(uint64_t offset, uint64_t end);
   void changed_names();
   void last_reference_gone() override { slab_delete(this); }
 
   Atomic<uint32_t> mode_, uid_, gid_, links_{1};
   DeviceNumber special_;
   Timestamp accessed_, modified_, changed_;  // torn reads are harmless: they are only shown
-  Ref<Object> object_;             // regular files
+  Ref<Object> object_;                       // regular files
   uint32_t charged_pages_ = 0;
-  Buffer<char> target_;            // symlinks
-  List<TmpfsEntry> entries_;       // directories: in the order they were made
+  Buffer<char> target_;       // symlinks
+  List<TmpfsEntry> entries_;  // directories: in the order they were made
   Buffer<TmpfsEntry*> buckets_;
   uint32_t entry_count_ = 0;
-  uint32_t next_cursor_ = 2;       // 0 and 1 are "." and ".."
-  TmpfsInode* parent_ = nullptr;   // no reference: a directory's parent outlives it while it has a name
+  uint32_t next_cursor_ = 2;      // 0 and 1 are "." and ".."
+  TmpfsInode* parent_ = nullptr;  // no reference: a directory's parent outlives it while it has a name
 };
 
 // The file system type "tmpfs"; options "size=N[kmg%]", "nr_inodes=N[kmg]", "mode=OCTAL".

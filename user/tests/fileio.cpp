@@ -254,12 +254,58 @@ TEST(flush_and_space_calls) {
     CHECK_OK(fdatasync(fd));
     sync();
     CHECK_ERR(fsync(999), EBADF);
-    if (!fallocate(fd, 0, 0, 10000)) CHECK_EQ(size_of(fd), 10000);
-    else CHECK_EQ(errno, EOPNOTSUPP);
     struct statfs fs;
     CHECK_OK(statfs(".", &fs));
     CHECK(fs.f_bsize > 0 && fs.f_bfree <= fs.f_blocks && fs.f_namelen == 255);
     CHECK_OK(fstatfs(fd, &fs));
+}
+static long long blocks_of(int fd) { struct stat st; CHECK_OK(fstat(fd, &st)); return st.st_blocks * 512LL; }
+static bool is_zero(int fd, off_t from, off_t to) {
+    char buffer[4096];
+    for (int n; from < to; from += n) {
+        n = CHECK_OK(pread(fd, buffer, to - from < 4096 ? to - from : 4096, from));
+        CHECK(n > 0);
+        for (int i = 0; i < n; i++) if (buffer[i]) return false;
+    }
+    return true;
+}
+TEST(room_is_set_aside_and_given_back) {
+    int fd = make_file("f", "abc", 3);
+    if (fallocate(fd, 0, 0, 100000) && errno == EOPNOTSUPP && !on_faultline()) SKIP("no fallocate here");
+    CHECK_OK(fallocate(fd, 0, 0, 100000));
+    CHECK_EQ(size_of(fd), 100000);
+    CHECK(blocks_of(fd) >= 100000);
+    char c;
+    CHECK(pread(fd, &c, 1, 2) == 1 && c == 'c');
+    CHECK(is_zero(fd, 3, 100000));
+    CHECK_OK(fallocate(fd, FALLOC_FL_KEEP_SIZE, 20000, 30000));                   // it has that
+    CHECK_EQ(size_of(fd), 100000);
+    CHECK_ERR(fallocate(fd, 0, 0, 0), EINVAL);
+    CHECK_ERR(fallocate(fd, 0, -1, 5), EINVAL);
+    CHECK_ERR(fallocate(fd, FALLOC_FL_PUNCH_HOLE, 0, 5), EOPNOTSUPP);             // only without a change of size
+    CHECK_ERR(fallocate(CHECK_OK(open("f", O_RDONLY)), 0, 0, 5), EBADF);
+}
+TEST(holes_can_be_punched) {
+    constexpr int kSize = 3 << 20;
+    int fd = make_file("f");
+    write_pattern(fd, 0, kSize, 20000);
+    CHECK_OK(fsync(fd));
+    long long before = blocks_of(fd);
+    char* map = map_pages(kSize / kPage, PROT_READ | PROT_WRITE, MAP_SHARED, fd);
+    const int punch = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, from = 10000, to = 2500001;
+    if (fallocate(fd, punch, from, to - from) && errno == EOPNOTSUPP && !on_faultline()) SKIP("no holes here");
+    CHECK_EQ(size_of(fd), kSize);
+    CHECK(blocks_of(fd) <= before - (to - from) + 3 * kPage);
+    for (int i = 0; i < kSize; i++) {
+        if (i >= from && i < to ? map[i] != 0 : map[i] != byte_at(i)) FAIL("byte %d is %d", i, map[i]);
+    }
+    map[1 << 20] = 'x';                                                            // a hole can be filled again
+    CHECK_OK(fsync(fd));
+    CHECK(is_zero(fd, (1 << 20) - 5000, 1 << 20) && is_zero(fd, (1 << 20) + 1, (1 << 20) + 5000));
+    CHECK_OK(fallocate(fd, punch, 0, 8LL << 30));                                 // everything, and more
+    CHECK_EQ(size_of(fd), kSize);
+    CHECK(blocks_of(fd) <= kPage);
+    CHECK(is_zero(fd, 0, 100) && is_zero(fd, kSize - 100, kSize) && map[1 << 20] == 0);
 }
 TEST(sendfile_copies) {
     int in = make_file("in"), out = make_file("out");
