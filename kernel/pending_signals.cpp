@@ -13,15 +13,15 @@ namespace {
 // may be held by code that an interrupt holds up which wants a signal lock itself.
 class SignalEntryPool {
  public:
-  // Brings the pool between its limits. Sleeps; nothing may be held.
-  void balance() {
-    constexpr uint32_t kLeast = 32, kMost = 128;
+  static constexpr uint32_t kLeast = 32, kMost = 128;
+  // Brings the pool to at least kLeast entries and at most `most`. Sleeps; nothing may be held.
+  void balance(uint32_t most) {
     while (count_.load(memory_order_relaxed) < kLeast) {
       Result<QueuedSignal*> entry = slab_new<QueuedSignal>();
       if (!entry.ok()) return;
       give(*entry.value());
     }
-    while (count_.load(memory_order_relaxed) > kMost)
+    while (count_.load(memory_order_relaxed) > most)
       if (QueuedSignal* entry = take()) slab_delete(entry);
   }
   // Null when there is none. Any context, as give().
@@ -49,7 +49,8 @@ constinit SignalEntryPool entry_pool;
 
 }  // namespace
 
-void signal_entries_balance() { entry_pool.balance(); }
+void signal_entries_balance() { entry_pool.balance(SignalEntryPool::kMost); }
+void signal_entries_trim() { entry_pool.balance(SignalEntryPool::kLeast); }
 
 QueuedSignal* PendingSignals::allocate() {
   if (spare_.in_use) return entry_pool.take();

@@ -117,6 +117,8 @@ struct QueuedSignal : ListNode<> {
 
 // Makes sure that there are entries for the next few signals. Before sending from a thread; sleeps, nothing may be held.
 void signal_entries_balance();
+// Gives back what is kept beyond those.
+void signal_entries_trim();
 
 // Signals that wait to be taken: a set, and information for those that carry some. Standard signals count once. One queue
 // entry is always at hand; a signal without an entry is reported as from the kernel.

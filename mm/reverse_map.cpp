@@ -29,7 +29,27 @@ uint32_t* find_in_chain(const Frame& frame, Locator slot) {
     PANIC("reverse map: the slot is not known");
 }
 
+// A chain with so few locators that the record has room for them.
+void compact(Frame& frame) {
+    // In this order: who sees a table's count sees also that it is a table, which has no reverse map.
+    uint32_t count = frame.map.load(memory_order_acquire);
+    if (count == 0 || !frame.is_counted() || count > inline_capacity(frame) || reverse_is_inline(frame.reverse)) return;
+    LocatorBlock* block = chain_of(frame);  // they fit into one block, and a chain has no empty ones
+    frame.reverse = inline_word(Locator(block->locators[0]));
+    if (count == 2) frame.second = inline_word(Locator(block->locators[1]));
+    slab_free(block, sizeof(LocatorBlock));
+}
+
 }  // namespace
+
+void reverse_maps_compact() {
+    for (uint32_t number = 0; number < frame_table_size(); number++) {
+        Frame& frame = frame_table[number];
+        if (!frame.is_counted()) continue;
+        FrameLock lock(frame);
+        compact(frame);
+    }
+}
 
 Result<void> reverse_map_add(Frame& frame, Locator slot) {
     uint32_t count = frame.map.load(memory_order_relaxed);

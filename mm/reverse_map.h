@@ -1,6 +1,6 @@
 // The reverse map: for every counted frame exactly the page-table slots that name it (M1). The first locator is kept in the
 // frame's record (the first two for anonymous frames, so that a fork's un-share allocates nothing); more go to a chain
-// of small blocks. Everything here needs the frame's lock.
+// of small blocks. All but reverse_maps_compact() needs the frame's lock.
 #pragma once
 
 #include "lib/result.h"
@@ -35,6 +35,9 @@ Result<void> reverse_map_add(Frame& frame, Locator slot);
 void reverse_map_remove(Frame& frame, Locator slot);
 // The slot moved; the count stays.
 void reverse_map_move(Frame& frame, Locator from, Locator to);
+
+// Gives back chains that their frames no longer need; takes each frame's lock in turn.
+void reverse_maps_compact();
 
 // The first slot of a frame that only one maps or that nobody else can see yet: the fast path.
 inline void reverse_map_add_first(Frame& frame, Locator slot) {

@@ -5,6 +5,7 @@
 #include <array>
 
 #include "arch/cpu.h"
+#include "lib/atomic.h"
 #include "lib/list.h"
 #include "lib/lock.h"
 #include "mm/frames.h"
@@ -34,6 +35,7 @@ constexpr size_t kHeaderBytes = align_up<size_t>(sizeof(Slab), 32);
 struct SizeClass {
   SpinLock<LockRank::kSlab> lock;
   List<Slab> partial GUARDED_BY(lock);  // slabs with at least one free slot
+  uint32_t used GUARDED_BY(lock) = 0;   // slots in nobody's list: with a user, or in a magazine
 };
 
 // A few free slots of one class for one CPU. The lock is uncontended but for slab_drain().
@@ -46,6 +48,7 @@ struct Magazine {
 constinit SizeClass* classes = nullptr;
 alignas(SizeClass) constinit uint8_t classes_memory[sizeof(SizeClass) * kClasses] = {};
 constinit Magazine magazines[kMaxCpus][kClasses] = {};
+constinit Atomic<uint32_t> large_allocations = 0;  // the ones that are frames of their own
 
 // The smallest class that holds `bytes`, by table: one step of 16 bytes up to 2 KiB.
 struct ClassTable {
@@ -98,6 +101,7 @@ void* take_slot_locked(SizeClass& size_class, Slab& slab) REQUIRES(size_class.lo
   FreeSlot* slot = slab.free;
   slab.free = slot->next;
   slab.used++;
+  size_class.used++;
   if (!slab.free) size_class.partial.remove(slab);
   return slot;
 }
@@ -128,6 +132,7 @@ void free_to_slab(void* pointer, uint32_t index) {
     slot->next = slab->free;
     slab->free = slot;
     ASSERT(slab->used > 0);
+    size_class.used--;
     is_empty = --slab->used == 0;
     if (is_empty) size_class.partial.remove(*slab);
   }
@@ -157,7 +162,9 @@ void* slab_allocate(size_t bytes) {
   if (bytes > kLargestAllocation) return nullptr;
   if (bytes > kLargestClass) {
     auto frames = frames_allocate(order_of_bytes(bytes), FrameUse::kSlab, Zeroing::kNotNeeded);
-    return frames.ok() ? direct_map(frames.value()) : nullptr;
+    if (!frames.ok()) return nullptr;
+    large_allocations.fetch_add(1, memory_order_relaxed);
+    return direct_map(frames.value());
   }
   uint32_t index = class_of(bytes);
   {
@@ -172,7 +179,10 @@ void* slab_allocate(size_t bytes) {
 }
 
 void slab_free(void* pointer, size_t bytes) {
-  if (bytes > kLargestClass) return frames_free(direct_map_frame(pointer), order_of_bytes(bytes));
+  if (bytes > kLargestClass) {
+    large_allocations.fetch_sub(1, memory_order_relaxed);
+    return frames_free(direct_map_frame(pointer), order_of_bytes(bytes));
+  }
   uint32_t index = class_of(bytes);
   Magazine* magazine;
   {
@@ -198,6 +208,17 @@ void slab_drain() {
       uint32_t count = unload(of_cpu[index], kMagazineSlots, slots);
       for (uint32_t i = 0; i < count; i++) free_to_slab(slots[i], index);
     }
+}
+
+uint32_t slab_allocations() {
+  uint32_t count = large_allocations.load(memory_order_relaxed);
+  for (uint32_t index = 0; index < kClasses; index++) {
+    LockGuard guard(classes[index].lock);
+    count += classes[index].used;
+  }
+  for (auto& of_cpu : magazines)
+    for (Magazine& magazine : of_cpu) count -= magazine.count;
+  return count;
 }
 
 }  // namespace faultline

@@ -20,6 +20,8 @@ void slab_free(void* pointer, size_t bytes);
 
 // Empties the magazines of every CPU, so that slabs without users are frames again. May be called from any thread.
 void slab_drain();
+// How many allocations live. Exact while nobody else allocates or frees: for tests of leaks, which no partly used slab can hide.
+uint32_t slab_allocations();
 
 // Constructs a T in slab memory: kNOMEM or the object, to be ended with slab_delete (usually from T::destroy).
 template <typename T, typename... Arguments>

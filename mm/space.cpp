@@ -22,15 +22,18 @@ struct DirectoryPool {
     SpinLock<LockRank::kLeaf> lock;
     uint32_t count GUARDED_BY(lock) = 0;
     FrameNumber directories[kSize] GUARDED_BY(lock);
+
+    // none() if there is none.
+    FrameNumber take() {
+        LockGuard guard(lock);
+        return count > 0 ? directories[--count] : FrameNumber::none();
+    }
 };
 constinit DirectoryPool pool;
 
 Result<FrameNumber> allocate_directory() {
     if (machine::allocation_fails()) return Errno::kNOMEM;
-    {
-        LockGuard guard(pool.lock);
-        if (pool.count > 0) return pool.directories[--pool.count];
-    }
+    if (FrameNumber spare = pool.take(); !spare.is_none()) return spare;
     FrameNumber directory = TRY(frame_allocate(FrameUse::kPageDirectory, Zeroing::kZeroed));
     mmu_initialize_directory(directory);
     return directory;
@@ -48,6 +51,14 @@ void free_directory(FrameNumber directory) {
 }
 
 }  // namespace
+
+void directories_drain() {
+    for (;;) {
+        FrameNumber directory = pool.take();
+        if (directory.is_none()) return;
+        frame_free(directory);
+    }
+}
 
 FrameNumber zero_page() { return zero_frame; }
 SpaceList& space_list() { return *spaces; }

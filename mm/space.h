@@ -279,5 +279,7 @@ void fault_seen_ahead(AddressSpace& space, VirtAddr address, Access access, cons
 
 // Sets up the zero page and caches. Boot only, after frames and slab.
 void spaces_initialize();
+// Gives back the directories that are kept for new spaces.
+void directories_drain();
 
 }  // namespace faultline

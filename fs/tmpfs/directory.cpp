@@ -72,8 +72,8 @@ void TmpfsInode::remove_entry(TmpfsEntry& entry) {
   while (*link != &entry) link = &(*link)->next_in_bucket;
   *link = entry.next_in_bucket;
   entries_.remove(entry);
-  entry_count_--;
   free_entry(entry);
+  if (--entry_count_ == 0) buckets_ = {};
   changed_names();
 }
 
@@ -163,10 +163,11 @@ Result<void> TmpfsInode::rename(StringView old_name, Inode& moved, Inode& new_di
   if (replaced) {
     of(*replaced).lost_name();
     if (replaced->is_directory()) to.links_.fetch_sub(1, memory_order_relaxed);
-    to.remove_entry(*to.find(new_name));
   }
-  to.add_entry(*new_entry);
-  remove_entry(*find(old_name));
+  TmpfsEntry* old_target = replaced ? to.find(new_name) : nullptr;
+  to.add_entry(*new_entry);  // before any is removed: the last one takes the table with it
+  if (old_target) to.remove_entry(*old_target);
+  remove_entry(*old_entry);
   of(moved).changed_ = wall_time();
   if (moved.is_directory() && &to != this) {
     of(moved).parent_ = &to;

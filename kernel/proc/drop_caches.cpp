@@ -4,9 +4,14 @@
 #include "fs/dentry.h"
 #include "fs/ext2/file_system.h"
 #include "fs/mount.h"
+#include "kernel/signal.h"
 #include "kernel/thread.h"
+#include "mm/frames.h"
 #include "mm/object.h"
+#include "mm/reclaim.h"
+#include "mm/reverse_map.h"
 #include "mm/slab.h"
+#include "mm/space.h"
 
 namespace faultline {
 
@@ -28,7 +33,17 @@ void drop_all_caches() {
     drop_page_cache();
   }
   thread_cache_trim(0);
+  directories_drain();
+  signal_entries_trim();
   slab_drain();
+}
+
+uint32_t free_frames_without_caches() {
+  drop_all_caches();
+  reclaim_clean(~0u);
+  reverse_maps_compact();
+  slab_drain();  // of the nodes that named those pages
+  return frame_statistics().free + thread_cache_frames();
 }
 
 }  // namespace faultline

@@ -216,7 +216,7 @@ TEST(major_and_minor_faults) {
     int fd = numbered_file(16);
     CHECK_OK(fsync(fd));
     CHECK_OK(posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED));
-    if (on_faultline()) free_frames();                                     // empties the page cache
+    empty_caches();
     rusage start, cold, warm;
     getrusage(RUSAGE_SELF, &start);
     char* p = map_pages(16, PROT_READ, MAP_SHARED, fd);
