@@ -78,5 +78,16 @@ TEST(SparseArray, AgreesWithAMap) {
   }
 }
 
+TEST(SparseArray, AnArrayThatWasEmptyFreesAllItsNodesAgain) {
+  for (uint32_t index : {0u, 63u, 64u, 80u, 4096u, 0x12345678u, 0xffffffffu}) {
+    Array array;
+    for (int round = 0; round < 2; round++) {
+      ASSERT_TRUE(array.set(index, 1));
+      ASSERT_EQ(array.take(index), 1u);
+      ASSERT_EQ(CountingAllocator::live, 0) << "index " << index;
+    }
+  }
+}
+
 }  // namespace
 }  // namespace faultline

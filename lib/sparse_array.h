@@ -121,9 +121,11 @@ class SparseArray {
 
   bool grow_to(uint32_t index) {
     if (!root_) {
+      // As deep as it has to be at once: growing from an empty leaf would leave that leaf in the tree.
       root_ = create_node();
       if (!root_) return false;
       levels_ = 1;
+      while (!reaches(index)) levels_++;
     }
     while (!reaches(index)) {
       Node* above = create_node();
