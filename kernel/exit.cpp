@@ -157,6 +157,7 @@ Result<void> thread_kill_others(Process& process, Thread& self) {
       if (&thread != &self) signal_notify(thread);
   }
   ignore_result(wait_until(process.child_events_, [&] { return process.thread_count_ == 1; }));  // uninterruptible: cannot fail
+  self.descriptors = nullptr;
   InterruptLockGuard table(process_table_lock);
   InterruptLockGuard guard(process.signal_lock_);
   process.survivor_ = nullptr;
@@ -170,6 +171,7 @@ void thread_exit() {
   Thread& self = running_thread();
   Process& process = self.process();
   release_user_words(self, process);
+  self.descriptors = nullptr;
   {
     Ref<AddressSpace> space = process.space_;  // other threads may end the process while this one still has it loaded
     bool is_last;

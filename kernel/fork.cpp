@@ -176,6 +176,7 @@ Result<uint32_t> clone_thread(const CloneArguments& arguments) {
     process.thread_count_++;
     if (process.stopping_) thread->add_work(kWorkSignal);
   }
+  thread->descriptors = process.descriptors_;
   if (arguments.flags & kCloneParentSetTid) ignore_result(user_write(arguments.parent_tid, id));  // as above
   scheduler_start(*thread);
   return id;

@@ -1,6 +1,7 @@
 // Threads: making them and giving them back. The stacks of ended threads are kept for the next ones, a few at most.
 #include "kernel/thread.h"
 
+#include "fs/descriptor_table.h"
 #include "kernel/process.h"
 #include "kernel/scheduler.h"
 #include "kernel/scheduler_internal.h"
@@ -90,6 +91,9 @@ struct ThreadCache {
     slab_delete(thread);
   }
 };
+
+Thread::Thread() {}  // not "= default": a new thread is not zeroed first
+Thread::~Thread() = default;
 
 Result<Thread*> Thread::create(Process* process, void (*entry)(void*), void* argument) {
   Thread* thread = TRY(ThreadCache::make());

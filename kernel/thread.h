@@ -18,13 +18,14 @@
 namespace faultline {
 
 class AddressSpace;
+class DescriptorTable;
 class FaultWatch;
 class Process;
 
 // Bits of Thread::work: what must happen before the thread runs user code again. Entry code only asks whether it is zero.
-inline constexpr uint32_t kWorkSignal = 1u << 0;      // look for signals, or the process is ending or stopping
-inline constexpr uint32_t kWorkRestart = 1u << 1;     // a system call returned one of the restart codes
-inline constexpr uint32_t kWorkMask = 1u << 2;        // a temporary signal mask is in force
+inline constexpr uint32_t kWorkSignal = 1u << 0;   // look for signals, or the process is ending or stopping
+inline constexpr uint32_t kWorkRestart = 1u << 1;  // a system call returned one of the restart codes
+inline constexpr uint32_t kWorkMask = 1u << 2;     // a temporary signal mask is in force
 
 // kNew: known to others (a signal may be on its way) but not yet handed to scheduler_start(): a wake leaves only its permit.
 enum class ThreadState : uint8_t { kNew, kRunnable, kRunning, kSleeping, kDead };
@@ -69,19 +70,21 @@ class Thread : public ThreadHead, public ListNode<RunQueueTag>, public ListNode<
   AddressSpace* space = nullptr;  // what to activate; the process (or the exec in progress) holds the reference
 
   // --- Scheduling: guarded by the lock of run queue `cpu`.
-  Atomic<uint32_t> cpu{0};             // whose run queue it is, or was, on
+  Atomic<uint32_t> cpu{0};  // whose run queue it is, or was, on
   ThreadState state = ThreadState::kNew;
   SleepKind sleep_kind = SleepKind::kUninterruptible;
-  Atomic<bool> permit{false};          // lib/scheduling.h
+  Atomic<bool> permit{false};  // lib/scheduling.h
   int8_t nice = 0;
   CpuMask allowed_cpus = ~0u;
-  uint64_t virtual_runtime = 0;        // nanoseconds, scaled by weight
-  uint64_t started_running = 0;        // monotonic nanoseconds
-  uint64_t run_time = 0;               // nanoseconds on a CPU
+  uint64_t virtual_runtime = 0;               // nanoseconds, scaled by weight
+  uint64_t started_running = 0;               // monotonic nanoseconds
+  uint64_t run_time = 0;                      // nanoseconds on a CPU
   uint64_t user_ticks = 0, kernel_ticks = 0;  // samples that split run_time
   uint32_t voluntary_switches = 0, involuntary_switches = 0;
 
   // --- Its own, or written only by itself.
+  // Of a thread beside the first: so the table counts several users, and lends its files counted.
+  Ref<DescriptorTable> descriptors;
   uint32_t minor_faults = 0, major_faults = 0;
   Atomic<FaultWatch*> fault_watch{nullptr};  // who is told of its faults; changes under process_table_lock
   uint32_t clear_child_tid = 0;        // user address, CLONE_CHILD_CLEARTID
@@ -93,8 +96,8 @@ class Thread : public ThreadHead, public ListNode<RunQueueTag>, public ListNode<
 
   // --- Signals: guarded by the process' signal lock; the mask is written only by the thread itself.
   SignalSet signal_mask = 0;
-  SignalSet saved_mask = 0;            // with kWorkMask
-  SignalSet waited_for = 0;            // sigtimedwait: wakes for these although they are blocked
+  SignalSet saved_mask = 0;  // with kWorkMask
+  SignalSet waited_for = 0;  // sigtimedwait: wakes for these although they are blocked
   PendingSignals pending;
 
  private:
@@ -103,8 +106,8 @@ class Thread : public ThreadHead, public ListNode<RunQueueTag>, public ListNode<
   friend Result<T*> slab_new(Arguments&&...);
   template <typename T>
   friend void slab_delete(T*);
-  Thread() {}  // not "= default": a new thread is not zeroed first
-  ~Thread() = default;
+  Thread();
+  ~Thread();
 
   Process* process_ = nullptr;  // holds a reference
   uint32_t id_ = 0;

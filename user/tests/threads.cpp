@@ -41,6 +41,24 @@ TEST(threads_share_memory_and_have_storage_of_their_own) {
     Joined second([&] { CHECK_EQ(t_own, 5); });
     CHECK_EQ(thread_id(), getpid());
 }
+// A file is in use until the call that uses it ends, whatever other threads close meanwhile.
+TEST(a_descriptor_is_closed_while_another_thread_reads_from_it) {
+    for (int i = 0; i < scale(30); i++) {
+        int ends[2], others[2];
+        CHECK_OK(pipe(ends));
+        std::atomic<int> state{0};
+        Joined reader([&] { char c; state = 1; long got = read(ends[0], &c, 1); CHECK(got == 1 || got == 0 || (got == -1 && errno == EBADF)); state = 2; });
+        while (state == 0) sched_yield();
+        if (i % 3) pause_a_little();
+        CHECK_OK(close(ends[0]));
+        for (int k = 0; k < 8; k++) { CHECK_OK(pipe(others)); CHECK_EQ(write(others[1], "other", 5), 5); CHECK_OK(close(others[0])); CHECK_OK(close(others[1])); }
+        // The pipe still has a reader, unless that came too late.
+        signal(SIGPIPE, SIG_IGN);
+        if (i % 3) CHECK_EQ(write(ends[1], "x", 1), 1);
+        CHECK_OK(close(ends[1]));
+        reader.join();
+    }
+}
 TEST(many_threads_one_after_the_other) {
     for (int i = 0; i < scale(300); i++) {
         void* result;
