@@ -174,7 +174,10 @@ Result<void> block(SleepKind kind, Deadline deadline) {
   lock_order_assert_may_sleep();
   DEBUG_ASSERT(machine::preemption_depth() == 0);
   if (self.permit.exchange(false, memory_order_seq_cst)) return {};
-  if (kind != SleepKind::kUninterruptible && sleep_is_interrupted(kind)) return Errno::kINTR;
+  // Without work no signal is there for it; process_begin_exit() leaves its own caller without.
+  bool may_be_interrupted =
+      kind == SleepKind::kKillable || (kind == SleepKind::kInterruptible && (self.work.load(memory_order_relaxed) & kWorkSignal));
+  if (may_be_interrupted && sleep_is_interrupted(kind)) return Errno::kINTR;
   if (deadline.is_never()) {
     sleep_until_permit(self, kind);
     self.permit.store(false, memory_order_seq_cst);
