@@ -27,8 +27,10 @@ DescriptorTable::Slot* DescriptorTable::slot(uint32_t descriptor) const {
 }
 
 uintptr_t DescriptorTable::load_far(uint32_t descriptor) const {
-  Slot* found = slot(descriptor);
-  return found ? found->load(memory_order_acquire) : 0;
+  Directory* directory = directory_.load(memory_order_acquire);
+  if (!directory || descriptor >= kLimit) return 0;
+  Chunk* chunk = directory->chunks[descriptor >> kChunkShift].load(memory_order_acquire);
+  return chunk ? chunk->slots[descriptor & (kPerChunk - 1)].load(memory_order_acquire) : 0;
 }
 
 // Memory for the slot, allocated without the lock and installed with compare-exchange: it is never taken away again.

@@ -80,19 +80,22 @@ class PollWaiter final : public PollTable {
   alignas(Entry) uint8_t first_[kQueuesOnStack * sizeof(Entry)];
 };
 
-uint32_t events_of(uint32_t descriptor, PollWaiter* waiter) {
-  Result<FileHandle> file = current_process().descriptors().get(descriptor);
+// Inlined, because it is done for each of perhaps a thousand descriptors.
+[[gnu::always_inline]] inline uint32_t events_of(DescriptorTable& table, uint32_t descriptor, PollWaiter* waiter) {
+  Result<FileHandle> file = table.get(descriptor);
   if (!file.ok() || file.value()->is_path_only()) return kPollInvalid;
   if (waiter) waiter->set_file(*file.value());
   return file.value()->poll(waiter);
 }
 
-// Calls `look(waiter)` until it finds something (how many), the deadline passes (0) or a signal comes. The first look registers.
+// Calls `look(waiter)` until it finds something (how many), the deadline passes (0) or a signal comes. Often something is ready at once:
+// only the second look enters the files' queues, and what becomes ready after it wakes us.
 template <typename Look>
 Result<uint32_t> look_until(Deadline deadline, bool may_wait, Look look) {
-  if (!may_wait) return look(static_cast<PollWaiter*>(nullptr));
+  uint32_t found = TRY(look(static_cast<PollWaiter*>(nullptr)));
+  if (found != 0 || !may_wait) return found;
   PollWaiter waiter;
-  uint32_t found = TRY(look(&waiter));
+  found = TRY(look(&waiter));
   while (found == 0) {
     if (waiter.is_out_of_memory()) return Errno::kNOMEM;
     Result<void> slept = block(SleepKind::kInterruptible, deadline);
@@ -156,21 +159,24 @@ Result<uint32_t> poll_until(UserPtr<abi::PollEntry> user, uint32_t count, const 
     entries = memory.data();
   }
   TRY(user_read_bytes(entries, user.address(), count * sizeof(abi::PollEntry)));
+  DescriptorTable& table = current_process().descriptors();
+  // `entries` stays what the program's array holds: only what changes is written back.
   auto look = [&](PollWaiter* waiter) -> Result<uint32_t> {
     uint32_t found = 0;
     for (uint32_t i = 0; i < count; i++) {
       abi::PollEntry& entry = entries[i];
-      uint32_t events = entry.descriptor < 0 ? 0 : events_of(static_cast<uint32_t>(entry.descriptor), waiter);
-      entry.returned = static_cast<int16_t>(events & (static_cast<uint16_t>(entry.events) | kAlways));
-      if (entry.returned != 0) found++;
+      uint32_t events = entry.descriptor < 0 ? 0 : events_of(table, static_cast<uint32_t>(entry.descriptor), waiter);
+      auto returned = static_cast<int16_t>(events & (static_cast<uint16_t>(entry.events) | kAlways));
+      if (entry.returned != returned) {
+        entry.returned = returned;
+        TRY(user_write_bytes(user.at(i).address() + offsetof(abi::PollEntry, returned), &returned, sizeof returned));
+      }
+      if (returned != 0) found++;
       if (found != 0) waiter = nullptr;  // no need to wait any more
     }
     return found;
   };
-  uint32_t found = TRY(look_until(wait.deadline, wait.may_wait, look));
-  for (uint32_t i = 0; i < count; i++)
-    TRY(user_write_bytes(user.at(i).address() + offsetof(abi::PollEntry, returned), &entries[i].returned, sizeof(int16_t)));
-  return found;
+  return look_until(wait.deadline, wait.may_wait, look);
 }
 
 Result<void> apply_mask(UserPtr<SignalSet> mask, uint32_t bytes) {
@@ -181,7 +187,8 @@ Result<void> apply_mask(UserPtr<SignalSet> mask, uint32_t bytes) {
 }
 
 template <typename Time>
-Result<uint32_t> poll_with_mask(UserPtr<abi::PollEntry> entries, uint32_t count, UserPtr<Time> time, UserPtr<SignalSet> mask, uint32_t mask_bytes) {
+Result<uint32_t> poll_with_mask(UserPtr<abi::PollEntry> entries, uint32_t count, UserPtr<Time> time, UserPtr<SignalSet> mask,
+                                uint32_t mask_bytes) {
   Wait wait = TRY(read_timespec(time));
   TRY(apply_mask(mask, mask_bytes));
   Result<uint32_t> found = poll_until(entries, count, wait);
@@ -194,10 +201,12 @@ Result<uint32_t> poll_with_mask(UserPtr<abi::PollEntry> entries, uint32_t count,
 Result<uint32_t> sys_poll(UserPtr<abi::PollEntry> entries, uint32_t count, int32_t milliseconds) {
   return poll_until(entries, count, milliseconds < 0 ? Wait{} : wait_for(static_cast<uint64_t>(milliseconds) * 1'000'000));
 }
-Result<uint32_t> sys_ppoll(UserPtr<abi::PollEntry> entries, uint32_t count, UserPtr<abi::Time32> time, UserPtr<SignalSet> mask, uint32_t bytes) {
+Result<uint32_t> sys_ppoll(UserPtr<abi::PollEntry> entries, uint32_t count, UserPtr<abi::Time32> time, UserPtr<SignalSet> mask,
+                           uint32_t bytes) {
   return poll_with_mask(entries, count, time, mask, bytes);
 }
-Result<uint32_t> sys_ppoll_time64(UserPtr<abi::PollEntry> entries, uint32_t count, UserPtr<abi::Time64> time, UserPtr<SignalSet> mask, uint32_t bytes) {
+Result<uint32_t> sys_ppoll_time64(UserPtr<abi::PollEntry> entries, uint32_t count, UserPtr<abi::Time64> time,
+                                  UserPtr<SignalSet> mask, uint32_t bytes) {
   return poll_with_mask(entries, count, time, mask, bytes);
 }
 
@@ -205,7 +214,8 @@ namespace {
 
 constexpr uint32_t kSelectLimit = 65536, kSets = 3, kWordBits = 32;
 // What makes a descriptor readable, writable, exceptional; which poll events to ask for is the same.
-constexpr uint32_t kSetEvents[kSets] = {kPollIn | kPollReadNormal | kPollHangUp | kPollError, kPollOut | kPollWriteNormal | kPollError, kPollPriority};
+constexpr uint32_t kSetEvents[kSets] = {kPollIn | kPollReadNormal | kPollHangUp | kPollError,
+                                        kPollOut | kPollWriteNormal | kPollError, kPollPriority};
 
 struct SelectSets {
   UserPtr<uint32_t> user[kSets];
@@ -230,21 +240,24 @@ Result<uint32_t> select_until(uint32_t count, const SelectSets& sets, const Wait
       TRY(user_read_bytes(asked + s * words, sets.user[s].address(), words * sizeof(uint32_t)));
     }
   }
+  DescriptorTable& table = current_process().descriptors();
   auto look = [&](PollWaiter* waiter) -> Result<uint32_t> {
     uint32_t found = 0;
     memset(found_bits, 0, words * kSets * sizeof(uint32_t));
-    for (uint32_t i = 0; i < count; i++) {
-      uint32_t word = i / kWordBits, bit = 1u << i % kWordBits;
-      if (!((asked[word] | asked[words + word] | asked[2 * words + word]) & bit)) continue;
-      uint32_t events = events_of(i, waiter);
-      if (events & kPollInvalid) return Errno::kBADF;
-      for (uint32_t s = 0; s < kSets; s++) {
-        if (!(asked[s * words + word] & bit) || !(events & kSetEvents[s])) continue;
-        found_bits[s * words + word] |= bit;
-        found++;
-        waiter = nullptr;
+    for (uint32_t word = 0; word < words; word++)
+      for (uint32_t any = asked[word] | asked[words + word] | asked[2 * words + word]; any != 0; any &= any - 1) {
+        uint32_t descriptor = word * kWordBits + static_cast<uint32_t>(__builtin_ctz(any)), bit = any & -any;
+        if (descriptor >= count) break;
+        uint32_t events = events_of(table, descriptor, waiter);
+        if (events & kPollInvalid) return Errno::kBADF;
+        if (events == 0) continue;
+        for (uint32_t s = 0; s < kSets; s++) {
+          if (!(asked[s * words + word] & bit) || !(events & kSetEvents[s])) continue;
+          found_bits[s * words + word] |= bit;
+          found++;
+          waiter = nullptr;
+        }
       }
-    }
     return found;
   };
   uint32_t found = TRY(look_until(wait.deadline, wait.may_wait, look));
@@ -283,17 +296,19 @@ Result<uint32_t> select_with_mask(uint32_t count, const SelectSets& sets, UserPt
 
 }  // namespace
 
-Result<uint32_t> sys__newselect(uint32_t count, UserPtr<uint32_t> in, UserPtr<uint32_t> out, UserPtr<uint32_t> except, UserPtr<abi::Time32> time) {
+Result<uint32_t> sys__newselect(uint32_t count, UserPtr<uint32_t> in, UserPtr<uint32_t> out, UserPtr<uint32_t> except,
+                                UserPtr<abi::Time32> time) {
   return select_timeval(count, {{in, out, except}}, time);
 }
 // The first select took its arguments in a block of memory.
 Result<uint32_t> sys_select(UserPtr<uint32_t> block_of_arguments) {
   uint32_t a[5];
   TRY(user_read_bytes(a, block_of_arguments.address(), sizeof a));
-  return select_timeval(a[0], {{UserPtr<uint32_t>(a[1]), UserPtr<uint32_t>(a[2]), UserPtr<uint32_t>(a[3])}}, UserPtr<abi::Time32>(a[4]));
+  return select_timeval(a[0], {{UserPtr<uint32_t>(a[1]), UserPtr<uint32_t>(a[2]), UserPtr<uint32_t>(a[3])}},
+                        UserPtr<abi::Time32>(a[4]));
 }
-Result<uint32_t> sys_pselect6(uint32_t count, UserPtr<uint32_t> in, UserPtr<uint32_t> out, UserPtr<uint32_t> except, UserPtr<abi::Time32> time,
-                              uint32_t mask) {
+Result<uint32_t> sys_pselect6(uint32_t count, UserPtr<uint32_t> in, UserPtr<uint32_t> out, UserPtr<uint32_t> except,
+                              UserPtr<abi::Time32> time, uint32_t mask) {
   return select_with_mask(count, {{in, out, except}}, time, UserPtr<MaskArgument>(mask));
 }
 Result<uint32_t> sys_pselect6_time64(uint32_t count, UserPtr<uint32_t> in, UserPtr<uint32_t> out, UserPtr<uint32_t> except,
