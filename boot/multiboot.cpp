@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 
+#include "arch/clock.h"
 #include "arch/mmu.h"
 #include "kernel/boot_information.h"
 #include "kernel/frame_ranges.h"
@@ -141,6 +142,7 @@ void check_enough_memory() {
 const BootInformation& boot_information() { return information; }
 
 void boot_information_initialize(uint32_t multiboot_information) {
+  information.entered_at = clock_cycles();
   const auto* loader = loader_data<MultibootInformation>(multiboot_information);
   if (!loader) PANIC("the boot loader's information block is out of reach");
   if (loader->flags & MultibootInformation::kCommandLine) information.command_line = copy_string(loader->command_line);

@@ -18,6 +18,7 @@ struct BootModule {
 };
 
 struct BootInformation {
+  uint64_t entered_at = 0;                 // clock_cycles() when the kernel began: the counter has run since power-on
   StringView loader_name;
   StringView command_line;                 // all of it, as given
   std::span<const FrameRange> usable;      // sorted, disjoint; without the kernel image, modules and what boot_frames took

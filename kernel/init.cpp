@@ -68,7 +68,7 @@ void first_thread(void* context) {
     log(LogLevel::kError, "cannot run {} as process 1: error {}", path, static_cast<uint32_t>(result.error()));
     PANIC("no init program; try init=/bin/sh");
   }
-  log(LogLevel::kNotice, "boot: {} instructions (cycles) to init", clock_cycles());
+  log(LogLevel::kNotice, "boot: {} cycles from entry to process 1", clock_cycles() - boot_information().entered_at);
   (void)machine::interrupts_save_and_disable();
   trap_return_to_user(&running_thread().frame());
 }
