@@ -5,6 +5,12 @@
 
 namespace faultline {
 
+namespace {
+constinit Atomic<uint32_t> sectors_read{0}, sectors_written{0};
+}  // namespace
+
+BlockTransfers block_transfers() { return {sectors_read.load(memory_order_relaxed), sectors_written.load(memory_order_relaxed)}; }
+
 bool BlockBatch::extends_current(uint64_t sector) const {
   const BlockRequest& request = requests_[current_];
   return request.segment_count != 0 && request.sector + request.sectors() == sector;
@@ -47,6 +53,8 @@ void BlockBatch::submit_current() {
   BlockRequest& request = requests_[current_];
   request.complete = &BlockBatch::completed;
   request.context = this;
+  if (request.operation == BlockOperation::kRead) sectors_read.fetch_add(request.sectors(), memory_order_relaxed);
+  if (request.operation == BlockOperation::kWrite) sectors_written.fetch_add(request.sectors(), memory_order_relaxed);
   {
     InterruptLockGuard guard(lock_);
     busy_ |= 1u << current_;

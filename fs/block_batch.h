@@ -41,4 +41,10 @@ class BlockBatch {
   Errno error_ GUARDED_BY(lock_) = static_cast<Errno>(0);
 };
 
+// Sectors that all batches have asked for since boot, modulo 2^32.
+struct BlockTransfers {
+  uint32_t sectors_read, sectors_written;
+};
+BlockTransfers block_transfers();
+
 }  // namespace faultline

@@ -180,6 +180,8 @@ void thread_exit() {
       process.ended_threads_.add(thread_usage(self));
       process.threads_.remove(self);
       fault_watch_leave_locked(self);
+      ended_usage.minor_faults += self.minor_faults;
+      ended_usage.major_faults += self.major_faults;
       is_last = --process.thread_count_ == 0;
       if (!is_last && process.main_thread_ == &self) process.main_thread_ = process.threads_.front();
       if (!is_last && self.id() != process.pid_) pid_forget_locked(self.id());

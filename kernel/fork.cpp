@@ -115,6 +115,7 @@ Result<void> enter_tree(Process& child, Thread& thread, Process& creator, const 
   pid_acquire_locked(child.session_);
   child.threads_.push_back(thread);
   fault_watch_inherit_locked(running_thread(), thread);
+  ended_usage.threads_made++;
   child.thread_count_ = 1;
   child.main_thread_ = &thread;
   if (arguments.flags & kCloneVfork) child.vfork_waiter_ = &running_thread();
@@ -173,6 +174,7 @@ Result<uint32_t> clone_thread(const CloneArguments& arguments) {
     thread->set_id(id);
     process.threads_.push_back(*thread);
     fault_watch_inherit_locked(running_thread(), *thread);
+    ended_usage.threads_made++;
     process.thread_count_++;
     if (process.stopping_) thread->add_work(kWorkSignal);
   }

@@ -111,6 +111,19 @@ char Process::state_letter() {
   return letter;
 }
 
+MachineUsage ended_usage;
+
+MachineUsage machine_usage() {
+  InterruptLockGuard guard(process_table_lock);
+  MachineUsage usage = ended_usage;
+  for (Process& process : *processes)
+    for (Thread& thread : process.threads_) {
+      usage.minor_faults += thread.minor_faults;
+      usage.major_faults += thread.major_faults;
+    }
+  return usage;
+}
+
 void Process::for_each(bool (*visit)(Process&, void* context), void* context) {
   InterruptLockGuard guard(process_table_lock);
   for (Process& process : *processes)

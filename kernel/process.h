@@ -41,6 +41,14 @@ struct ResourceUsage {
   void add(const ResourceUsage& other);
 };
 
+// What all threads there ever were have done. Counted when a thread begins or ends, summed when asked.
+struct MachineUsage {
+  uint64_t threads_made = 0;
+  uint64_t minor_faults = 0, major_faults = 0;
+};
+extern MachineUsage ended_usage GUARDED_BY(process_table_lock);  // faults: of threads that have ended
+MachineUsage machine_usage();
+
 // Where in the space the strings and areas of the program are, for /proc.
 struct ProgramLayout {
   VirtAddr arguments_start, arguments_end, environment_start, environment_end;

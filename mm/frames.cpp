@@ -26,6 +26,7 @@ struct alignas(256) Magazine {
     uint32_t zeroed_count;
     uint32_t frames[kMagazineFrames];
     uint32_t zeroed[kZeroedFrames];
+    uint32_t allocated;      // since boot, modulo 2^32
     uint32_t by_use[kUses];  // by FrameUse: allocated minus freed here, modulo 2^32: the sum over CPUs is exact
 };
 
@@ -168,7 +169,10 @@ uint32_t take_frame(FrameUse use, Zeroing zeroing) {
     } else if (magazine.count > 0) {
         number = magazine.frames[--magazine.count];
     }
-    if (number != kNoFrame) magazine.by_use[static_cast<uint32_t>(use)]++;
+    if (number != kNoFrame) {
+        magazine.by_use[static_cast<uint32_t>(use)]++;
+        magazine.allocated++;
+    }
     magazine.lock.unlock_raw();
     if (number == kNoFrame) return number;
     initialize_record(frame_table[number], use);
@@ -233,7 +237,7 @@ void frames_initialize(std::span<const FrameRange> usable) {
         frame_table[i].order = Frame::kNotFreeBlock;
     }
     for (Magazine& magazine : magazines) {
-        magazine.count = magazine.zeroed_count = 0;
+        magazine.count = magazine.zeroed_count = magazine.allocated = 0;
         for (uint32_t& count : magazine.by_use) count = 0;
     }
     LockGuard guard(buddy.lock);
@@ -249,7 +253,7 @@ void frames_initialize(std::span<const FrameRange> usable) {
             if (!is_table) buddy_free_locked(frame.value(), 0);
         }
     }
-    magazines[0].by_use[static_cast<uint32_t>(FrameUse::kKernel)] = table_pages;
+    magazines[0].by_use[static_cast<uint32_t>(FrameUse::kKernel)] = magazines[0].allocated = table_pages;
 }
 
 Result<FrameNumber> frame_allocate(FrameUse use, Zeroing zeroing) {
@@ -334,6 +338,7 @@ Result<FrameNumber> frames_allocate(uint32_t order, FrameUse use, Zeroing zeroin
     Magazine& magazine = magazines[this_cpu()];
     magazine.lock.lock_raw();
     magazine.by_use[static_cast<uint32_t>(use)] += 1u << order;
+    magazine.allocated += 1u << order;
     magazine.lock.unlock_raw();
     return FrameNumber(first);
 }
@@ -356,10 +361,13 @@ void frames_free(FrameNumber first, uint32_t order) {
 FrameStatistics frame_statistics() {
     FrameStatistics statistics = {};
     statistics.total = statistics.free = total_frames;
-    for (const Magazine& magazine : magazines)
+    for (const Magazine& magazine : magazines) {
+        statistics.allocated += magazine.allocated;
         for (uint32_t use = 0; use < kUses; use++) statistics.by_use[use] += magazine.by_use[use];
+    }
     for (uint32_t use = 1; use < kUses; use++) statistics.free -= statistics.by_use[use];
     statistics.by_use[0] = statistics.free;
+    statistics.freed = statistics.allocated - (statistics.total - statistics.free);
     return statistics;
 }
 

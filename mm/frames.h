@@ -39,6 +39,7 @@ struct FrameStatistics {
   uint32_t total;      // pages of RAM the kernel manages
   uint32_t free;       // exact: magazines counted as free
   uint32_t by_use[16];  // by FrameUse
+  uint32_t allocated, freed;  // since boot, modulo 2^32
 };
 FrameStatistics frame_statistics();
 

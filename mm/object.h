@@ -183,6 +183,8 @@ void objects_initialize();  // boot, after slab
 
 // Every object with dirty pages is written back: sync(2) (kWait) and the flusher thread (kStart).
 Result<void> objects_write_back_all(WriteBack mode);
+// Pages that are dirty, or may become so at any time through a writable shared mapping.
+uint32_t objects_dirty_pages();
 // Frees clean cached pages everywhere; returns how many.
 uint32_t objects_drop_clean();
 

@@ -173,6 +173,8 @@ Result<void> Object::write_back(PageIndex first, uint32_t pages, WriteBack mode)
     return result;
 }
 
+uint32_t objects_dirty_pages() { return dirty_objects->pages.load(memory_order_relaxed); }
+
 void Object::throttle_dirty() {
     auto is_too_much = [] { return dirty_objects->pages.load(memory_order_relaxed) > frames_total() / 4; };
     if (!source_ || !is_too_much()) return;

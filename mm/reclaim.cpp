@@ -5,6 +5,7 @@
 #include "mm/object.h"
 #include "mm/page_table.h"
 #include "mm/slab.h"
+#include "mm/space.h"
 
 namespace faultline {
 namespace {
@@ -183,6 +184,7 @@ bool frame_unmap(Frame& frame, TableWait wait) {
                 slot_hide(table, entry, slot.index(), batch);
                 batch.flush();
                 slot_release(table, entry, slot.index(), frame);
+                entries_lost.fetch_add(1, memory_order_relaxed);
             } else {
                 is_locked_out = true;
             }

@@ -141,7 +141,8 @@ Result<void> AddressSpace::copy_tables_from(AddressSpace& parent, VirtAddr hot) 
             table_share(parent.directory_slot(index), directory_slot(index), batch);
         if (result.ok()) tables_[index / 32].fetch_or(1u << index % 32, memory_order_relaxed);
     });
-    count_resident(static_cast<int32_t>(parent.resident_.load(memory_order_relaxed)));
+    losses_seen_.store(entries_lost.load(memory_order_relaxed) - 1, memory_order_relaxed);
+    count_resident(1);  // whatever it is, it is counted
     return result;
 }
 
@@ -194,6 +195,8 @@ Result<FrameNumber> AddressSpace::own_table(uint32_t index) {
         if (entry.is_writable()) return entry.frame();
         if (entry.is_present()) {
             TRY(table_make_sole(slot, cpus_));
+            // The copy may have left out what the page cache has.
+            losses_seen_.store(entries_lost.load(memory_order_relaxed) - 1, memory_order_relaxed);
             continue;
         }
         FrameNumber table = TRY(table_create(index));

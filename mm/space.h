@@ -49,11 +49,25 @@ enum class FaultOutcome : uint8_t {
 // What /proc/PID/maps and friends show of one region.
 struct RegionView {
   VirtAddr start, end;
-  Protection protection;
-  bool shared;
+  Protection protection, max_protection;
+  bool shared, grows_down, locked, no_reserve;
   RegionKind kind;
   PageIndex object_offset;
   RegionBacking* backing;  // valid only during the callback
+};
+
+// Pages of one region, as /proc/PID/smaps counts them: shared are those that several spaces see.
+struct RegionStatistics {
+  static constexpr uint64_t kWhole = 1u << 12;  // of `proportional`: each page divided by its users
+  uint32_t resident = 0, shared_clean = 0, shared_dirty = 0, private_clean = 0, private_dirty = 0, referenced = 0, anonymous = 0;
+  uint64_t proportional = 0;
+};
+
+// An entry of a table or directory, and what it leads to.
+struct EntryView {
+  Pte entry;
+  uint32_t users = 0;  // spaces that see this frame (of a table: that use it); 0: not counted
+  FrameUse use = FrameUse::kFree;
 };
 
 struct SpaceStatistics {
@@ -65,6 +79,7 @@ struct SpaceStatistics {
 };
 
 struct AllSpaces;  // the list of all address spaces
+extern Atomic<uint32_t> entries_lost;  // by reclaim, truncation, and tables copied in part
 
 class AddressSpace : public RefCounted<AddressSpace>, public ListNode<AllSpaces> {
  public:
@@ -115,6 +130,7 @@ class AddressSpace : public RefCounted<AddressSpace>, public ListNode<AllSpaces>
 
   // Calls `visit(view, context)` for each region in order; stops when it returns false. Holds the space for reading.
   void for_each_region(bool (*visit)(const RegionView&, void* context), void* context);
+  void for_each_region_counted(bool (*visit)(const RegionView&, const RegionStatistics&, void* context), void* context);
   // Of the region at `address`, if there is one.
   void visit_region(VirtAddr address, void (*visit)(const RegionView&, void* context), void* context);
   SpaceStatistics statistics();  // walks the tables
@@ -126,8 +142,11 @@ class AddressSpace : public RefCounted<AddressSpace>, public ListNode<AllSpaces>
     uint64_t offset = 0;
   };
   Result<SharedPlace> shared_place(VirtAddr address);
-  // For /proc/PID/pagemap and the lectures' page-table dumps: the entry that maps `page`, or an empty one.
+  // The entry that maps `page`, or an empty one.
   Pte entry_of(VirtAddr page);
+  // For /proc/PID/pagemap and pagetables: the same with what it leads to, and the directory's entries; the kernel's half too.
+  EntryView view_entry(VirtAddr page);
+  EntryView view_directory_entry(uint32_t index);
 
   // Truncation: takes away the private copies of `object`'s pages from `first` on. Whether any private mapping of it is left.
   bool drop_copies(const Object& object, PageIndex first);
@@ -191,6 +210,7 @@ class AddressSpace : public RefCounted<AddressSpace>, public ListNode<AllSpaces>
     return found;
   }
   bool is_mapped(VirtAddr start, VirtAddr end) const REQUIRES_SHARED(lock_);
+  RegionStatistics count_region(const Region& region) const REQUIRES_SHARED(lock_);
   // Tables whose entries of the range will change, but not all of them, become this space's own. kNOMEM.
   Result<void> own_tables_for_removal(VirtAddr start, VirtAddr end) REQUIRES(lock_);
   // Empties the entries of a range: hide, flush, drop.
@@ -241,9 +261,13 @@ class AddressSpace : public RefCounted<AddressSpace>, public ListNode<AllSpaces>
   static void leave(void* space);
   void count_resident(int32_t pages) {
     uint32_t now = resident_.fetch_add(static_cast<uint32_t>(pages), memory_order_relaxed) + static_cast<uint32_t>(pages);
-    if (static_cast<int32_t>(now) > static_cast<int32_t>(peak_resident_.load(memory_order_relaxed)))
-      peak_resident_.store(now, memory_order_relaxed);
+    if (static_cast<int32_t>(now) > static_cast<int32_t>(peak_resident_.load(memory_order_relaxed))) {
+      if (losses_seen_.load(memory_order_relaxed) != entries_lost.load(memory_order_relaxed)) [[unlikely]] now = recount_resident();
+      if (now > peak_resident_.load(memory_order_relaxed)) peak_resident_.store(now, memory_order_relaxed);
+    }
   }
+  // Exactly, from the tables.
+  uint32_t recount_resident();
 
   RwLock<LockRank::kSpace> lock_;
   RegionSet regions_ GUARDED_BY(lock_);
@@ -254,7 +278,9 @@ class AddressSpace : public RefCounted<AddressSpace>, public ListNode<AllSpaces>
   uint32_t mapped_pages_ GUARDED_BY(lock_) = 0;
   LockMode future_lock_ GUARDED_BY(lock_) = LockMode::kNone;  // of regions to come
   bool has_exceptions_ GUARDED_BY(lock_) = false;  // some region is, or was, not for fork to copy as it is
-  Atomic<uint32_t> resident_{0};       // entries made less entries removed; reclaim and truncation are not seen, so a hint
+  // Entries made less entries removed. Who removes entries without knowing the space counts in entries_lost instead: then this is too
+  // high, and counted again before it may become a peak.
+  Atomic<uint32_t> resident_{0}, losses_seen_{0};
   Atomic<uint32_t> peak_resident_{0};
   VirtAddr break_start_ GUARDED_BY(lock_), break_ GUARDED_BY(lock_);
   uint32_t stack_limit_ = 8u << 20, space_limit_ = kKernelBase;  // bytes

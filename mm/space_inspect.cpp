@@ -72,22 +72,6 @@ Result<PinnedFrame> AddressSpace::loan_page(VirtAddr page) {
     return PinnedFrame(pte.frame());
 }
 
-static RegionView view_of(const Region& region) {
-    return {region.start, region.end, region.protection, region.shared, region.kind, region.object_offset, region.backing.get()};
-}
-
-void AddressSpace::for_each_region(bool (*visit)(const RegionView&, void* context), void* context) {
-    SharedLockGuard guard(lock_);
-    for (Region* region = regions_.first(); region; region = RegionSet::next(*region)) {
-        if (!visit(view_of(*region), context)) return;
-    }
-}
-
-void AddressSpace::visit_region(VirtAddr address, void (*visit)(const RegionView&, void* context), void* context) {
-    SharedLockGuard guard(lock_);
-    if (Region* region = regions_.find(address)) visit(view_of(*region), context);
-}
-
 Result<AddressSpace::SharedPlace> AddressSpace::shared_place(VirtAddr address) {
     SharedLockGuard guard(lock_);
     Region* region = regions_.find(address);

@@ -1,6 +1,6 @@
 # The programs for user space, all static. A folder of user/ with a main.cpp is one program, named after the folder; in
 # any other folder every .cpp is a program of its own. Those of user/bench are free of a C library, so that nothing but
-# the kernel is measured, unless their name ends in _libc. tools/mkroot says where in the image they go.
+# the kernel is measured, unless their name ends in _libc; elsewhere, those are whose name ends in _free. tools/mkroot says where in the image they go.
 
 user_mains := $(wildcard user/*/main.cpp)
 user_singles := $(filter-out $(addsuffix %,$(dir $(user_mains))),$(wildcard user/*/*.cpp))
@@ -26,6 +26,8 @@ $(BUILD)/user/$(1): $(2) $(BUILD)/user/.flags
 -include $(BUILD)/user/$(1).d
 endef
 
-free_flags = $(if $(filter user/bench/%,$(1)),$(if $(filter %_libc.cpp,$(1)),,$(USER_FREE_FLAGS)))
+comma := ,
+free_flags = $(if $(filter user/bench/%,$(1)),$(if $(filter %_libc.cpp,$(1)),,$(USER_FREE_FLAGS)))\
+	$(if $(filter %_free.cpp,$(1)),$(USER_FREE_FLAGS) -Wl$(comma)-z$(comma)noseparate-code)
 $(foreach m,$(user_mains),$(eval $(call user_program,$(patsubst user/%/main.cpp,%,$(m)),$(wildcard $(dir $(m))*.cpp))))
 $(foreach s,$(user_singles),$(eval $(call user_program,$(s:user/%.cpp=%),$(s),$(call free_flags,$(s)))))

@@ -50,7 +50,10 @@ Result<void> proc_show_statm(const ProcContext&, FormatSink&);
 Result<void> proc_show_status(const ProcContext&, FormatSink&);  // process_status.cpp
 Result<void> proc_show_comm(const ProcContext&, FormatSink&);
 Result<void> proc_show_maps(const ProcContext&, FormatSink&);    // process_memory.cpp
-Result<size_t> proc_read_pagemap(const ProcContext&, uint64_t offset, IoBuffer&);
+Result<void> proc_show_smaps(const ProcContext&, FormatSink&);
+Result<void> proc_show_smaps_rollup(const ProcContext&, FormatSink&);
+Result<size_t> proc_read_pagemap(const ProcContext&, uint64_t offset, IoBuffer&);  // process_tables.cpp
+Result<size_t> proc_read_pagetables(const ProcContext&, uint64_t offset, IoBuffer&);
 Result<void> proc_show_cmdline(const ProcContext&, FormatSink&);
 Result<void> proc_show_environ(const ProcContext&, FormatSink&);
 Result<void> proc_show_limits(const ProcContext&, FormatSink&);  // process_limits.cpp

@@ -1,12 +1,14 @@
-// /proc/meminfo, vmstat, swaps, and faultline/free_frames: where the machine's memory is.
+// /proc/meminfo, vmstat, swaps, and faultline/free_frames: where the machine's memory is, and what has been done with it.
 #include <iterator>
 
+#include "fs/block_batch.h"
 #include "fs/block_device.h"
 #include "fs/dentry.h"
 #include "kernel/proc/contents.h"
 #include "kernel/proc/drop_caches.h"
-#include "kernel/thread.h"
-#include "mm/frames.h"
+#include "kernel/process.h"
+#include "mm/frame.h"
+#include "mm/object.h"
 #include "mm/slab.h"
 
 namespace faultline {
@@ -30,6 +32,16 @@ MemoryView view_memory() {
   return view;
 }
 
+// Pages of files that some page table names. Looked at one by one: nobody reads this often.
+uint32_t mapped_file_pages() {
+  uint32_t mapped = 0;
+  for (uint32_t i = 0; i < frame_table_size(); i++) {
+    const Frame& frame = frame_table[i];
+    if (frame.use == FrameUse::kObject && frame.map.load(memory_order_relaxed) != 0) mapped++;
+  }
+  return mapped;
+}
+
 Result<void> show_meminfo(const ProcContext&, FormatSink& sink) {
   MemoryView view = view_memory();
   auto line = [&sink](StringView name, uint64_t pages) {
@@ -43,7 +55,9 @@ Result<void> show_meminfo(const ProcContext&, FormatSink& sink) {
   line("SwapCached:", 0);
   line("SwapTotal:", 0);
   line("SwapFree:", 0);
+  line("Dirty:", objects_dirty_pages());
   line("AnonPages:", view.of(FrameUse::kAnonymous));
+  line("Mapped:", mapped_file_pages());
   line("Slab:", view.of(FrameUse::kSlab));
   line("KernelStack:", view.of(FrameUse::kKernelStack));
   line("PageTables:", view.of(FrameUse::kPageTable) + view.of(FrameUse::kPageDirectory));
@@ -54,8 +68,15 @@ Result<void> show_vmstat(const ProcContext&, FormatSink& sink) {
   MemoryView view = view_memory();
   format(sink, "nr_free_pages {}\nnr_anon_pages {}\nnr_file_pages {}\n", view.frames.free, view.of(FrameUse::kAnonymous),
          view.of(FrameUse::kObject));
+  format(sink, "nr_mapped {}\nnr_dirty {}\n", mapped_file_pages(), objects_dirty_pages());
   format(sink, "nr_page_table_pages {}\nnr_kernel_stack {}\n", view.of(FrameUse::kPageTable) + view.of(FrameUse::kPageDirectory),
          proc_kilobytes(view.of(FrameUse::kKernelStack)));
+  BlockTransfers transfers = block_transfers();
+  constexpr uint32_t kSectorsPerKilobyte = 1024 / kSectorSize;
+  format(sink, "pgpgin {}\npgpgout {}\n", transfers.sectors_read / kSectorsPerKilobyte, transfers.sectors_written / kSectorsPerKilobyte);
+  MachineUsage usage = machine_usage();
+  format(sink, "pgalloc_normal {}\npgfree {}\n", view.frames.allocated, view.frames.freed);
+  format(sink, "pgfault {}\npgmajfault {}\n", usage.minor_faults + usage.major_faults, usage.major_faults);
   return {};
 }
 

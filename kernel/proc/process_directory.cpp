@@ -15,6 +15,10 @@ constexpr ProcNode kStatm = owned_file("statm", kProcFile, &proc_show_statm);
 constexpr ProcNode kStatus = owned_file("status", kProcFile, &proc_show_status);
 constexpr ProcNode kComm = owned_file("comm", kProcFile, &proc_show_comm);
 constexpr ProcNode kMaps = owned_file("maps", kProcFile, &proc_show_maps);
+constexpr ProcNode kSmaps = owned_file("smaps", kProcFile, &proc_show_smaps);
+constexpr ProcNode kSmapsRollup = owned_file("smaps_rollup", kProcFile, &proc_show_smaps_rollup);
+constexpr ProcNode kPagetables = {
+    .name = "pagetables", .mode = kProcPrivateFile, .read_at = &proc_read_pagetables, .owner = &proc_owner_of_process};
 constexpr ProcNode kPagemap = {
     .name = "pagemap", .mode = kProcPrivateFile, .read_at = &proc_read_pagemap, .owner = &proc_owner_of_process};
 Result<Ref<File>> open_faults(const ProcContext& context, Ref<Inode> inode, uint32_t flags) {
@@ -54,7 +58,7 @@ constexpr ProcNode kTask = {.name = "task", .mode = kProcDirectory, .dynamic = &
 
 constexpr const ProcNode* kProcessFiles[] = {
     &kStat,   &kStatm,  &kStatus,    &kComm,        &kMaps,        &kCmdline,      &kEnviron,     &kLimits,
-    &kMounts, &kMountinfo, &kPagemap, &kFaults, &kTask, &kProcFdNode, &kProcFdinfoNode, &kProcExeNode, &kProcCwdNode, &kProcRootNode};
+    &kMounts, &kMountinfo, &kSmaps, &kSmapsRollup, &kPagemap, &kPagetables, &kFaults, &kTask, &kProcFdNode, &kProcFdinfoNode, &kProcExeNode, &kProcCwdNode, &kProcRootNode};
 
 }  // namespace
 

@@ -1,4 +1,4 @@
-// /proc/PID/maps, pagemap, cmdline and environ: what a process has in its memory.
+// /proc/PID/maps, smaps, smaps_rollup, cmdline and environ: what a process has in its memory.
 #include "kernel/proc/contents.h"
 
 namespace faultline {
@@ -8,8 +8,7 @@ namespace {
 // Where a mapping's name stands in its line.
 constexpr size_t kNameColumn = 49;
 
-bool put_region(const RegionView& region, void* context) {
-  FormatSink& sink = *static_cast<FormatSink*>(context);
+void put_region(const RegionView& region, FormatSink& sink) {
   char text[80];
   BufferSink line(text);
   RegionBacking* backing = region.backing;
@@ -26,6 +25,77 @@ bool put_region(const RegionView& region, void* context) {
   else if (region.kind == RegionKind::kVdso) sink.put("[vdso]");
   else if (backing) backing->describe(sink);
   sink.put("\n");
+}
+
+bool put_map(const RegionView& region, void* context) {
+  put_region(region, *static_cast<FormatSink*>(context));
+  return true;
+}
+
+// The lines that smaps and smaps_rollup share, as Linux names them. Nothing here is huge, lazily freed or in swap.
+void put_statistics(FormatSink& sink, const RegionStatistics& pages) {
+  auto line = [&sink](StringView name, uint64_t kilobytes) { format(sink, "{-15} {8} kB\n", name, kilobytes); };
+  line("Rss:", proc_kilobytes(pages.resident));
+  line("Pss:", proc_kilobytes(pages.proportional) / RegionStatistics::kWhole);
+  line("Shared_Clean:", proc_kilobytes(pages.shared_clean));
+  line("Shared_Dirty:", proc_kilobytes(pages.shared_dirty));
+  line("Private_Clean:", proc_kilobytes(pages.private_clean));
+  line("Private_Dirty:", proc_kilobytes(pages.private_dirty));
+  line("Referenced:", proc_kilobytes(pages.referenced));
+  line("Anonymous:", proc_kilobytes(pages.anonymous));
+  line("Swap:", 0);
+  line("SwapPss:", 0);
+}
+
+// The letters of proc(5), VmFlags.
+void put_flags(FormatSink& sink, const RegionView& region) {
+  sink.put("VmFlags:");
+  auto flag = [&sink](bool is_set, StringView name) {
+    if (is_set) format(sink, " {}", name);
+  };
+  flag(region.protection & kProtRead, "rd");
+  flag(region.protection & kProtWrite, "wr");
+  flag(region.protection & kProtExecute, "ex");
+  flag(region.shared, "sh");
+  flag(region.max_protection & kProtRead, "mr");
+  flag(region.max_protection & kProtWrite, "mw");
+  flag(region.max_protection & kProtExecute, "me");
+  flag(region.shared && (region.max_protection & kProtWrite), "ms");
+  flag(region.grows_down, "gd");
+  flag(region.locked, "lo");
+  flag(region.no_reserve, "nr");
+  sink.put("\n");
+}
+
+bool put_smap(const RegionView& region, const RegionStatistics& pages, void* context) {
+  FormatSink& sink = *static_cast<FormatSink*>(context);
+  put_region(region, sink);
+  format(sink, "{-15} {8} kB\n{-15} {8} kB\n{-15} {8} kB\n", "Size:", (region.end - region.start) >> 10, "KernelPageSize:", 4u,
+         "MMUPageSize:", 4u);
+  put_statistics(sink, pages);
+  format(sink, "{-15} {8} kB\n", "Locked:", region.locked ? proc_kilobytes(pages.proportional) / RegionStatistics::kWhole : 0);
+  put_flags(sink, region);
+  return true;
+}
+
+struct Rollup {
+  VirtAddr start, end;
+  RegionStatistics sum;
+};
+
+bool add_region(const RegionView& region, const RegionStatistics& pages, void* context) {
+  Rollup& all = *static_cast<Rollup*>(context);
+  if (all.end == VirtAddr(0)) all.start = region.start;
+  all.end = region.end;
+  RegionStatistics& sum = all.sum;
+  sum.resident += pages.resident;
+  sum.proportional += pages.proportional;
+  sum.shared_clean += pages.shared_clean;
+  sum.shared_dirty += pages.shared_dirty;
+  sum.private_clean += pages.private_clean;
+  sum.private_dirty += pages.private_dirty;
+  sum.referenced += pages.referenced;
+  sum.anonymous += pages.anonymous;
   return true;
 }
 
@@ -45,32 +115,25 @@ void put_memory(FormatSink& sink, AddressSpace& space, VirtAddr start, VirtAddr 
 
 Result<void> proc_show_maps(const ProcContext& context, FormatSink& sink) {
   Ref<Process> process = TRY(proc_inspectable_process(context));
-  if (Ref<AddressSpace> space = process->shared_space()) space->for_each_region(&put_region, &sink);
+  if (Ref<AddressSpace> space = process->shared_space()) space->for_each_region(&put_map, &sink);
   return {};
 }
 
-// Eight bytes for each page of the address space (pagemap in the kernel's documentation of Linux): bit 63 it is present, bits 0 to 54 its
-// frame, which only root is told.
-Result<size_t> proc_read_pagemap(const ProcContext& context, uint64_t offset, IoBuffer& buffer) {
-  constexpr uint64_t kEntry = sizeof(uint64_t), kPresent = 1ull << 63, kEnd = kEntry * (kKernelBase >> kPageShift);
-  if (offset % kEntry != 0 || buffer.remaining() % kEntry != 0) return Errno::kINVAL;
-  Ref<AddressSpace> space = TRY(proc_inspectable_process(context))->shared_space();
-  bool tells_frames = current_process().credentials().is_superuser();
-  size_t done = 0;
-  while (space && offset < kEnd && buffer.remaining() > 0) {
-    uint64_t entries[64];
-    size_t count = 0;
-    for (; count < 64 && offset < kEnd && count * kEntry < buffer.remaining(); count++, offset += kEntry) {
-      Pte pte = space->entry_of(VirtAddr(static_cast<uint32_t>(offset / kEntry) << kPageShift));
-      entries[count] = pte.is_present() ? kPresent | (tells_frames ? pte.frame().value() : 0) : 0;
-    }
-    Result<size_t> moved = buffer.put(entries, count * kEntry);
-    if (!moved.ok() && done == 0) return moved.error();
-    if (!moved.ok()) break;
-    done += moved.value();
-    if (moved.value() < count * kEntry) break;
-  }
-  return done;
+Result<void> proc_show_smaps(const ProcContext& context, FormatSink& sink) {
+  Ref<Process> process = TRY(proc_inspectable_process(context));
+  if (Ref<AddressSpace> space = process->shared_space()) space->for_each_region_counted(&put_smap, &sink);
+  return {};
+}
+
+Result<void> proc_show_smaps_rollup(const ProcContext& context, FormatSink& sink) {
+  Ref<Process> process = TRY(proc_inspectable_process(context));
+  Ref<AddressSpace> space = process->shared_space();
+  if (!space) return Errno::kSRCH;
+  Rollup all;
+  space->for_each_region_counted(&add_region, &all);
+  format(sink, "{08x}-{08x} ---p 00000000 00:00 0                          [rollup]\n", all.start, all.end);
+  put_statistics(sink, all.sum);
+  return {};
 }
 
 Result<void> proc_show_cmdline(const ProcContext& context, FormatSink& sink) {

@@ -52,6 +52,7 @@ Result<void> show_stat(const ProcContext&, FormatSink& sink) {
   format(sink, "intr {}", interrupts);
   for (uint32_t line = 0; line < kInterruptLines; line++) format(sink, " {}", interrupts_on(line));
   format(sink, "\nctxt {}\nbtime {}\n", sum.switches, (wall_clock_nanoseconds() - clock_monotonic()) / kNanosecondsPerSecond);
+  format(sink, "processes {}\n", machine_usage().threads_made);
   format(sink, "procs_running {}\nprocs_blocked 0\n", sum.runnable);
   return {};
 }

@@ -1,37 +1,32 @@
 // Lecture exercise C4: a 128 KiB array on the stack, one byte written in every 16 KiB. How many pages are allocated?
-// Counts the process's own minor faults and resident pages, so it shows the same on Linux.
-#include <stdio.h>
-#include <sys/resource.h>
-#include <unistd.h>
-
-static long faults() { rusage usage; getrusage(RUSAGE_SELF, &usage); return usage.ru_minflt; }
-static long resident_pages() {
-    long size = 0, resident = 0;
-    FILE* file = fopen("/proc/self/statm", "r");
-    if (!file || fscanf(file, "%ld %ld", &size, &resident) != 2) resident = 0;
-    if (file) fclose(file);
-    return resident;
-}
+#include "user/demo/exercise.h"
 
 constexpr int kSize = 128 * 1024, kStep = 16 * 1024;
-static long g_faults[kSize / kStep];                       // kept until the end: printing touches memory, too
+static long g_faults, g_pages_before, g_pages;  // printing touches memory, too: kept until the end
 
-[[gnu::noinline]] static int touch() {
-    volatile char array[kSize];
-    for (int i = kSize - kStep; i >= 0; i -= kStep) {
-        array[i] = 1;
-        g_faults[i / kStep] = faults();
-    }
-    return array[0];
+[[gnu::noinline]] static void touch() {
+  alignas(kPage) volatile char array[kSize];
+  const auto start = reinterpret_cast<uintptr_t>(&array[0]);
+  g_pages_before = static_cast<long>(frames_of(getpid(), start, start + kSize).size());
+  g_faults = minor_faults();
+  for (int i = kSize - kStep; i >= 0; i -= kStep) array[i] = 1;
+  g_faults = minor_faults() - g_faults;
+  g_pages = static_cast<long>(frames_of(getpid(), start, start + kSize).size());
+}
+
+// Leaves room between what the C library has touched and the array.
+[[gnu::noinline]] static void deeper() {
+  volatile char gap[128 * 1024];
+  touch();
+  (void)gap[0];
 }
 
 int main() {
-    resident_pages();                                      // what the C library does for the first time is over
-    g_faults[0] = 0;
-    long resident = resident_pages(), start = faults();
-    touch();
-    resident = resident_pages() - resident;
-    for (int i = kSize - kStep; i >= 0; i -= kStep) printf("array[%6d] written: %ld faults so far\n", i, g_faults[i / kStep] - start);
-    printf("%d bytes of stack, %d bytes written: %ld pages more are resident (%ld bytes)\n", kSize, kSize / kStep, resident, resident * 4096);
-    return 0;
+  question("C4. A function has a 128 KiB array on its stack and writes one byte in every 16 KiB. What is allocated?");
+  deeper();
+  expect("pages of the array before the writes", 0, g_pages_before);
+  expect("page faults", kSize / kStep, g_faults);
+  expect("pages of the array after them", kSize / kStep, g_pages);
+  expect("bytes of memory", 32768, g_pages * static_cast<long>(kPage));
+  return answer("Stack is given by the page, to the first touch: 8 pages, 32,768 bytes, of 32 pages.");
 }
