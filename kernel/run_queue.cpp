@@ -68,6 +68,9 @@ void run_queue_steal(uint32_t here) NO_THREAD_SAFETY_ANALYSIS {
   }
   if (most == 0) return;
   RunQueue& from = run_queues[victim];
+  // Who has nothing to do does not stand in line, with interrupts off, before those who have: in an emulator the next in line may be a
+  // processor that the host does not run just now, and all behind it wait as long.
+  if (from.lock.is_locked()) return;
   (void)from.lock.lock();
   for (Thread& thread : *from.ready) {
     if (!(thread.allowed_cpus & cpu_bit(here))) continue;
