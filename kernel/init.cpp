@@ -2,6 +2,7 @@
 #include "arch/clock.h"
 #include "fs/descriptor_table.h"
 #include "fs/namespace.h"
+#include "kernel/boot_information.h"
 #include "kernel/exec.h"
 #include "kernel/pid.h"
 #include "kernel/process.h"
