@@ -23,8 +23,9 @@ i=0
 while [ $i -lt $1 ]; do
   dd if=/dev/vdb of=/dev/vdc bs=1M skip=$i count=1 2>/dev/null || exit 7
   if mount -t ext2 /dev/vdc /mnt 2>/dev/null; then
-    (ls -lR /mnt; find /mnt -type f | xargs cat; mkdir /mnt/new; cp /bin/busybox /mnt/new; mv /mnt/a /mnt/new; ln /mnt/big /mnt/new/big
-     for f in /mnt/*; do echo more >> $f; done; rm -rf /mnt/many /mnt/new; sync; df /mnt) >/dev/null 2>&1
+    (ls -lR /mnt; find /mnt -type f | xargs head -qc 400000; mkdir /mnt/new; cp /bin/busybox /mnt/new; mv /mnt/a /mnt/new; ln /mnt/big /mnt/new/big
+     for f in /mnt/*; do timeout 5 sh -c "echo more >> '$f'"; done  # it may be a fifo now
+     rm -rf /mnt/many /mnt/new; sync; df /mnt) >/dev/null 2>&1
     umount /mnt || exit 8
   fi
   i=$((i + 1))
