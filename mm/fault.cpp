@@ -69,6 +69,8 @@ class Fault {
     Step copy_from_object(Pte old);
     Step find_object_frame(Frame*& frame);
     void map_neighbours();
+    bool add_mapper(Frame& frame, Locator place);
+    bool may_be_dirtied(const Frame& frame) const;
     bool is_write() const { return access_ == Access::kWrite; }
     bool is_private_anonymous() const { return object_ == nullptr; }
     Step decided(FaultDecision decision) {
@@ -365,16 +367,33 @@ Fault::Step Fault::map_object_page() NO_THREAD_SAFETY_ANALYSIS {
         story.decision = FaultDecision::kFileCopied;
         return install(copy.value(), pte_writable(copy.value()));
     }
-    {
-        FrameLock lock(*frame);
-        if (!reverse_map_add(*frame, Locator(table_, index_)).ok()) return Step::kMakeRoom;
-    }
+    if (!add_mapper(*frame, Locator(table_, index_))) return Step::kMakeRoom;
     Pte pte = region_->shared ? pte_readable(number).with(kPteShared) : pte_readable(number);
     slot_fill(frame_record(table_), slot(), index_, pte, FrameKind::kCounted);
     space_.count_resident(1);
-    if (is_write()) return write_shared(pte, *frame);
+    bool is_writable_anyway = may_be_dirtied(*frame);
+    if (is_write())
+        if (Step step = write_shared(pte, *frame); step != Step::kDone || !is_writable_anyway) return step;
     map_neighbours();
-    return decided(FaultDecision::kFileMapped);
+    return is_write() ? Step::kDone : decided(FaultDecision::kFileMapped);
+}
+
+// One mapping more of an object's page; false without memory.
+inline bool Fault::add_mapper(Frame& frame, Locator place) {
+    if (frame.map.load(memory_order_acquire) == 0) {
+        reverse_map_add_first(frame, place);
+        return true;
+    }
+    NestedFrameLock lock(frame);  // the table's lock is held
+    if (frame.map.load(memory_order_relaxed) != 0) return reverse_map_add(frame, place).ok();
+    reverse_map_add_first(frame, place);
+    return true;
+}
+
+// Whether a writable mapping more changes nothing for the page: it is tagged and has its room, or needs neither.
+inline bool Fault::may_be_dirtied(const Frame& frame) const NO_THREAD_SAFETY_ANALYSIS {
+    constexpr uint8_t kBoth = kFrameTagged | kFramePrepared;
+    return !object_->source_ || (frame.flags.load(memory_order_relaxed) & kBoth) == kBoth;
 }
 
 // A shared entry becomes writable. The page counts as perhaps dirty from now until a write-back finds no such entry.
@@ -388,8 +407,8 @@ Fault::Step Fault::write_shared(Pte, Frame& frame) NO_THREAD_SAFETY_ANALYSIS {
     return decided(FaultDecision::kSharedWritten);
 }
 
-// Fault-around: a read maps what is resident of the aligned 16 pages, so that a sequential reader faults once in 16. Never past the
-// region, the table or the end of the object. Failing to is no error.
+// Fault-around: a read maps what is resident of the aligned 16 pages, so that a sequential reader faults once in 16; a write, what is
+// resident and may be dirtied at no cost. Never past the region, the table or the end of the object. Failing to is no error.
 void Fault::map_neighbours() NO_THREAD_SAFETY_ANALYSIS {
     constexpr uint32_t kWindow = 16;
     uint32_t from = index_ & ~(kWindow - 1), to = from + kWindow;
@@ -404,21 +423,15 @@ void Fault::map_neighbours() NO_THREAD_SAFETY_ANALYSIS {
     if (to - index_ > after) to = index_ + after;
     const uintptr_t* resident = object_->pages_.leaf(object_index_.value()) + within - (index_ - from);
     PteSlot* slot = table_slots(table_).data() + from;
-    const uint32_t bits = region_->shared ? Pte::kPresent | Pte::kUser | kPteShared : Pte::kPresent | Pte::kUser;
+    const uint32_t bits = Pte::kPresent | Pte::kUser | (region_->shared ? kPteShared : 0) | (is_write() ? Pte::kWritable : 0);
     Locator place(table_, from);
     uint32_t mapped = 0;
     for (PteSlot* end = slot + (to - from); slot != end; slot++, resident++, place = Locator(place.raw() + 1)) {
         if (*resident == 0 || !pte_load(*slot).is_empty()) continue;
         FrameNumber number(static_cast<uint32_t>(*resident) - 1);
         Frame& frame = frame_record(number);
-        if (frame.is(kFrameBusy)) continue;
-        {
-            NestedFrameLock lock(frame);
-            if (frame.map.load(memory_order_relaxed) == 0)
-                reverse_map_add_first(frame, place);
-            else if (!reverse_map_add(frame, place).ok())
-                break;
-        }
+        if (frame.is(kFrameBusy) || (is_write() && !may_be_dirtied(frame))) continue;
+        if (!add_mapper(frame, place)) break;
         pte_store(*slot, Pte(number, bits));
         mapped++;
     }

@@ -151,6 +151,13 @@ inline bool frame_is_unused(const Frame& frame) {
            !frame.is(kFrameResident);
 }
 
+// Whether a private page's record belongs to whoever holds the lock of the one table that maps it, and owns no block: nobody pins it, and a
+// second user would come through that table. The lock is looked at last: who took away the last pin or the other mapping may still hold it.
+inline bool frame_is_ours_alone(const Frame& frame) {
+    return frame.use == FrameUse::kAnonymous && frame.map.load(memory_order_acquire) == 1 && (frame.reverse & 1) &&
+           frame.pins.load(memory_order_acquire) == 0 && frame.lock.load(memory_order_acquire) == 0;
+}
+
 // Sleeps while any of `flags` (kFrameBusy, kFrameWriteBack) is set. Nothing may be held that the I/O needs. The caller looks again.
 void frame_wait(const Frame& frame, uint8_t flags);
 // Clears `flags` and wakes the waiters.
@@ -158,7 +165,7 @@ void frame_wake(Frame& frame, uint8_t flags);
 
 void frame_wait_initialize();  // boot
 
-// Frames that are unused, freed together: one turn of the magazine's lock for many.
+// Frames that are unused, freed together: one turn of the locks for many, and a full batch goes to the shared lists as it is.
 class FreeBatch {
   public:
     FreeBatch() = default;
@@ -168,13 +175,13 @@ class FreeBatch {
     FreeBatch(const FreeBatch&) = delete;
     FreeBatch& operator=(const FreeBatch&) = delete;
     void add(FrameNumber frame) {
-        if (count_ == kFrames) flush();
         frames_[count_++] = frame.value();
+        if (count_ == kFrames) flush();
     }
+    static constexpr uint32_t kFrames = 16;
 
   private:
     void flush();
-    static constexpr uint32_t kFrames = 24;
     uint32_t count_ = 0;
     uint32_t frames_[kFrames];
 };

@@ -119,17 +119,21 @@ void refill_locked(Magazine& magazine) {
     while (magazine.count < kBatch && (block = buddy_allocate_locked(0)) != kNoFrame) magazine.frames[magazine.count++] = block;
 }
 
-// Makes room for a batch in a full magazine.
-void spill_batch_locked(Magazine& magazine) {
+// kBatch frames of no magazine any more join the shared lists.
+void give_batch(const uint32_t* frames) {
     uint32_t chain = kNoFrame;
     for (uint32_t i = 0; i < kBatch; i++) {
-        uint32_t frame = magazine.frames[--magazine.count];
-        frame_table[frame].next = chain;
-        chain = frame;
+        frame_table[frames[i]].next = chain;
+        chain = frames[i];
     }
     LockGuard guard(buddy.lock);
     frame_table[chain].previous = buddy.batches;
     buddy.batches = chain;
+}
+
+void put_locked(Magazine& magazine, uint32_t frame) {
+    if (magazine.count == kMagazineFrames) give_batch(magazine.frames + (magazine.count -= kBatch));
+    magazine.frames[magazine.count++] = frame;
 }
 
 // Every CPU's free frames go back to the buddy allocator: before giving up, and to make larger blocks.
@@ -274,8 +278,7 @@ void frame_free(FrameNumber number) {
     Magazine& magazine = magazines[this_cpu()];
     magazine.lock.lock_raw();
     count_freed(magazine, frame);
-    if (magazine.count == kMagazineFrames) spill_batch_locked(magazine);
-    magazine.frames[magazine.count++] = number.value();
+    put_locked(magazine, number.value());
     magazine.lock.unlock_raw();
 }
 
@@ -288,9 +291,12 @@ void FreeBatch::flush() {
         DEBUG_ASSERT(frame.map.load(memory_order_relaxed) == 0 && frame.pins.load(memory_order_relaxed) == 0);
         poison(FrameNumber(frames_[i]));
         count_freed(magazine, frame);
-        if (magazine.count == kMagazineFrames) spill_batch_locked(magazine);
-        magazine.frames[magazine.count++] = frames_[i];
     }
+    static_assert(kFrames == kBatch);
+    if (count_ == kBatch)
+        give_batch(frames_);
+    else
+        for (uint32_t i = 0; i < count_; i++) put_locked(magazine, frames_[i]);
     magazine.lock.unlock_raw();
     count_ = 0;
 }

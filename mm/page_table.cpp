@@ -63,7 +63,7 @@ Result<FrameNumber> copy_locked(FrameNumber old, FlushBatch* batch) {
         if (!frame.is_counted()) return slot_fill(record, slots[index], index, pte, FrameKind::kUncounted);
         slot_fill(record, slots[index], index, pte, FrameKind::kCounted);
         NestedFrameLock frame_lock(frame);
-        if (reverse_map_add(frame, Locator(copy, index)).ok()) return;
+        if (reverse_map_add_second(frame, Locator(copy, index)) || reverse_map_add(frame, Locator(copy, index)).ok()) return;
         pte_store(slots[index], Pte());
         failed = true;
         failed_at = index;
@@ -94,10 +94,7 @@ void add_writable(FrameNumber table, FlushBatch& batch) {
     table.reverse--;
     if (pte_is_shared(old) && old.is_dirty() && !planted(Bug::kDirtyLostAtUnmap)) frame.set(kFrameDirty);
     Locator locator(frame_number(table), index);
-    if (reverse_map_is_only(frame, locator))
-        reverse_map_remove_only(frame);
-    else
-        reverse_map_remove(frame, locator);
+    reverse_map_remove(frame, locator);
 }
 
 [[gnu::always_inline]] inline void drop(Frame& table, PteSlot& slot, uint32_t index, FreeBatch& unused) {
@@ -147,7 +144,17 @@ void slot_drop(Frame& table, PteSlot& slot, uint32_t index, FreeBatch& unused) {
 void slots_drop(FrameNumber table, uint32_t first, uint32_t last) {
     Frame& record = frame_record(table);
     FreeBatch unused;
-    table_for_each(table, first, last, [&](uint32_t index, PteSlot& slot, Pte) { drop(record, slot, index, unused); });
+    uint32_t alone = 0;
+    table_for_each(table, first, last, [&](uint32_t index, PteSlot& slot, Pte pte) {
+        Frame& frame = frame_record(pte.frame());
+        if (!frame_is_ours_alone(frame)) return drop(record, slot, index, unused);
+        pte_store(slot, Pte());
+        frame.map.store(0, memory_order_relaxed);
+        unused.add(pte.frame());
+        alone++;
+    });
+    record.table.live = static_cast<uint16_t>(record.table.live - alone);
+    record.reverse -= alone;
 }
 
 Result<void> table_make_sole(PteSlot& directory_slot, const Atomic<CpuMask>& cpus) {

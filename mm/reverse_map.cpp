@@ -8,7 +8,6 @@
 namespace faultline {
 namespace {
 
-constexpr uintptr_t inline_word(Locator slot) { return uintptr_t{slot.raw()} << 2 | 1; }
 uint32_t inline_capacity(const Frame& frame) { return frame.use == FrameUse::kAnonymous ? 2 : 1; }
 LocatorBlock* chain_of(const Frame& frame) { return reinterpret_cast<LocatorBlock*>(frame.reverse); }
 
@@ -35,8 +34,8 @@ void compact(Frame& frame) {
     uint32_t count = frame.map.load(memory_order_acquire);
     if (count == 0 || !frame.is_counted() || count > inline_capacity(frame) || reverse_is_inline(frame.reverse)) return;
     LocatorBlock* block = chain_of(frame);  // they fit into one block, and a chain has no empty ones
-    frame.reverse = inline_word(Locator(block->locators[0]));
-    if (count == 2) frame.second = inline_word(Locator(block->locators[1]));
+    frame.reverse = reverse_word(Locator(block->locators[0]));
+    if (count == 2) frame.second = reverse_word(Locator(block->locators[1]));
     slab_free(block, sizeof(LocatorBlock));
 }
 
@@ -58,9 +57,9 @@ Result<void> reverse_map_add(Frame& frame, Locator slot) {
         if (block->count == LocatorBlock::kLocators && !(block = push_block(frame, block))) return Errno::kNOMEM;
         block->locators[block->count++] = slot.raw();
     } else if (count == 0) {
-        frame.reverse = inline_word(slot);
+        frame.reverse = reverse_word(slot);
     } else if (count < inline_capacity(frame)) {
-        frame.second = inline_word(slot);
+        frame.second = reverse_word(slot);
     } else {
         Locator first = reverse_inline(frame.reverse);
         LocatorBlock* block = push_block(frame, nullptr);
@@ -73,37 +72,24 @@ Result<void> reverse_map_add(Frame& frame, Locator slot) {
     return {};
 }
 
-void reverse_map_remove(Frame& frame, Locator slot) {
-    uint32_t count = frame.map.load(memory_order_relaxed);
-    ASSERT(count > 0);
-    if (reverse_is_inline(frame.reverse)) {
-        if (frame.reverse == inline_word(slot)) {
-            frame.reverse = count == 2 ? frame.second : 0;
-        } else {
-            ASSERT(count == 2 && frame.second == inline_word(slot));
-        }
-        if (count == 2) frame.second = 0;
-    } else {
-        // The hole is filled with the first block's last locator.
-        LocatorBlock* head = chain_of(frame);
-        uint32_t last = head->locators[head->count - 1];
-        if (last != slot.raw()) *find_in_chain(frame, slot) = last;
-        if (--head->count == 0) {
-            frame.reverse = reinterpret_cast<uintptr_t>(head->next);
-            slab_free(head, sizeof(LocatorBlock));
-        }
-    }
-    frame.map.store(count - 1, memory_order_relaxed);
+void reverse_map_remove_from_chain(Frame& frame, Locator slot) {
+    // The hole is filled with the first block's last locator.
+    LocatorBlock* head = chain_of(frame);
+    uint32_t last = head->locators[head->count - 1];
+    if (last != slot.raw()) *find_in_chain(frame, slot) = last;
+    if (--head->count != 0) return;
+    frame.reverse = reinterpret_cast<uintptr_t>(head->next);
+    slab_free(head, sizeof(LocatorBlock));
 }
 
 void reverse_map_move(Frame& frame, Locator from, Locator to) {
     if (!reverse_is_inline(frame.reverse))
         *find_in_chain(frame, from) = to.raw();
-    else if (frame.reverse == inline_word(from))
-        frame.reverse = inline_word(to);
+    else if (frame.reverse == reverse_word(from))
+        frame.reverse = reverse_word(to);
     else {
-        ASSERT(frame.map.load(memory_order_relaxed) == 2 && frame.second == inline_word(from));
-        frame.second = inline_word(to);
+        ASSERT(frame.map.load(memory_order_relaxed) == 2 && frame.second == reverse_word(from));
+        frame.second = reverse_word(to);
     }
 }
 

@@ -31,29 +31,46 @@ struct LocatorBlock {
 
 // Counts one more slot. Allocates (kNOMEM) only past the inline places; for a frame's first slot it cannot fail.
 Result<void> reverse_map_add(Frame& frame, Locator slot);
-// Counts one slot less. The slot must be known.
-void reverse_map_remove(Frame& frame, Locator slot);
 // The slot moved; the count stays.
 void reverse_map_move(Frame& frame, Locator from, Locator to);
 
 // Gives back chains that their frames no longer need; takes each frame's lock in turn.
 void reverse_maps_compact();
 
-// The first slot of a frame that only one maps or that nobody else can see yet: the fast path.
+constexpr bool reverse_is_inline(uintptr_t word) { return word & 1; }
+constexpr uintptr_t reverse_word(Locator slot) { return uintptr_t{slot.raw()} << 2 | 1; }
+constexpr Locator reverse_inline(uintptr_t word) { return Locator(static_cast<uint32_t>(word >> 2)); }
+
+// The first slot of a frame that nobody else can see yet; or, without its lock, of an object's frame that nobody maps: whoever adds or
+// walks holds the object's lock, as the caller does, and who removed the last slot has done so when `map` is zero.
 inline void reverse_map_add_first(Frame& frame, Locator slot) {
-    frame.reverse = uintptr_t{slot.raw()} << 2 | 1;
-    frame.map.store(1, memory_order_relaxed);
+    frame.reverse = reverse_word(slot);
+    frame.map.store(1, memory_order_release);
 }
-inline bool reverse_map_is_only(const Frame& frame, Locator slot) {
-    return frame.map.load(memory_order_relaxed) == 1 && frame.reverse == (uintptr_t{slot.raw()} << 2 | 1);
-}
-inline void reverse_map_remove_only(Frame& frame) {
-    frame.reverse = 0;
-    frame.map.store(0, memory_order_relaxed);
+// The second slot of an anonymous frame, as fork gives it. False: it is another case.
+inline bool reverse_map_add_second(Frame& frame, Locator slot) {
+    bool is_case = frame.use == FrameUse::kAnonymous && frame.map.load(memory_order_relaxed) == 1 && reverse_is_inline(frame.reverse);
+    if (!is_case) return false;
+    frame.second = reverse_word(slot);
+    frame.map.store(2, memory_order_relaxed);
+    return true;
 }
 
-constexpr bool reverse_is_inline(uintptr_t word) { return word & 1; }
-constexpr Locator reverse_inline(uintptr_t word) { return Locator(static_cast<uint32_t>(word >> 2)); }
+// Counts one slot less. The slot must be known. `map` changes last: see reverse_map_add_first().
+void reverse_map_remove_from_chain(Frame& frame, Locator slot);
+inline void reverse_map_remove(Frame& frame, Locator slot) {
+    uint32_t count = frame.map.load(memory_order_relaxed);
+    ASSERT(count > 0);
+    if (!reverse_is_inline(frame.reverse)) [[unlikely]] {
+        reverse_map_remove_from_chain(frame, slot);
+    } else {
+        bool is_first = frame.reverse == reverse_word(slot);
+        ASSERT(is_first || (count == 2 && frame.second == reverse_word(slot)));
+        if (is_first) frame.reverse = count == 2 ? frame.second : 0;
+        if (count == 2) frame.second = 0;
+    }
+    frame.map.store(count - 1, memory_order_release);
+}
 
 // Calls visit(Locator) for every slot; stops and returns false when it returns false. `visit` may not change the map.
 template <typename Visit>

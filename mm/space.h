@@ -191,6 +191,8 @@ class AddressSpace : public RefCounted<AddressSpace>, public ListNode<AllSpaces>
   }
   VirtAddr mapping_ceiling() const;
   bool is_in_the_way(VirtAddr end) const REQUIRES_SHARED(lock_);
+  // A mapping that continues a neighbour makes that grow; false: it needs a region of its own.
+  bool extend_neighbour(const Region& wanted, DeadRegions& dead) REQUIRES(lock_);
   void insert_region(Region& region, DeadRegions& dead) REQUIRES(lock_);
   Result<void> unmap_locked(VirtAddr start, VirtAddr end, DeadRegions& dead) REQUIRES(lock_);
   // Cuts regions so that `start` and `end` are borders. kNOMEM: only harmless cuts were made.

@@ -64,6 +64,22 @@ void AddressSpace::insert_region(Region& region, DeadRegions& dead) {
     merge_from(&region, region.end, dead);
 }
 
+bool AddressSpace::extend_neighbour(const Region& wanted, DeadRegions& dead) {
+    Region* before = regions_.find(wanted.start - 1);
+    Region* after = regions_.find(wanted.end);
+    if (before && before->continues_in(wanted)) {
+        regions_.resize(*before, before->start, wanted.end);
+        if (after) merge_from(before, before->end, dead);
+    } else if (after && wanted.continues_in(*after)) {
+        regions_.resize(*after, wanted.start, after->end);
+        after->object_offset = wanted.object_offset;
+    } else {
+        return false;
+    }
+    mapped_pages_ += wanted.pages();
+    return true;
+}
+
 void AddressSpace::merge_from(Region* region, VirtAddr end, DeadRegions& dead) {
     if (!region) return;
     if (Region* before = RegionSet::previous(*region); before && before->end == region->start) region = before;
@@ -86,35 +102,45 @@ Result<VirtAddr> AddressSpace::map(const MapRequest& request) {
     if (request.object && request.object_offset.value() + (bytes >> kPageShift) < request.object_offset.value())
         return Errno::kOVERFLOW;
     DeadRegions dead;
-    Owned<Region> region(TRY(slab_new<Region>()));
-    region->protection = with_execution(request.protection, request.max_protection);
-    region->max_protection = request.max_protection;
-    region->shared = request.shared;
-    region->grows_down = request.grows_down;
-    region->no_reserve = request.no_reserve;
-    region->lock_mode = request.lock_mode;
-    region->kind = request.kind;
-    region->object_offset = request.object ? request.object_offset : PageIndex(0);
-    region->object = request.shared && !request.object ? TRY(Object::create_anonymous(bytes)) : request.object;
-    region->backing = request.backing;
+    Region wanted;
+    wanted.protection = with_execution(request.protection, request.max_protection);
+    wanted.max_protection = request.max_protection;
+    wanted.shared = request.shared;
+    wanted.grows_down = request.grows_down;
+    wanted.no_reserve = request.no_reserve;
+    wanted.lock_mode = request.lock_mode;
+    wanted.kind = request.kind;
+    wanted.object_offset = request.object ? request.object_offset : PageIndex(0);
+    wanted.object = request.shared && !request.object ? TRY(Object::create_anonymous(bytes)) : request.object;
+    wanted.backing = request.backing;
+    // What a fixed place has is gone before the region is made, which therefore may not fail.
+    Owned<Region> region;
+    if (request.fixed) region = Owned<Region>(TRY(slab_new<Region>()));
     VirtAddr start;
     bool populates = request.populate;
     {
         LockGuard guard(lock_);
-        if (!region->is_locked()) region->lock_mode = future_lock_;
-        has_exceptions_ |= region->is_locked();
-        populates |= region->lock_mode == LockMode::kLocked;
+        if (!wanted.is_locked()) wanted.lock_mode = future_lock_;
+        has_exceptions_ |= wanted.is_locked();
+        populates |= wanted.lock_mode == LockMode::kLocked;
         if (regions_.count() > RegionSet::kLimit) return Errno::kNOMEM;
-        auto checked = check_limits(bytes >> kPageShift, region->is_data(), region->is_locked());
+        auto checked = check_limits(bytes >> kPageShift, wanted.is_data(), wanted.is_locked());
         if (!checked.ok() && request.fixed && !request.no_replace && is_user_range(request.address, bytes)) {
             uint32_t replaced = count_pages(request.address, request.address + bytes, [](const Region&) { return true; });
-            checked = check_limits((bytes >> kPageShift) - replaced, region->is_data(), region->is_locked());
+            checked = check_limits((bytes >> kPageShift) - replaced, wanted.is_data(), wanted.is_locked());
         }
         TRY(checked);
         start = TRY(choose_address(request, bytes, dead));
-        region->start = start;
-        region->end = start + bytes;
-        insert_region(*region.leak(), dead);
+        wanted.start = start;
+        wanted.end = start + bytes;
+        if (!extend_neighbour(wanted, dead)) {
+            if (!region) region = Owned<Region>(TRY(slab_new<Region>()));
+            region->copy_attributes(wanted);
+            region->start = wanted.start;
+            region->end = wanted.end;
+            mapped_pages_ += region->pages();
+            regions_.insert(*region.leak());
+        }
     }
     // A page that cannot be had is left for its touch to tell.
     if (populates) populate(start, start + bytes, Populate::kAll);
