@@ -48,7 +48,8 @@ Result<void> parse_script(StringView line, StringView& interpreter, StringView& 
   while (at < end && is_blank(line[at])) at++;
   size_t start = at;
   while (at < end && !is_blank(line[at]) && line[at] != '\0') at++;
-  if (at == start) return Errno::kNOEXEC;
+  // Without a newline in the whole file, Linux takes the empty name for that of a directory.
+  if (at == start) return is_cut && line.size() < kStartBytes ? Errno::kACCES : Errno::kNOEXEC;
   if (is_cut && at == end && line.size() == kStartBytes) return Errno::kNOEXEC;  // the name does not fit what we read
   interpreter = line.substring(start, at - start);
   while (at < end && is_blank(line[at])) at++;
@@ -218,6 +219,7 @@ Result<void> exec_program(StringView name, const ExecStrings& strings) {
   switch_program(process, std::move(space), image, std::move(program.file), identity);
   forget_old_program(process, self);
   set_name(process, name);
+  fault_injection_stop(self);
   trap_frame_initialize_user(self.frame(), image.entry, stack);
   self.frame().vector = kVectorSystemCall;
   return {};

@@ -196,6 +196,7 @@ void thread_exit() {
       scheduler_switch_space(nullptr);
     }
   }
+  fault_injection_stop(self);
   scheduler_exit();
 }
 

@@ -8,6 +8,7 @@
 #include "arch/context.h"
 #include "arch/cpu.h"
 #include "arch/mmu.h"
+#include "kernel/fault_injection.h"
 #include "kernel/signal.h"
 #include "lib/atomic.h"
 #include "lib/list.h"
@@ -92,6 +93,7 @@ class Thread : public ThreadHead, public ListNode<RunQueueTag>, public ListNode<
   uint32_t robust_list = 0;            // user address of the list of futexes held, set_robust_list(2)
   uint64_t restart_deadline = 0;       // of a sleep that a stop interrupted and that is going to be called again; 0: none
   AlternateStack alternate_stack;
+  FaultInjection injection;
   char name[kNameLimit] = {};
 
   // --- Signals: guarded by the process' signal lock; the mask is written only by the thread itself.

@@ -2,6 +2,8 @@
 // that free finds it from the slot's address alone. A per-CPU magazine of slots keeps the common case short: no list is walked.
 #include "mm/slab.h"
 
+#include <machine/planted_bugs.h>
+
 #include <array>
 
 #include "arch/cpu.h"
@@ -36,6 +38,7 @@ struct SizeClass {
   SpinLock<LockRank::kSlab> lock;
   List<Slab> partial GUARDED_BY(lock);  // slabs with at least one free slot
   uint32_t used GUARDED_BY(lock) = 0;   // slots in nobody's list: with a user, or in a magazine
+  uint32_t slabs GUARDED_BY(lock) = 0;
 };
 
 // A few free slots of one class for one CPU. The lock is uncontended but for slab_drain().
@@ -117,6 +120,7 @@ void* allocate_from_slabs(uint32_t index) {
     if (!slab) return nullptr;
     LockGuard guard(size_class.lock);
     size_class.partial.push_back(*slab);
+    size_class.slabs++;
     return take_slot_locked(size_class, *slab);
   }
 }
@@ -134,7 +138,10 @@ void free_to_slab(void* pointer, uint32_t index) {
     ASSERT(slab->used > 0);
     size_class.used--;
     is_empty = --slab->used == 0;
-    if (is_empty) size_class.partial.remove(*slab);
+    if (is_empty) {
+      size_class.partial.remove(*slab);
+      size_class.slabs--;
+    }
   }
   if (is_empty) destroy_slab(slab, index);
 }
@@ -159,7 +166,7 @@ void slab_initialize() {
 }
 
 void* slab_allocate(size_t bytes) {
-  if (bytes > kLargestAllocation) return nullptr;
+  if (bytes > kLargestAllocation || machine::allocation_fails()) return nullptr;
   if (bytes > kLargestClass) {
     auto frames = frames_allocate(order_of_bytes(bytes), FrameUse::kSlab, Zeroing::kNotNeeded);
     if (!frames.ok()) return nullptr;
@@ -219,6 +226,18 @@ uint32_t slab_allocations() {
   for (auto& of_cpu : magazines)
     for (Magazine& magazine : of_cpu) count -= magazine.count;
   return count;
+}
+
+bool slab_statistics(uint32_t index, SlabStatistics& statistics) {
+  if (index >= kClasses) return false;
+  uint32_t bytes = kClassBytes.data()[index], pages = 1u << order_of_class(index);
+  uint32_t idle = 0;
+  for (const auto& of_cpu : magazines) idle += of_cpu[index].count;
+  SizeClass& size_class = classes[index];
+  LockGuard guard(size_class.lock);
+  auto slots = static_cast<uint32_t>(((pages << kPageShift) - kHeaderBytes) / bytes);
+  statistics = {bytes, slots, pages, size_class.slabs, size_class.used - idle};
+  return true;
 }
 
 }  // namespace faultline

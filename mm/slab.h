@@ -23,6 +23,13 @@ void slab_drain();
 // How many allocations live. Exact while nobody else allocates or frees: for tests of leaks, which no partly used slab can hide.
 uint32_t slab_allocations();
 
+// One size class; `used` is exact while nobody allocates. False: there is no class of that number.
+struct SlabStatistics {
+  uint32_t slot_bytes, slots_per_slab, pages_per_slab;
+  uint32_t slabs, used;  // used: slots
+};
+bool slab_statistics(uint32_t index, SlabStatistics& statistics);
+
 // Constructs a T in slab memory: kNOMEM or the object, to be ended with slab_delete (usually from T::destroy).
 template <typename T, typename... Arguments>
 Result<T*> slab_new(Arguments&&... arguments) {

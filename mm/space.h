@@ -124,7 +124,8 @@ class AddressSpace : public RefCounted<AddressSpace>, public ListNode<AllSpaces>
   void activate();
   static void deactivate();
 
-  // Bytes of another space (not the running one), through the direct map (xv6: copyout, loaduvm): for /proc/PID/cmdline, ptrace-like readers.
+  // Bytes of another space (not the running one), through the direct map (xv6: copyout, loaduvm): for exec, /proc/PID/cmdline, ptrace-like
+  // readers. As many as can be had; if that is none: kFAULT, kNOMEM, or kIO where a touch would be SIGBUS.
   Result<size_t> read_foreign(VirtAddr address, void* destination, size_t bytes);
   Result<size_t> write_foreign(VirtAddr address, const void* source, size_t bytes);
 

@@ -9,6 +9,7 @@ namespace faultline {
 template <typename Copy>
 Result<size_t> AddressSpace::access_foreign(VirtAddr address, size_t bytes, Access access, Copy copy) {
     size_t done = 0;
+    Errno error = Errno::kFAULT;
     while (done < bytes) {
         VirtAddr at = address + static_cast<uint32_t>(done);
         if (!at.is_user()) break;
@@ -31,12 +32,17 @@ Result<size_t> AddressSpace::access_foreign(VirtAddr address, size_t bytes, Acce
                 }
             }
         }
-        if (moved)
+        if (moved) {
             done += piece;
-        else if (fault_ahead(at, access) != FaultOutcome::kResolved)
-            break;
+            continue;
+        }
+        FaultOutcome outcome = fault_ahead(at, access);
+        if (outcome == FaultOutcome::kResolved) continue;
+        if (outcome == FaultOutcome::kOutOfMemory) error = Errno::kNOMEM;
+        if (outcome == FaultOutcome::kBusError) error = Errno::kIO;
+        break;
     }
-    if (done == 0 && bytes != 0) return Errno::kFAULT;
+    if (done == 0 && bytes != 0) return error;
     return done;
 }
 

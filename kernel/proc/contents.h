@@ -57,6 +57,8 @@ Result<size_t> proc_read_pagetables(const ProcContext&, uint64_t offset, IoBuffe
 Result<void> proc_show_cmdline(const ProcContext&, FormatSink&);
 Result<void> proc_show_environ(const ProcContext&, FormatSink&);
 Result<void> proc_show_limits(const ProcContext&, FormatSink&);  // process_limits.cpp
+Result<void> proc_show_fail_nth(const ProcContext&, FormatSink&);  // fail_nth.cpp
+Result<void> proc_store_fail_nth(const ProcContext&, StringView);
 Result<void> proc_show_mounts(const ProcContext&, FormatSink&);  // mounts.cpp
 Result<void> proc_show_mountinfo(const ProcContext&, FormatSink&);
 extern const ProcNode kProcFdNode, kProcFdinfoNode, kProcExeNode, kProcCwdNode, kProcRootNode;  // process_files.cpp

@@ -44,9 +44,7 @@ uint32_t mapped_file_pages() {
 
 Result<void> show_meminfo(const ProcContext&, FormatSink& sink) {
   MemoryView view = view_memory();
-  auto line = [&sink](StringView name, uint64_t pages) {
-    format(sink, "{-15} {8} kB\n", name, proc_kilobytes(pages));
-  };
+  auto line = [&sink](StringView name, uint64_t pages) { format(sink, "{-15} {8} kB\n", name, proc_kilobytes(pages)); };
   line("MemTotal:", view.frames.total);
   line("MemFree:", view.frames.free);
   line("MemAvailable:", view.frames.free + view.of(FrameUse::kObject));
@@ -80,6 +78,23 @@ Result<void> show_vmstat(const ProcContext&, FormatSink& sink) {
   return {};
 }
 
+// The size classes, as Linux shows its own.
+Result<void> show_slabinfo(const ProcContext&, FormatSink& sink) {
+  sink.put("slabinfo - version: 2.1\n");
+  sink.put(
+      "# name            <active_objs> <num_objs> <objsize> <objperslab> <pagesperslab> : tunables <limit> <batchcount> "
+      "<sharedfactor> : slabdata <active_slabs> <num_slabs> <sharedavail>\n");
+  SlabStatistics of;
+  for (uint32_t i = 0; slab_statistics(i, of); i++) {
+    char text[20];
+    BufferSink name(text);
+    format(name, "kmalloc-{}", of.slot_bytes);
+    format(sink, "{-17} {6} {6} {6} {4} {4} : tunables    0    0    0 : slabdata {6} {6}      0\n", name.text(), of.used,
+           of.slabs * of.slots_per_slab, of.slot_bytes, of.slots_per_slab, of.pages_per_slab, of.slabs, of.slabs);
+  }
+  return {};
+}
+
 Result<void> show_swaps(const ProcContext&, FormatSink& sink) {
   sink.put("Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n");
   return {};
@@ -104,6 +119,7 @@ Result<void> show_frames(const ProcContext&, FormatSink& sink) {
 
 constexpr ProcNode kMeminfo = proc_file("meminfo", &show_meminfo);
 constexpr ProcNode kVmstat = proc_file("vmstat", &show_vmstat);
+constexpr ProcNode kSlabinfo = {.name = "slabinfo", .mode = kProcPrivateFile, .show = &show_slabinfo};
 constexpr ProcNode kSwaps = proc_file("swaps", &show_swaps);
 constexpr ProcNode kFreeFrames = proc_file("free_frames", &show_free_frames);
 constexpr ProcNode kFrames = proc_file("frames", &show_frames);
@@ -115,6 +131,7 @@ constexpr ProcNode kFaultline = proc_directory("faultline", kOwn);
 void proc_register_memory() {
   proc_register(kMeminfo);
   proc_register(kVmstat);
+  proc_register(kSlabinfo);
   proc_register(kSwaps);
   proc_register(kFaultline);
 }

@@ -30,6 +30,11 @@ constexpr ProcNode kEnviron = owned_file("environ", kProcPrivateFile, &proc_show
 constexpr ProcNode kLimits = owned_file("limits", kProcFile, &proc_show_limits);
 constexpr ProcNode kMounts = owned_file("mounts", kProcFile, &proc_show_mounts);
 constexpr ProcNode kMountinfo = owned_file("mountinfo", kProcFile, &proc_show_mountinfo);
+constexpr ProcNode kFailNth = {.name = "fail-nth",
+                               .mode = kProcWritableFile,
+                               .show = &proc_show_fail_nth,
+                               .store = &proc_store_fail_nth,
+                               .owner = &proc_owner_of_process};
 
 // The process' thread with the lowest id at or above `from`, or 0.
 uint32_t next_thread_id(uint32_t pid, uint32_t from) {
@@ -50,15 +55,16 @@ bool thread_exists(const ProcContext& directory, uint32_t number) {
   return number != 0 && next_thread_id(directory.process, number) == number;
 }
 
-constexpr const ProcNode* kThreadFiles[] = {&kStat, &kStatm, &kStatus, &kComm, &kMaps, &kCmdline, &kEnviron, &kLimits, &kMounts,
-                                            &kMountinfo, &kProcExeNode, &kProcCwdNode, &kProcRootNode};
+constexpr const ProcNode* kThreadFiles[] = {&kStat,    &kStatm,       &kStatus,      &kComm,        &kMaps,
+                                            &kCmdline, &kEnviron,     &kLimits,      &kMounts,      &kMountinfo,
+                                            &kFailNth, &kProcExeNode, &kProcCwdNode, &kProcRootNode};
 constexpr ProcNode kThread = {.name = "", .mode = kProcDirectory, .children = kThreadFiles, .owner = &proc_owner_of_process};
 constexpr ProcDynamic kThreads = {&kThread, &next_thread, &thread_exists};
 constexpr ProcNode kTask = {.name = "task", .mode = kProcDirectory, .dynamic = &kThreads, .owner = &proc_owner_of_process};
 
 constexpr const ProcNode* kProcessFiles[] = {
     &kStat,   &kStatm,  &kStatus,    &kComm,        &kMaps,        &kCmdline,      &kEnviron,     &kLimits,
-    &kMounts, &kMountinfo, &kSmaps, &kSmapsRollup, &kPagemap, &kPagetables, &kFaults, &kTask, &kProcFdNode, &kProcFdinfoNode, &kProcExeNode, &kProcCwdNode, &kProcRootNode};
+    &kMounts, &kMountinfo, &kSmaps, &kSmapsRollup, &kPagemap, &kPagetables, &kFailNth, &kFaults, &kTask, &kProcFdNode, &kProcFdinfoNode, &kProcExeNode, &kProcCwdNode, &kProcRootNode};
 
 }  // namespace
 

@@ -1,8 +1,10 @@
-// The seam through which the host tests plant bugs and failures in mm, to prove that they would be found. In the kernel there are
-// none, and the compiler removes every trace.
+// The seam through which the host tests plant bugs and failures in mm, to prove that they would be found. In the kernel there are no
+// bugs, and the compiler removes every trace; allocations fail when a thread asks for it.
 #pragma once
 
 #include <cstdint>
+
+#include "lib/atomic.h"
 
 namespace faultline::machine {
 
@@ -18,7 +20,14 @@ enum class Bug : uint8_t {
 constexpr bool planted(Bug) { return false; }
 // Tells the emulated machine that a frame (by number) is free from now on: no TLB may hold it (M6).
 inline void observe_free(uint32_t) {}
+// How many threads have asked for allocations of theirs to fail; whether this is one. kernel/fault_injection.cpp has both.
+extern Atomic<uint32_t> fault_injections;
+bool fault_injection_strikes();
 // Whether this allocation shall fail although there is memory.
-constexpr bool allocation_fails() { return false; }
+inline bool allocation_fails() {
+  if (fault_injections.load(memory_order_relaxed) == 0) [[likely]]
+    return false;
+  return fault_injection_strikes();
+}
 
 }  // namespace faultline::machine
