@@ -42,7 +42,7 @@ Result<ProgramImage> elf_load(AddressSpace& space, Ref<File> file, std::span<con
 
 // What scripts put before argv[1]: interpreter, its argument, the script's name; from the outermost script inwards.
 struct ScriptPrefix {
-  static constexpr uint32_t kMaxDepth = 4, kMaxStrings = 3 * kMaxDepth;
+  static constexpr uint32_t kMaxDepth = 5, kMaxStrings = 3 * kMaxDepth;
   uint32_t count = 0;
   StringView strings[kMaxStrings];  // in order of argv, reversed: the last one is argv[0]
   bool is_used() const { return count != 0; }

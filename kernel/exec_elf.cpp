@@ -2,6 +2,7 @@
 // read here but the headers: segments are private mappings of the file, and faults bring what is used (xv6: loaduvm, without the copying).
 #include <cstddef>
 
+#include "fs/namespace.h"
 #include "kernel/exec.h"
 
 namespace faultline {
@@ -24,7 +25,8 @@ static_assert(sizeof(ProgramHeader) == 32);
 constexpr uint16_t kTypeExecutable = 2, kTypeShared = 3, kMachine386 = 3;
 constexpr uint32_t kSegmentLoad = 1, kSegmentInterpreter = 3, kSegmentStack = 0x6474e551;
 constexpr uint32_t kFlagExecute = 1, kFlagWrite = 2, kFlagRead = 4;
-constexpr uint32_t kMaxHeaders = 128;
+constexpr uint32_t kMaxHeaderBytes = 65536;  // as Linux
+constexpr uint32_t kMaxInterpreterName = 4096;
 constexpr uint32_t kPositionIndependentBase = 0x00400000;
 
 Result<ElfHeader> check_header(std::span<const uint8_t> start) {
@@ -35,7 +37,8 @@ Result<ElfHeader> check_header(std::span<const uint8_t> start) {
   if (memcmp(header.identity, kIdentity, sizeof kIdentity) != 0) return Errno::kNOEXEC;
   if (header.type != kTypeExecutable && header.type != kTypeShared) return Errno::kNOEXEC;
   if (header.machine != kMachine386 || header.program_header_size != sizeof(ProgramHeader)) return Errno::kNOEXEC;
-  if (header.program_header_count == 0 || header.program_header_count > kMaxHeaders) return Errno::kNOEXEC;
+  if (header.program_header_count == 0 || header.program_header_count > kMaxHeaderBytes / sizeof(ProgramHeader))
+    return Errno::kNOEXEC;
   return header;
 }
 
@@ -57,13 +60,15 @@ struct Segment {
   uint32_t start, data_end, file_end, memory_end;
 };
 
-Result<Segment> check_segment(const ProgramHeader& header, uint32_t bias) {
+bool is_loaded(const ProgramHeader& header) { return header.type == kSegmentLoad && header.memory_bytes != 0; }
+
+Result<Segment> check_segment(const ProgramHeader& header, uint32_t bias, uint64_t file_size) {
   if (header.file_bytes > header.memory_bytes) return Errno::kNOEXEC;
   uint64_t address = static_cast<uint64_t>(header.address) + bias;
   uint64_t end = address + header.memory_bytes;
   if (end > kUserStackTop) return Errno::kNOMEM;
   if (address < kPageSize) return Errno::kNOEXEC;  // the null page is never mapped
-  if (static_cast<uint64_t>(header.offset) + header.file_bytes > UINT32_MAX) return Errno::kNOEXEC;
+  if (static_cast<uint64_t>(header.offset) + header.file_bytes > file_size) return Errno::kNOEXEC;
   if ((header.address & kPageMask) != (header.offset & kPageMask)) return Errno::kNOEXEC;
   Segment segment;
   segment.start = static_cast<uint32_t>(address) & ~kPageMask;
@@ -71,6 +76,43 @@ Result<Segment> check_segment(const ProgramHeader& header, uint32_t bias) {
   segment.file_end = header.file_bytes ? align_up(segment.data_end, kPageSize) : segment.start;
   segment.memory_end = align_up(static_cast<uint32_t>(end), kPageSize);
   return segment;
+}
+
+// Linux replaces bytes of one segment by those of a later one. No linker makes such files: here they are damaged. Segments may share a page.
+bool overlaps_earlier(const Buffer<ProgramHeader>& headers, size_t index) {
+  uint64_t start = headers[index].address, end = start + headers[index].memory_bytes;
+  for (size_t i = 0; i < index; i++) {
+    if (!is_loaded(headers[i])) continue;
+    if (start < static_cast<uint64_t>(headers[i].address) + headers[i].memory_bytes && headers[i].address < end) return true;
+  }
+  return false;
+}
+
+// Dynamic programs are not run yet; what Linux says of the interpreter's name comes first.
+Result<void> refuse_interpreter(File& file, const ProgramHeader& header) {
+  if (header.file_bytes < 2 || header.file_bytes > kMaxInterpreterName) return Errno::kNOEXEC;
+  Buffer<char> name = TRY(Buffer<char>::create(header.file_bytes));
+  IoBuffer buffer = IoBuffer::kernel(name.data(), name.size());
+  size_t got = TRY(file.read_at(header.offset, buffer));
+  if (got != name.size()) return Errno::kIO;
+  if (name[name.size() - 1] != '\0') return Errno::kNOEXEC;
+  Process& self = current_process();
+  TRY(path_resolve({self.names(), self.credentials()}, {name.data(), strlen(name.data())}, FollowLast::kYes));
+  return Errno::kNOEXEC;
+}
+
+// Everything that can be known before anything is mapped.
+Result<void> check_segments(File& file, const ElfHeader& header, const Buffer<ProgramHeader>& headers, uint32_t bias) {
+  uint64_t size = file.inode()->attributes().size;
+  bool has_entry = false;
+  for (size_t i = 0; i < headers.size(); i++) {
+    if (headers[i].type == kSegmentInterpreter) TRY(refuse_interpreter(file, headers[i]));
+    if (!is_loaded(headers[i])) continue;
+    TRY(check_segment(headers[i], bias, size));
+    if (overlaps_earlier(headers, i)) return Errno::kNOEXEC;
+    has_entry |= header.entry >= headers[i].address && header.entry - headers[i].address < headers[i].memory_bytes;
+  }
+  return has_entry ? Result<void>() : Errno::kNOEXEC;
 }
 
 Protection protection_of(uint32_t flags, const ProgramImage& image) {
@@ -82,7 +124,7 @@ Protection protection_of(uint32_t flags, const ProgramImage& image) {
 Result<void> map_segment(AddressSpace& space, Ref<File>& file, Ref<Object>& object, const ProgramHeader& header,
                          const Segment& segment, const ProgramImage& image) {
   MapRequest request;
-  request.fixed = request.no_replace = true;
+  request.fixed = true;  // in a page that two share, the later one's bytes stay, as on Linux: the file has both
   request.protection = protection_of(header.flags, image);
   if (segment.file_end > segment.start) {
     request.address = VirtAddr(segment.start);
@@ -141,26 +183,21 @@ Result<ProgramImage> elf_load(AddressSpace& space, Ref<File> file, std::span<con
   ElfHeader header = TRY(check_header(start));
   Buffer<ProgramHeader> headers = TRY(read_program_headers(*file, header, start));
   uint32_t bias = header.type == kTypeShared ? kPositionIndependentBase : 0;
+  TRY(check_segments(*file, header, headers, bias));
   Ref<Object> object = TRY(file->map_object());
   if (!object) return Errno::kNOEXEC;
   ProgramImage image;
   decide_execution(image, headers, personality);
-  bool any = false;
   for (size_t i = 0; i < headers.size(); i++) {
-    const ProgramHeader& segment_header = headers[i];
-    if (segment_header.type == kSegmentInterpreter) return Errno::kNOEXEC;  // dynamic programs are not run yet
-    if (segment_header.type != kSegmentLoad || segment_header.memory_bytes == 0) continue;
-    Segment segment = TRY(check_segment(segment_header, bias));
-    TRY(map_segment(space, file, object, segment_header, segment, image));
-    note_layout(image.layout, segment_header, segment, bias);
+    if (!is_loaded(headers[i])) continue;
+    Segment segment = TRY(check_segment(headers[i], bias, UINT64_MAX));
+    TRY(map_segment(space, file, object, headers[i], segment, image));
+    note_layout(image.layout, headers[i], segment, bias);
     uint32_t end_of_headers = header.program_headers + header.program_header_count * static_cast<uint32_t>(sizeof(ProgramHeader));
-    if (header.program_headers >= segment_header.offset && end_of_headers <= segment_header.offset + segment_header.file_bytes)
-      image.headers = VirtAddr(segment_header.address + bias + (header.program_headers - segment_header.offset));
-    any = true;
+    if (header.program_headers >= headers[i].offset && end_of_headers <= headers[i].offset + headers[i].file_bytes)
+      image.headers = VirtAddr(headers[i].address + bias + (header.program_headers - headers[i].offset));
   }
-  uint64_t entry = static_cast<uint64_t>(header.entry) + bias;
-  if (!any || entry >= kKernelBase) return Errno::kNOEXEC;
-  image.entry = VirtAddr(static_cast<uint32_t>(entry));
+  image.entry = VirtAddr(header.entry + bias);
   image.header_count = header.program_header_count;
   return image;
 }

@@ -263,7 +263,8 @@ Result<VirtAddr> exec_build_stack(AddressSpace& space, const ExecStrings& string
   request.protection = image.stack_protection;
   request.bytes = kMaxTotal + kStackSlack + kTables;
   request.address = VirtAddr(kUserStackTop - request.bytes);
-  TRY(space.map(request));
+  Result<VirtAddr> mapped = space.map(request);
+  if (!mapped.ok()) return mapped.error() == Errno::kEXIST ? Errno::kNOMEM : mapped.error();  // a segment is in its place
   Buffer<uint8_t> page = TRY(Buffer<uint8_t>::create(kPageSize)), scratch = TRY(Buffer<uint8_t>::create(kPageSize));
   StackBuilder builder(space, page, scratch, stack_limit);
   VirtAddr stack = TRY(builder.build(strings, prefix, file_name, image, identity));
