@@ -207,6 +207,57 @@ TEST(a_running_program_cannot_be_written_and_an_open_one_not_run) {
     gate.open();
     CHECK_EXIT(child, 5);
 }
+// A file is open for writing as long as any descriptor or mapping of that opening is left, wherever it is.
+TEST(every_way_to_keep_a_file_open_for_writing_keeps_it_from_running) {
+    copy_program("prog", 0755);
+    auto runs = [] { return WEXITSTATUS(wait_for(in_child([] { execl("./prog", "prog", "@argc_mod_200", nullptr); _exit(errno); }))); };
+    CHECK_EQ(runs(), 2);
+    int fd = CHECK_OK(open("prog", O_RDWR));
+    CHECK_EQ(runs(), ETXTBSY);
+    int copy = CHECK_OK(dup(fd));
+    close(fd);
+    CHECK_EQ(runs(), ETXTBSY);
+    char* shared = map_pages(1, PROT_READ | PROT_WRITE, MAP_SHARED, copy);
+    close(copy);
+    CHECK_EQ(runs(), ETXTBSY);
+    Gate gate;
+    pid_t child = in_child([&] { gate.wait(); });                       // has inherited the mapping
+    CHECK_OK(munmap(shared, kPage));
+    CHECK_EQ(runs(), ETXTBSY);
+    gate.open();
+    CHECK_EXIT(child, 0);
+    CHECK_EQ(runs(), 2);
+    fd = CHECK_OK(open("prog", O_RDONLY));
+    map_pages(1, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd)[0] = 1;       // a private copy is no writing
+    CHECK_EQ(runs(), 2);
+    CHECK_OK(truncate("prog", 10));                                      // the file itself is: it lies still
+    CHECK_EQ(runs(), ENOEXEC);
+}
+
+// Many open it for writing, many run it, at the same time: each attempt succeeds or says ETXTBSY, and what runs is whole.
+TEST(writers_and_execs_race_for_a_file) {
+    copy_program("prog", 0755);
+    pid_t children[4];
+    for (int who = 0; who < 4; who++)
+        children[who] = in_child([&] {
+            for (int i = 0; i < scale(100); i++) {
+                if (who < 2) {
+                    int status = WEXITSTATUS(wait_for(in_child([] { execl("./prog", "prog", "@argc_mod_200", nullptr); _exit(errno); })));
+                    CHECK(status == 2 || status == ETXTBSY);
+                } else if (int fd = open("prog", O_RDWR); fd >= 0) {
+                    char byte;
+                    CHECK_EQ(pread(fd, &byte, 1, 0), 1);
+                    CHECK_EQ(pwrite(fd, &byte, 1, 0), 1);
+                    close(fd);
+                } else {
+                    CHECK_EQ(errno, ETXTBSY);
+                }
+            }
+        });
+    for (pid_t child : children) CHECK_EXIT(child, 0);
+    CHECK_EXIT(in_child([] { execl("./prog", "prog", "@argc_mod_200", nullptr); _exit(99); }), 2);
+}
+
 HELPER(reads_one_byte) { char c; _exit(read(0, &c, 1) == 1 ? 5 : 6); }
 
 HELPER(show_ids) { say("%d %d %lu", getuid(), geteuid(), getauxval(AT_SECURE)); }

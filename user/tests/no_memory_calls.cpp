@@ -300,7 +300,7 @@ void sweep_calls(const char* how, int times, Caches caches) {
     all.made_good += tally.made_good;
   }
   say("  %zu calls, %s: %d failed, %d made good\n", sizeof kCalls / sizeof *kCalls, how, all.failed, all.made_good);
-  CHECK(all.failed >= 100);
+  CHECK(all.failed + all.made_good >= 150);
 }
 
 }  // namespace
