@@ -59,6 +59,7 @@ void BlockBatch::submit_current() {
     InterruptLockGuard guard(lock_);
     busy_ |= 1u << current_;
   }
+  device_.count(request);
   device_.submit(request);
   wait_for(kRequests - 1);
   InterruptLockGuard guard(lock_);

@@ -59,6 +59,17 @@ class BlockDevice : public PageSource {
   bool claim() { return !claimed_.exchange(true, memory_order_acquire); }
   void unclaim() { claimed_.store(false, memory_order_release); }
 
+  // What the device was asked to do since boot (/proc/diskstats).
+  struct Counters {
+    Atomic<uint32_t> requests{0}, sectors{0};
+  };
+  const Counters& counters(BlockOperation operation) const { return counters_[static_cast<size_t>(operation)]; }
+  void count(const BlockRequest& request) {
+    Counters& counters = counters_[static_cast<size_t>(request.operation)];
+    counters.requests.fetch_add(1, memory_order_relaxed);
+    counters.sectors.fetch_add(request.sectors(), memory_order_relaxed);
+  }
+
   // The cache of the raw device: metadata of file systems and reads of /dev/vda share these pages.
   Object& object() { return object_; }
 
@@ -82,6 +93,7 @@ class BlockDevice : public PageSource {
   DeviceNumber number_;
   uint64_t sectors_;
   bool read_only_;
+  Counters counters_[3];  // by operation
   Atomic<bool> claimed_{false};
   DeviceObject object_;
 };

@@ -104,6 +104,13 @@ Result<uint32_t> sys_munlock(VirtAddr start, uint32_t bytes);
 Result<uint32_t> sys_mlockall(uint32_t flags);
 Result<uint32_t> sys_munlockall();
 
+// kernel/shared_memory.cpp
+Result<uint32_t> sys_shmget(int32_t key, uint32_t bytes, uint32_t flags);
+Result<uint32_t> sys_shmat(uint32_t id, uint32_t address, uint32_t flags);
+Result<uint32_t> sys_shmdt(VirtAddr address);
+Result<uint32_t> sys_shmctl(uint32_t id, uint32_t command, VirtAddr buffer);
+Result<uint32_t> sys_ipc(uint32_t call, uint32_t first, uint32_t second, uint32_t third, uint32_t pointer, uint32_t fifth);
+
 // kernel/signal_calls.cpp
 Result<uint32_t> sys_rt_sigaction(uint32_t number, UserPtr<UserSignalAction> wanted, UserPtr<UserSignalAction> old, uint32_t set_size);
 Result<uint32_t> sys_sigaction(uint32_t number, UserPtr<UserSignalAction> wanted, UserPtr<UserSignalAction> old);

@@ -400,7 +400,7 @@ inline bool Fault::may_be_dirtied(const Frame& frame) const NO_THREAD_SAFETY_ANA
 
 // A shared entry becomes writable. The page counts as perhaps dirty from now until a write-back finds no such entry.
 Fault::Step Fault::write_shared(Pte, Frame& frame) NO_THREAD_SAFETY_ANALYSIS {
-    if (object_->source_ && !frame.is(kFramePrepared)) {
+    if (object_->source_ && (!frame.is(kFramePrepared) || !object_->is_write_noted_)) {
         wanted_ = region_->object;
         return Step::kPrepare;
     }

@@ -31,6 +31,8 @@ class PageSource {
   virtual Result<void> write_pages(PageIndex first, std::span<const FrameNumber> frames) = 0;
   // Makes sure that the pages can be written back later (allocates blocks for holes). Errors: kNOSPC, kIO, kDQUOT-like.
   virtual Result<void> prepare_write(PageIndex first, uint32_t pages) = 0;
+  // A program writes, or has written since the last write-back, through a shared mapping: what write(2) would do to the file's times.
+  virtual void note_mapped_write() {}
 
  protected:
   ~PageSource() = default;
@@ -164,7 +166,7 @@ class Object : public ListNode<DirtyList> {
   struct Run;
   bool collect_run(Run& run, WriteBack mode);
   void finish_run(const Run& run, bool written);
-  bool collect_dirty_locked(Frame& frame, FlushBatch& batch) REQUIRES(lock_);
+  bool collect_dirty_locked(Frame& frame, FlushBatch& batch, bool& is_mapped_write) REQUIRES(lock_);
   void untag_if_clean_locked(Frame& frame) REQUIRES(lock_);
 
   mutable Mutex<LockRank::kObject> lock_;
@@ -172,6 +174,7 @@ class Object : public ListNode<DirtyList> {
   uint64_t size_ GUARDED_BY(lock_);
   SparseArray<SlabNodes> pages_ GUARDED_BY(lock_);
   uint32_t tagged_ GUARDED_BY(lock_) = 0;  // pages dirty or perhaps dirty; not zero: on the list of dirty objects
+  bool is_write_noted_ GUARDED_BY(lock_) = false;  // note_mapped_write() was called since the last write-back
   uint32_t next_miss_ GUARDED_BY(lock_) = 0, window_ GUARDED_BY(lock_) = 0;  // read-ahead
   bool is_copied_ GUARDED_BY(lock_) = false;  // there may be private copies of its pages
   Errno write_error_ GUARDED_BY(lock_) = static_cast<Errno>(0);              // for the next kWait

@@ -35,8 +35,13 @@ Result<void> Object::fill(PageIndex first, uint32_t pages) {
     }
     if (count == 0) return result;  // somebody else was faster, or memory is out
     result = source_->read_pages(first, std::span<const FrameNumber>(frames, count));
+    // A bad page must not fail the good ones that were to be read with it: then each is read for itself.
+    const bool by_page = !result.ok() && count > 1;
+    Result<void> of_first = result;
     for (uint32_t i = 0; i < count; i++) {
         Frame& frame = frame_record(frames[i]);
+        if (by_page) result = source_->read_pages(first + i, std::span<const FrameNumber>(frames + i, 1));
+        if (i == 0) of_first = result;
         if (!result.ok()) {
             LockGuard guard(lock_);
             remove_locked(frame);
@@ -44,7 +49,7 @@ Result<void> Object::fill(PageIndex first, uint32_t pages) {
         frame_wake(frame, kFrameBusy);
         frame_unpin(frame);
     }
-    return result;
+    return of_first;
 }
 
 void Object::read_ahead(PageIndex first, uint32_t pages) {
@@ -89,7 +94,9 @@ Result<PinnedFrame> Object::page_for_overwrite(PageIndex index) {
 Result<void> Object::prepare(PageIndex index) {
     if (!source_) return {};
     TRY(source_->prepare_write(index, 1));
+    source_->note_mapped_write();
     LockGuard guard(lock_);
+    is_write_noted_ = true;
     if (Frame* frame = lookup_locked(index)) frame->set(kFramePrepared);
     return {};
 }

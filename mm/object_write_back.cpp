@@ -74,14 +74,14 @@ void Object::untag_if_clean_locked(Frame& frame) {
 }
 
 // Gathers and clears what says that the page is dirty; true if anything did.
-bool Object::collect_dirty_locked(Frame& frame, FlushBatch& batch) {
+bool Object::collect_dirty_locked(Frame& frame, FlushBatch& batch, bool& is_mapped_write) {
     FrameLock lock(frame);
     bool dirty = frame.is(kFrameDirty);
     frame.clear(kFrameDirty);
     reverse_map_for_each(frame, [&](Locator at) {
         Pte pte = pte_load(slot_at(at));
         if (!pte_is_shared(pte) || !pte.is_dirty()) return true;
-        dirty = true;
+        dirty = is_mapped_write = true;
         slot_at(at).fetch_and(~Pte::kDirty, memory_order_seq_cst);
         if (pte.is_present() && !machine::planted(machine::Bug::kWriteBackWithoutFlush))
             batch.add(slot_address(frame_record(at.table()), at.index()));
@@ -95,6 +95,7 @@ struct Object::Run {
     uint32_t from, end;  // what is still to be looked at
     PageIndex first;
     uint32_t count = 0;
+    bool has_mapped_writes = false;
     FrameNumber frames[kMaxCluster];
     Frame* under_way = nullptr;  // somebody else writes this one: wait for it
 };
@@ -116,7 +117,7 @@ bool Object::collect_run(Run& run, WriteBack mode) {
                 return true;
             }
         } else if (frame.is(kFrameTagged)) {
-            if (collect_dirty_locked(frame, batch)) {
+            if (collect_dirty_locked(frame, batch, run.has_mapped_writes)) {
                 if (run.count == 0) run.first = PageIndex(index);
                 frame.set(kFrameWriteBack);
                 frame_pin(frame);
@@ -153,6 +154,11 @@ Result<void> Object::write_back(PageIndex first, uint32_t pages, WriteBack mode)
     run.from = first.value();
     run.end = pages > ~0u - run.from ? ~0u : run.from + pages;
     Result<void> result;
+    bool was_noted;
+    {
+        LockGuard guard(lock_);
+        was_noted = std::exchange(is_write_noted_, false);
+    }
     while (collect_run(run, mode)) {
         if (run.under_way) {
             frame_wait(*run.under_way, kFrameWriteBack);
@@ -162,6 +168,8 @@ Result<void> Object::write_back(PageIndex first, uint32_t pages, WriteBack mode)
         finish_run(run, written.ok());
         if (!written.ok() && result.ok()) result = written;
     }
+    // W stays after a write-back, so a write since then came without a fault: it is known only now.
+    if (run.has_mapped_writes && !was_noted) source_->note_mapped_write();
     LockGuard guard(lock_);
     constexpr Errno kNone = static_cast<Errno>(0);
     if (mode == WriteBack::kStart) {

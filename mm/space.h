@@ -35,6 +35,7 @@ struct MapRequest {
   Ref<Object> object;             // null: private anonymous
   PageIndex object_offset;
   Ref<RegionBacking> backing;     // null unless a file
+  RegionBacking* lent_backing = nullptr;  // instead: acquired only by the region itself, for who counts regions
 };
 
 // Why a fault could not be resolved: what the signal says (siginfo).

@@ -138,6 +138,7 @@ Result<VirtAddr> AddressSpace::map(const MapRequest& request) {
             region->copy_attributes(wanted);
             region->start = wanted.start;
             region->end = wanted.end;
+            if (request.lent_backing) region->backing = Ref<RegionBacking>(*request.lent_backing);
             mapped_pages_ += region->pages();
             regions_.insert(*region.leak());
         }

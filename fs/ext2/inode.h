@@ -41,6 +41,7 @@ class Ext2Inode final : public Inode, public PageSource, public ListNode<> {
   Result<void> synchronize(bool data_only) override;
   void touch_accessed() override;
   void touch_modified() override;
+  void note_mapped_write() override { touch_modified(); }
 
   Result<void> read_pages(PageIndex first, std::span<const FrameNumber> frames) override;
   Result<void> write_pages(PageIndex first, std::span<const FrameNumber> frames) override;

@@ -122,9 +122,10 @@ Result<uint32_t> sys_sync();
 Result<uint32_t> sys_syncfs(int32_t descriptor);
 Result<uint32_t> sys_sync_file_range(int32_t descriptor, uint32_t offset_low, uint32_t offset_high, uint32_t bytes_low,
                                      uint32_t bytes_high, uint32_t flags);
-Result<uint32_t> sys_fadvise64_64(int32_t descriptor, uint32_t, uint32_t, uint32_t, uint32_t, uint32_t advice);
+Result<uint32_t> sys_fadvise64_64(int32_t descriptor, uint32_t offset_low, uint32_t offset_high, uint32_t bytes_low,
+                                  uint32_t bytes_high, uint32_t advice);
 Result<uint32_t> sys_fadvise64(int32_t descriptor, uint32_t low, uint32_t high, uint32_t bytes, uint32_t advice);
-Result<uint32_t> sys_readahead(int32_t descriptor);
+Result<uint32_t> sys_readahead(int32_t descriptor, uint32_t offset_low, uint32_t offset_high, uint32_t bytes);
 
 // kernel/files/directory_calls.cpp
 Result<uint32_t> sys_getdents64(int32_t descriptor, VirtAddr address, uint32_t bytes);

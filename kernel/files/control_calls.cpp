@@ -237,18 +237,37 @@ Result<uint32_t> sys_sync_file_range(int32_t descriptor, uint32_t offset_low, ui
   return 0u;
 }
 
-// Advice only: nothing to do but to say whether it makes sense.
-Result<uint32_t> sys_fadvise64_64(int32_t descriptor, uint32_t, uint32_t, uint32_t, uint32_t, uint32_t advice) {
+constexpr int64_t kMaximumOffset = (1ll << 43) - 1;  // page indices have 32 bits
+
+// Only what concerns the page cache does anything: how much a miss brings is seen from the misses themselves.
+Result<uint32_t> sys_fadvise64_64(int32_t descriptor, uint32_t offset_low, uint32_t offset_high, uint32_t bytes_low,
+                                  uint32_t bytes_high, uint32_t advice) {
+  constexpr uint32_t kWillNeed = 3, kDontNeed = 4, kLast = 5;
   FileHandle file = TRY(descriptor_file(descriptor));
   if (!file->is_seekable()) return Errno::kSPIPE;
-  return advice <= 5 ? Result<uint32_t>(0u) : Errno::kINVAL;
+  int64_t offset = join_words(offset_low, offset_high), bytes = join_words(bytes_low, bytes_high);
+  if (advice > kLast || bytes < 0 || offset < 0) return Errno::kINVAL;
+  Object* object = file->inode() ? file->inode()->object() : nullptr;
+  if (!object) return 0u;
+  uint64_t end = bytes == 0 || bytes > kMaximumOffset - offset ? kMaximumOffset : static_cast<uint64_t>(offset + bytes);
+  if (end > object->size()) end = align_up(object->size(), uint64_t{kPageSize});
+  PageIndex first = PageIndex::of_byte(static_cast<uint64_t>(offset)), whole(pages_for(static_cast<uint64_t>(offset)));
+  if (advice == kWillNeed && first.byte() < end) object->read_ahead(first, pages_for(end) - first.value());
+  PageIndex last = PageIndex::of_byte(end);  // pages that are named in part stay
+  if (advice == kDontNeed && whole < last) {
+    ignore_result(object->write_back(whole, last - whole, WriteBack::kStart));
+    object->drop_clean(whole, last - whole);
+  }
+  return 0u;
 }
 Result<uint32_t> sys_fadvise64(int32_t descriptor, uint32_t low, uint32_t high, uint32_t bytes, uint32_t advice) {
   return sys_fadvise64_64(descriptor, low, high, bytes, 0, advice);
 }
-Result<uint32_t> sys_readahead(int32_t descriptor) {
+Result<uint32_t> sys_readahead(int32_t descriptor, uint32_t offset_low, uint32_t offset_high, uint32_t bytes) {
+  constexpr uint32_t kWillNeed = 3;
   FileHandle file = TRY(readable_file(descriptor));
-  return file->inode() && file->inode()->type() == FileType::kRegular ? Result<uint32_t>(0u) : Errno::kINVAL;
+  if (!file->inode() || file->inode()->type() != FileType::kRegular) return Errno::kINVAL;
+  return bytes == 0 ? Result<uint32_t>(0u) : sys_fadvise64_64(descriptor, offset_low, offset_high, bytes, 0, kWillNeed);
 }
 
 }  // namespace faultline

@@ -1,9 +1,10 @@
-// /proc/filesystems, partitions, devices, cmdline: what the kernel knows and was told.
+// /proc/filesystems, partitions, devices, diskstats, sysvipc, cmdline: what the kernel knows and was told.
 #include "fs/block_device.h"
 #include "fs/character_device.h"
 #include "fs/mount.h"
 #include "kernel/boot_information.h"
 #include "kernel/proc/contents.h"
+#include "kernel/shared_memory.h"
 
 namespace faultline {
 
@@ -56,6 +57,25 @@ Result<void> show_devices(const ProcContext&, FormatSink& sink) {
   return {};
 }
 
+// Documentation/admin-guide/iostats of Linux; what is not counted (merges, time, discards) is 0.
+Result<void> show_diskstats(const ProcContext&, FormatSink& sink) {
+  BlockDevice* device;
+  for (uint32_t i = 0; (device = block_device_at(i)); i++) {
+    auto number = [](const Atomic<uint32_t>& counter) { return counter.load(memory_order_relaxed); };
+    const auto &reads = device->counters(BlockOperation::kRead), &writes = device->counters(BlockOperation::kWrite);
+    format(sink, "{4} {7} {} {} 0 {} 0 ", device->number().major, device->number().minor, device->name(), number(reads.requests),
+           number(reads.sectors));
+    format(sink, "{} 0 {} 0 0 0 0 0 0 0 0 {} 0\n", number(writes.requests), number(writes.sectors),
+           number(device->counters(BlockOperation::kFlush).requests));
+  }
+  return {};
+}
+
+Result<void> show_segments(const ProcContext&, FormatSink& sink) {
+  shared_memory_describe(sink);
+  return {};
+}
+
 Result<void> show_cmdline(const ProcContext&, FormatSink& sink) {
   format(sink, "{}\n", boot_information().command_line);
   return {};
@@ -64,12 +84,16 @@ Result<void> show_cmdline(const ProcContext&, FormatSink& sink) {
 constexpr ProcNode kFilesystems = proc_file("filesystems", &show_filesystems);
 constexpr ProcNode kPartitions = proc_file("partitions", &show_partitions);
 constexpr ProcNode kDevices = proc_file("devices", &show_devices);
+constexpr ProcNode kDiskstats = proc_file("diskstats", &show_diskstats);
+constexpr ProcNode kSegments = proc_file("shm", &show_segments);
+constexpr const ProcNode* kIpcFiles[] = {&kSegments};
+constexpr ProcNode kIpc = proc_directory("sysvipc", kIpcFiles);
 constexpr ProcNode kCmdline = proc_file("cmdline", &show_cmdline);
 
 }  // namespace
 
 void proc_register_devices() {
-  for (const ProcNode* node : {&kFilesystems, &kPartitions, &kDevices, &kCmdline}) proc_register(*node);
+  for (const ProcNode* node : {&kFilesystems, &kPartitions, &kDevices, &kDiskstats, &kIpc, &kCmdline}) proc_register(*node);
 }
 
 }  // namespace faultline
