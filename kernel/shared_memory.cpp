@@ -11,8 +11,8 @@ namespace faultline {
 
 namespace {
 
-constexpr uint32_t kMaxSegments = 4096;              // SHMMNI
-constexpr uint32_t kIdStep = 32768;                  // an id is its index plus a multiple of this: old ids are not soon valid again
+constexpr uint32_t kMaxSegments = 4096;  // SHMMNI
+constexpr uint32_t kIdStep = 32768;      // an id is its index plus a multiple of this: old ids are not soon valid again
 constexpr uint32_t kCreate = 01000, kExclusive = 02000, kHugePages = 04000, kDestroyed = 01000, kLocked = 02000;
 constexpr uint32_t kReadOnly = 010000, kRound = 020000, kRemap = 040000, kExecute = 0100000;  // shmat's flags
 constexpr int32_t kPrivateKey = 0;
@@ -174,7 +174,8 @@ Result<uint32_t> enter(Segment& made) REQUIRES(lock) {
 
 Result<uint32_t> find_or_create(int32_t key, uint32_t bytes, uint32_t flags, Segment* fresh) REQUIRES(lock) {
   for (uint32_t i = 0; key != kPrivateKey && i < kMaxSegments; i++)
-    if (segments[i] && segments[i]->key == key && !(segments[i]->mode & kDestroyed)) return use_existing(*segments[i], bytes, flags);
+    if (segments[i] && segments[i]->key == key && !(segments[i]->mode & kDestroyed))
+      return use_existing(*segments[i], bytes, flags);
   if (key != kPrivateKey && !(flags & kCreate)) return Errno::kNOENT;
   if (!fresh) return Errno::kAGAIN;  // one has to be made first
   return enter(*fresh);
@@ -270,13 +271,20 @@ Result<uint32_t> control(uint32_t id, uint32_t command, VirtAddr buffer) {
                      kStatAny = 15, kMayRead = 4;
   if (static_cast<int32_t>(id) < 0) return Errno::kINVAL;
   switch (command) {
-    case kRemove: return mark(id, 0, kDestroyed);
-    case kLock: return mark(id, 0, kLocked);
-    case kUnlock: return mark(id, kLocked, 0);
-    case kSet: return change(id, buffer);
-    case kStat: return copy_out(id, buffer, kMayRead, 0);
-    case kStatIndex: return copy_out_indexed(id, buffer, kMayRead);
-    case kStatAny: return copy_out_indexed(id, buffer, 0);
+    case kRemove:
+      return mark(id, 0, kDestroyed);
+    case kLock:
+      return mark(id, 0, kLocked);
+    case kUnlock:
+      return mark(id, kLocked, 0);
+    case kSet:
+      return change(id, buffer);
+    case kStat:
+      return copy_out(id, buffer, kMayRead, 0);
+    case kStatIndex:
+      return copy_out_indexed(id, buffer, kMayRead);
+    case kStatAny:
+      return copy_out_indexed(id, buffer, 0);
     case kInfo: {
       constexpr uint32_t kMany = ~0u - (1u << 24);
       TRY(user_write(UserPtr<UserLimits>(buffer), {kMany, 1, kMaxSegments, kMaxSegments, kMany, {}}));
@@ -287,7 +295,8 @@ Result<uint32_t> control(uint32_t id, uint32_t command, VirtAddr buffer) {
       TRY(user_write(UserPtr<UserTotals>(buffer), sum.user));
       return sum.highest;
     }
-    default: return Errno::kINVAL;
+    default:
+      return Errno::kINVAL;
   }
 }
 
@@ -328,7 +337,8 @@ Result<uint32_t> sys_shmget(int32_t key, uint32_t bytes, uint32_t flags) {
 
 Result<uint32_t> sys_shmat(uint32_t id, uint32_t address, uint32_t flags) {
   MapRequest request;
-  request.protection = static_cast<Protection>(kProtRead | (flags & kReadOnly ? 0 : kProtWrite) | (flags & kExecute ? kProtExecute : 0));
+  request.protection =
+      static_cast<Protection>(kProtRead | (flags & kReadOnly ? 0 : kProtWrite) | (flags & kExecute ? kProtExecute : 0));
   if ((address & kPageMask) && !(flags & kRound)) return Errno::kINVAL;
   address &= ~kPageMask;
   if (address == 0 && (flags & kRemap)) return Errno::kINVAL;
@@ -381,17 +391,22 @@ Result<uint32_t> sys_ipc(uint32_t call, uint32_t first, uint32_t second, uint32_
       TRY(user_write(UserPtr<uint32_t>(third), where));
       return 0u;
     }
-    case kShmDetach: return sys_shmdt(VirtAddr(pointer));
-    case kShmGet: return sys_shmget(static_cast<int32_t>(first), second, third);
+    case kShmDetach:
+      return sys_shmdt(VirtAddr(pointer));
+    case kShmGet:
+      return sys_shmget(static_cast<int32_t>(first), second, third);
     case kShmControl:
       if (!(second & kWideIds) && second != kRemove) return Errno::kINVAL;
       return control(first, second & ~kWideIds, VirtAddr(pointer));
-    default: return Errno::kNOSYS;
+    default:
+      return Errno::kNOSYS;
   }
 }
 
 void shared_memory_describe(FormatSink& sink) {
-  sink.put("       key      shmid perms       size  cpid  lpid nattch   uid   gid  cuid  cgid      atime      dtime      ctime        rss       swap\n");
+  sink.put(
+      "       key      shmid perms       size  cpid  lpid nattch   uid   gid  cuid  cgid      atime      dtime      ctime        "
+      "rss       swap\n");
   for (uint32_t i = 0; i < kMaxSegments; i++) {
     UserSegment user;
     uint32_t id;
@@ -402,9 +417,9 @@ void shared_memory_describe(FormatSink& sink) {
       id = segments[i]->id;
     }
     const UserPermissions& who = user.permissions;
-    format(sink, "{10} {10}  {4o} {10} {5} {5}  {5} {5} {5} {5} {5} {10} {10} {10} {10} {10}\n", who.key, id, who.mode, user.bytes,
-           user.creator, user.last, user.attachments, who.uid, who.gid, who.cuid, who.cgid, user.attached_low, user.detached_low,
-           user.changed_low, uint64_t{pages_for(user.bytes)} << kPageShift, 0);
+    format(sink, "{10} {10}  {4o} {10} {5} {5}  {5} {5} {5} {5} {5} {10} {10} {10} {10} {10}\n", who.key, id, who.mode,
+           user.bytes, user.creator, user.last, user.attachments, who.uid, who.gid, who.cuid, who.cgid, user.attached_low,
+           user.detached_low, user.changed_low, uint64_t{pages_for(user.bytes)} << kPageShift, 0);
   }
 }
 
