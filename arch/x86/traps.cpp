@@ -31,6 +31,9 @@ bool trap_fix_up(TrapFrame& frame) {
   for (const FixUp* entry = fix_up_table_start; entry < fix_up_table_end; entry++)
     if (entry->instruction == frame.eip) {
       frame.eip = entry->target;
+      // The kernel doesn't use fs, which still holds the program's selector; the way out of this frame loads it too, and if that is
+      // what faulted, would fault for ever.
+      frame.fs = 0;
       return true;
     }
   return false;
