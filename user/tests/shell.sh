@@ -60,7 +60,7 @@ expect 'free, df, uptime and mount' 'free | grep -c "^Mem:"; df / | tail -n 1 | 
 1
 1
 [0]'
-expect 'kill by name' 'sleep 1234 & pidof sleep > /dev/null && killall sleep; wait; echo $?' '0
+expect 'kill by name' 'sleep 1234 & until pidof sleep > /dev/null; do :; done; killall sleep; wait; echo $?' '0
 [0]'
 expect 'traps' 'sh -c "trap \"echo bye; exit 4\" TERM; kill \$\$; sleep 1"' 'bye
 [4]'
