@@ -1,0 +1,154 @@
+// Which page goes when memory is short (lecture row F4): 2Q (Johnson and Shasha, 1994) without a list that every hit would have to change, so
+// that the accessed bits of the page tables are all it needs. Pure: no locks, no allocation, no hardware. The kernel runs it over frames,
+// tools/replacement over a file of references. docs/replacement.md has the reasons and the figures.
+//
+//   new page -> | young -> old | -> victim        probation: a FIFO in two halves. What a page did in its first half says only that it was
+//                          |                      needed once, so its accessed bit is cleared between the halves; a use in the second
+//   returning page -> main <- used again          half shows that it is needed again.
+//   main: CLOCK. The hand is the head of a list: a used page goes to the tail with its bit cleared, an unused one is the victim.
+//   ghosts: who went lately. Who comes back while it is still a ghost went too early, and goes straight to main.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "mm/ghosts.h"
+
+namespace faultline {
+
+inline constexpr uint32_t kNoPage = 0xffffffffu;
+
+// The list that a page is on, kept by Pages.
+enum class PageQueue : uint8_t { kNone, kYoung, kOld, kMain };
+
+enum class Policy : uint8_t { kFifo, kClock, kTwoQueues };
+
+// Why a page comes. Of pages that nobody asked for (read-ahead) the ghosts are not asked either: being read is no use.
+enum class Arrival : uint8_t { kNew, kReturning, kReadAhead };
+
+// What Pages has to be, for pages that are numbers:
+//   uint32_t& next(uint32_t page), previous(uint32_t page); PageQueue queue(uint32_t page); void set_queue(uint32_t page, PageQueue)
+//   bool take_accessed(uint32_t page)    whether it was used since this was last asked; may be expensive
+template <class Pages>
+class Replacement {
+  public:
+    // A lock is held around each call: choose() looks at no more pages than this.
+    static constexpr uint32_t kMaxLooks = 32;
+
+    constexpr explicit Replacement(Pages pages = Pages()) : pages_(pages) {}
+
+    // Before the first page. The ghosts' words are the caller's, about one for each page, and zero.
+    void initialize(Policy policy, std::span<uint32_t> ghost_words) {
+        *this = Replacement(pages_);
+        policy_ = policy;
+        if (policy == Policy::kTwoQueues) ghosts_.initialize(ghost_words);
+    }
+
+    // kReturning if the page of this name is a ghost: one of as many as there are pages. To be asked once, when somebody needs the page.
+    Arrival arrival(uint32_t identity) { return ghosts_.recall(identity, count()) ? Arrival::kReturning : Arrival::kNew; }
+
+    void insert(uint32_t page, Arrival arrival) {
+        push(policy_ != Policy::kTwoQueues || arrival == Arrival::kReturning ? PageQueue::kMain : PageQueue::kYoung, page);
+    }
+
+    // The page is freed, by whomever.
+    void remove(uint32_t page) {
+        unlink(page);
+        pages_.set_queue(page, PageQueue::kNone);
+    }
+
+    // The victim goes, and leaves a ghost of this name: a hash of where it can be read from.
+    void evict(uint32_t page, uint32_t identity) {
+        remove(page);
+        ghosts_.remember(identity);
+    }
+
+    // The next victim, still queued: it must be evicted, removed or kept. kNoPage with count() != 0: kMaxLooks were not enough, ask again.
+    // While nobody uses a page, 2 * count() looks are.
+    uint32_t choose() {
+        for (uint32_t looks = 0; looks < kMaxLooks && count() != 0; looks++) {
+            const PageQueue queue = queue_to_look_at();
+            const uint32_t page = list(queue).head;
+            // A page that nobody has used by the middle of probation was read ahead in vain.
+            if (policy_ == Policy::kFifo || !pages_.take_accessed(page)) return page;
+            move(page, queue == PageQueue::kYoung ? PageQueue::kOld : PageQueue::kMain);
+        }
+        return kNoPage;
+    }
+
+    // The victim cannot go now (locked, dirty, busy). It moves on to the next list, not to the end of its own: pages that can never go must
+    // not fill a list that choose() waits for. Of 4 * count() victims in a row that are kept, every page is one.
+    void keep(uint32_t page) {
+        const PageQueue queue = pages_.queue(page);
+        if (queue == PageQueue::kYoung) return move(page, PageQueue::kOld);
+        move(page, queue == PageQueue::kMain && policy_ == Policy::kTwoQueues ? PageQueue::kYoung : PageQueue::kMain);
+    }
+
+    // What kept the page is over (it has been written): if it is still unused it is the first to go.
+    void hasten(uint32_t page) {
+        unlink(page);
+        push_front(policy_ == Policy::kTwoQueues ? PageQueue::kOld : PageQueue::kMain, page);
+    }
+
+    uint32_t count() const { return count(PageQueue::kYoung) + count(PageQueue::kOld) + count(PageQueue::kMain); }
+    uint32_t count(PageQueue queue) const { return list(queue).count; }
+    uint32_t first(PageQueue queue) const { return list(queue).head; }
+
+  private:
+    static constexpr uint32_t kProbationPart = 4;  // probation has one in so many pages
+
+    // Doubly linked through Pages; pages leave at the head and join at the tail.
+    struct List {
+        uint32_t head = kNoPage, tail = kNoPage, count = 0;
+    };
+
+    // Not empty, if any is.
+    PageQueue queue_to_look_at() const {
+        const uint32_t young = count(PageQueue::kYoung), old = count(PageQueue::kOld);
+        if (young + old <= count() / kProbationPart && count(PageQueue::kMain) != 0) return PageQueue::kMain;
+        return young > old ? PageQueue::kYoung : PageQueue::kOld;
+    }
+
+    void move(uint32_t page, PageQueue to) {
+        unlink(page);
+        push(to, page);
+    }
+
+    void push(PageQueue queue, uint32_t page) {
+        List& list = this->list(queue);
+        pages_.next(page) = kNoPage;
+        pages_.previous(page) = list.tail;
+        (list.tail == kNoPage ? list.head : pages_.next(list.tail)) = page;
+        list.tail = page;
+        list.count++;
+        pages_.set_queue(page, queue);
+    }
+
+    void push_front(PageQueue queue, uint32_t page) {
+        List& list = this->list(queue);
+        pages_.previous(page) = kNoPage;
+        pages_.next(page) = list.head;
+        (list.head == kNoPage ? list.tail : pages_.previous(list.head)) = page;
+        list.head = page;
+        list.count++;
+        pages_.set_queue(page, queue);
+    }
+
+    void unlink(uint32_t page) {
+        List& list = this->list(pages_.queue(page));
+        const uint32_t next = pages_.next(page), previous = pages_.previous(page);
+        (previous == kNoPage ? list.head : pages_.next(previous)) = next;
+        (next == kNoPage ? list.tail : pages_.previous(next)) = previous;
+        list.count--;
+    }
+
+    List& list(PageQueue queue) { return lists_[static_cast<uint8_t>(queue) - 1]; }
+    const List& list(PageQueue queue) const { return lists_[static_cast<uint8_t>(queue) - 1]; }
+
+    [[no_unique_address]] Pages pages_;
+    Policy policy_ = Policy::kTwoQueues;
+    List lists_[3];
+    Ghosts ghosts_;
+};
+
+}  // namespace faultline
