@@ -104,7 +104,7 @@ Result<uint32_t> sys_munlock(VirtAddr start, uint32_t bytes);
 Result<uint32_t> sys_mlockall(uint32_t flags);
 Result<uint32_t> sys_munlockall();
 
-// kernel/shared_memory.cpp
+// kernel/shared_memory*.cpp
 Result<uint32_t> sys_shmget(int32_t key, uint32_t bytes, uint32_t flags);
 Result<uint32_t> sys_shmat(uint32_t id, uint32_t address, uint32_t flags);
 Result<uint32_t> sys_shmdt(VirtAddr address);

@@ -166,7 +166,7 @@ class AddressSpace : public RefCounted<AddressSpace>, public ListNode<AllSpaces>
   explicit AddressSpace(FrameNumber directory) : directory_(directory) {}
 
  private:
-  friend class Fault;          // fault.cpp
+  friend class Fault;          // fault.h
   friend class SpaceChecker;   // check.cpp
   friend class SpaceList;       // space.cpp
 
