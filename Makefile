@@ -39,6 +39,7 @@ include tools/kernel.mk
 include tools/user.mk
 include tools/image.mk
 include tools/host_tests.mk
+include tools/replacement.mk
 
 help:
 	@echo 'Faultline, a small kernel for i386 with real virtual memory.'

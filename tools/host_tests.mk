@@ -8,7 +8,9 @@ GTEST ?= /usr/src/googletest/googletest
 HOST_KERNEL_CODE := kernel/frame_ranges.cpp
 # The parts of drivers that touch no device.
 HOST_DRIVER_CODE := drivers/keyboard_decoder.cpp $(wildcard drivers/terminal/line_*.cpp drivers/terminal/ansi_*.cpp) drivers/terminal/output_processor.cpp
-HOST_CODE := $(wildcard lib/*.cpp mm/*.cpp fs/*.cpp fs/*/*.cpp host_tests/support/*.cpp) $(HOST_KERNEL_CODE) $(HOST_DRIVER_CODE)
+# tools/replacement's parts.
+HOST_TOOL_CODE := $(filter-out %/main.cpp,$(wildcard tools/replacement_simulator/*.cpp))
+HOST_CODE := $(wildcard lib/*.cpp mm/*.cpp fs/*.cpp fs/*/*.cpp host_tests/support/*.cpp) $(HOST_KERNEL_CODE) $(HOST_DRIVER_CODE) $(HOST_TOOL_CODE)
 HOST_TESTS := $(wildcard host_tests/*.cpp)
 HOST_FLAGS := -std=c++20 -O1 -g -fno-omit-frame-pointer $(warnings) -D_GLIBCXX_ASSERTIONS -DFAULTLINE_DEBUG=1 -fsanitize=address,undefined \
 	-fno-sanitize-recover=all -I. -idirafter host_tests/support -isystem $(GTEST)/include -isystem $(GTEST)
