@@ -41,6 +41,7 @@ FuzzOptions options_for(uint32_t seed) {
     options.operations = environment("FAULTLINE_FUZZ_STEPS", 1500);
     options.frames = seed % 4 == 0 ? 260 : 460;  // every fourth machine is short of memory
     options.inject_failures = seed % 2 == 0;
+    options.has_swap = seed % 3 != 0;
     options.full_check = environment("FAULTLINE_FUZZ_CHECK", 64);
     options.trace = environment("FAULTLINE_FUZZ_TRACE", 0);
     return options;
@@ -62,7 +63,7 @@ TEST_P(PlantedBug, IsFound) {
         FuzzOptions options;
         options.seed = seed * 2 + 1;
         options.operations = kEach;
-        options.inject_failures = false;
+        options.inject_failures = GetParam() == static_cast<uint8_t>(machine::Bug::kSlotErrorIgnored);
         bool passed = ends_well(true, [&] {
             machine::planted_bug = static_cast<machine::Bug>(GetParam());
             Fuzzer(options).run();
@@ -76,6 +77,8 @@ const char* const kBugNames[] = {
     "ForkWithoutFlush", "FlushOneCpuOnly", "NoFlushAfterDirectoryChange", "ZeroPageExclusive", "SharedTableSole",
     "WritableLeftOnUnshare", "FreeBeforeFlush", "PinIgnored", "NoEndOfFileCheck", "DirtyLostAtUnmap", "HiddenLeavesPresent",
     "UnmapWithoutFlush", "WriteBackWithoutFlush", "CopyWithoutFlush", "ProtectWithoutFlush", "TailNotZeroed", "LocatorNotMoved", "CopiesOutliveTruncation",
+    "SwapCacheIgnored", "ReusedDuringWriteBack", "DirtyDroppedAtEviction", "EvictionWithoutFlush", "SlotNotCountedAtCopy",
+    "SlotFreedWhileCached", "SlotKeptByWriter", "SlotErrorIgnored",
 };
 static_assert(std::size(kBugNames) == static_cast<size_t>(machine::Bug::kCount));
 

@@ -54,6 +54,8 @@ const Fuzzer::Operation Fuzzer::kOperations[] = {
     {"lock pages", 2, &Fuzzer::lock_pages},
     {"sync", 2, &Fuzzer::sync},
     {"inspect", 1, &Fuzzer::inspect},
+    {"swap out", 8, &Fuzzer::swap_out},
+    {"swap off and on", 1, &Fuzzer::swap_off_and_on},
 };
 
 Fuzzer::Fuzzer(const FuzzOptions& options) : options_(options), generator_(options.seed) {
@@ -85,16 +87,18 @@ void Fuzzer::with_failures() {
     machine::allocation_failure_rate = inject ? 2 + random(12) : 0;
     for (auto& object : objects_)
         if (object->source()) object->source()->failure_rate = inject && chance(40) ? 2 + random(6) : 0;
+    swap_.failure_rate = inject && chance(40) ? 2 + random(6) : 0;
 }
 
 void Fuzzer::without_failures() {
     machine::allocation_failure_rate = 0;
     for (auto& object : objects_)
         if (object->source()) object->source()->failure_rate = 0;
+    swap_.failure_rate = 0;
 }
 
 uint32_t Fuzzer::source_failures() const {
-    uint32_t failures = 0;
+    uint32_t failures = swap_.failures;
     for (auto& object : objects_)
         if (object->source()) failures += object->source()->failures;
     return failures;
@@ -120,6 +124,7 @@ void Fuzzer::step() {
 }
 
 void Fuzzer::run() {
+    if (options_.has_swap) start_swap();
     for (int i = 0; i < 2; i++) new_object();
     for (int i = 0; i < 2; i++) start_process();
     for (step_ = 1; step_ <= options_.operations; step_++) {
@@ -191,6 +196,9 @@ void Fuzzer::finish() {
     loans_.clear();
     objects_.clear();
     check_machine();
+    SwapStatistics swap = swap_statistics();
+    if (swap.free != swap.total || swap.cached != 0) fail("swap slots leaked");
+    if (swap_area_ && !swap_remove(*swap_area_).ok()) fail("an empty swap area cannot be taken out");
     for (uint32_t cpu = 0; cpu < 3; cpu++) machine_run(cpu, nullptr);
     slab_drain();
     FrameStatistics statistics = frame_statistics();
@@ -524,8 +532,9 @@ void Fuzzer::lock_pages() {
         if (!page) return;
         if (page->object && !page->shared && (page->protection & kProtWrite)) return;  // copies that the model cannot see
     }
-    // Unlocked at once: a locked page is one that madvise may not drop, and else like any other.
-    ignore_result(process->space->lock_pages(start, pages * kPageSize, chance(80) ? LockMode::kLocked : LockMode::kOnFault));
+    // Unlocked soon: a locked page is one that madvise may not drop and that does not go to swap, and else like any other.
+    auto locked = process->space->lock_pages(start, pages * kPageSize, chance(80) ? LockMode::kLocked : LockMode::kOnFault);
+    if (locked.ok()) check_locked_pages_stay(*process, start, pages);
     auto unlocked = process->space->lock_pages(start, pages * kPageSize, LockMode::kNone);
     while (!unlocked.ok()) {
         expect(may_fail(unlocked), "munlock fails with another error");
@@ -572,6 +581,7 @@ void Fuzzer::check_access(ModelProcess& process, VirtAddr address, bool is_write
 void Fuzzer::access() {
     ModelProcess* process = process_on(any_cpu());
     if (!process) return;
+    may_happen_in_reads_ = true;
     uint32_t times = 1 + random(4);
     VirtAddr page = any_page(process);
     for (uint32_t i = 0; i < times; i++) {
@@ -579,6 +589,7 @@ void Fuzzer::access() {
         if (page_number(at) >= process->stack_low && !process->page(at)) return;  // growth is access_stack's
         check_access(*process, at + random(kPageSize - 16), chance(50), 1 + random(12));
     }
+    may_happen_in_reads_ = false;
 }
 
 void Fuzzer::access_stack() {
@@ -799,6 +810,79 @@ void Fuzzer::inspect() {
     if (!process) return;
     SpaceStatistics statistics = process->space->statistics();
     expect(statistics.mapped_pages == process->pages.size(), "the count of mapped pages differs");
+}
+
+// Swap.
+
+void Fuzzer::start_swap() {
+    constexpr uint32_t kPages = 700;
+    const uint32_t bad[] = {9, 17, 18};
+    auto area = swap_add(swap_, kPages, bad, 0);
+    if (area.ok()) swap_area_ = area.value();
+    swap_.meanwhile = [this](bool is_write) { happen_meanwhile(is_write); };
+}
+
+// Whether an access would wait for the very transfer that it happens during: one thread plays them all.
+bool Fuzzer::would_wait(ModelProcess& process, VirtAddr page, bool is_write) {
+    const ModelPage& model = *process.page(page);
+    if (model.object && !model.object->source() && model.object->object().swapped_pages() > 0) return true;
+    return !is_write && pte_is_swapped(process.space->entry_of(page));
+}
+
+// What other threads do while one waits for the swap device.
+void Fuzzer::happen_meanwhile(bool is_write) {
+    if (!(is_write ? may_happen_in_writes_ : may_happen_in_reads_)) return;
+    const bool writes = std::exchange(may_happen_in_writes_, false), reads = std::exchange(may_happen_in_reads_, false);
+    const uint32_t cpu = this_cpu();
+    AddressSpace* const space = machine_space(cpu);
+    for (uint32_t times = 1 + random(4); times > 0; times--) {
+        tell("\n  meanwhile:");
+        // A read serves an access, whose pages must not be unmapped under it.
+        uint32_t choice = is_write ? random(12) : 0;
+        switch (choice) {
+        case 8: unmap(); break;
+        case 9: fork(); break;
+        case 10: exit_process(); break;
+        case 11: remap(); break;
+        default:
+            if (ModelProcess* process = any_process()) {
+                VirtAddr page = any_page(process);
+                if (!process->page(page) || would_wait(*process, page, is_write)) break;
+                machine_run(is_write ? any_cpu() : cpu, process->space.get());
+                check_access(*process, page + random(kPageSize - 16), chance(60), 1 + random(12));
+            }
+        }
+    }
+    if (!is_write) machine_run(cpu, space);
+    may_happen_in_writes_ = writes;
+    may_happen_in_reads_ = reads;
+}
+
+void Fuzzer::swap_out() {
+    may_happen_in_writes_ = true;
+    uint32_t freed = reclaim_pages(1 + random(40));
+    may_happen_in_writes_ = false;
+    tell(" frees %u", freed);
+}
+
+void Fuzzer::swap_off_and_on() {
+    if (!swap_area_) return;
+    auto result = swap_remove(*swap_area_);
+    if (!result.ok()) return expect(may_fail(result) || swap_.failures != 0, "swapoff fails with another error");
+    swap_area_.reset();
+    check_machine();
+    if (!chance(10)) without_failures();
+    start_swap();
+}
+
+void Fuzzer::check_locked_pages_stay(ModelProcess& process, VirtAddr start, uint32_t pages) {
+    std::vector<Pte> before;
+    for (uint32_t i = 0; i < pages; i++) before.push_back(process.space->entry_of(start + i * kPageSize));
+    reclaim_pages(200);
+    for (uint32_t i = 0; i < pages; i++) {
+        Pte now = process.space->entry_of(start + i * kPageSize);
+        if (pte_has_frame(before[i])) expect(pte_has_frame(now) && now.frame() == before[i].frame(), "a locked page has gone");
+    }
 }
 
 }  // namespace faultline::host

@@ -14,6 +14,7 @@ struct FuzzOptions {
     uint32_t operations = 2000;
     uint32_t frames = 420;
     bool inject_failures = true;
+    bool has_swap = true;
     bool trace = false;       // prints every operation
     uint32_t full_check = 64; // operations between comparisons of every byte
 };
@@ -93,6 +94,12 @@ class Fuzzer {
     void lock_pages();
     void sync();
     void inspect();
+    void swap_out();
+    void swap_off_and_on();
+    void start_swap();
+    void happen_meanwhile(bool is_write);
+    bool would_wait(ModelProcess& process, VirtAddr page, bool is_write);
+    void check_locked_pages_stay(ModelProcess& process, VirtAddr start, uint32_t pages);
 
     void model_map(ModelProcess& process, VirtAddr start, uint32_t pages, const ModelPage& first);
     void adopt_holes(ModelProcess& process, VirtAddr start, uint32_t pages);
@@ -113,6 +120,10 @@ class Fuzzer {
     std::vector<std::unique_ptr<ModelProcess>> processes_;
     std::vector<std::shared_ptr<ModelObject>> objects_;
     std::vector<Loan> loans_;
+    ModelSwap swap_;
+    std::optional<uint32_t> swap_area_;
+    // Whether what an operation does holds nothing while the swap device works, so that anything may happen meanwhile.
+    bool may_happen_in_writes_ = false, may_happen_in_reads_ = false;
     uint32_t step_ = 0;
     uint32_t failures_before_ = 0;
     uint32_t bytes_tag_ = 0;

@@ -7,12 +7,42 @@
 
 namespace faultline::host {
 
-bool ModelSource::fails() {
-    if (failure_rate == 0) return false;
-    failure_state = failure_state * 1664525 + 1013904223;
-    bool failing = (failure_state >> 8) % failure_rate == 0;
-    failures += failing;
+namespace {
+template <typename Device>
+bool device_fails(Device& device) {
+    if (device.failure_rate == 0) return false;
+    device.failure_state = device.failure_state * 1664525 + 1013904223;
+    bool failing = (device.failure_state >> 8) % device.failure_rate == 0;
+    device.failures += failing;
     return failing;
+}
+}  // namespace
+
+bool ModelSource::fails() { return device_fails(*this); }
+bool ModelSwap::fails() { return device_fails(*this); }
+
+// What is written is what the frame holds when the device is done; what is read arrives before.
+Result<void> ModelSwap::write_pages(uint32_t first, std::span<const FrameNumber> frames) {
+    std::vector<std::vector<uint8_t>> taken;
+    for (FrameNumber frame : frames) taken.emplace_back(direct_map_bytes(frame), direct_map_bytes(frame) + kPageSize);
+    if (meanwhile) meanwhile(true);
+    for (size_t i = 0; i < frames.size(); i++)
+        if (memcmp(taken[i].data(), direct_map_bytes(frames[i]), kPageSize) != 0) PANIC("a page changes while it is written to swap");
+    if (fails()) return Errno::kIO;
+    for (size_t i = 0; i < frames.size(); i++) disk[first + static_cast<uint32_t>(i)] = taken[i];
+    return {};
+}
+
+Result<void> ModelSwap::read_pages(uint32_t first, std::span<const FrameNumber> frames) {
+    if (meanwhile) meanwhile(false);
+    bool failing = fails();
+    for (size_t i = 0; i < frames.size(); i++) {
+        auto found = disk.find(first + static_cast<uint32_t>(i));
+        if (found == disk.end()) PANIC("a page is read from swap that was never written");
+        failing ? memset(direct_map_bytes(frames[i]), 0xee, kPageSize) : memcpy(direct_map_bytes(frames[i]), found->second.data(), kPageSize);
+    }
+    if (failing) return Errno::kIO;
+    return {};
 }
 
 Result<void> ModelSource::read_pages(PageIndex first, std::span<const FrameNumber> frames) {

@@ -3,12 +3,14 @@
 
 #include <bitset>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "mm/space.h"
+#include "mm/swap.h"
 
 namespace faultline::host {
 
@@ -21,6 +23,20 @@ class ModelSource final : public PageSource {
 
     std::map<uint32_t, std::vector<uint8_t>> disk;  // by page; absent: zeroes
     uint64_t size_on_disk = ~0ull;                  // bytes past it are zeroed by reads
+    uint32_t failure_rate = 0, failure_state = 1, failures = 0;
+
+  private:
+    bool fails();
+};
+
+// A swap area. Fails on demand; while a transfer is under way, `meanwhile` runs, as other threads would.
+class ModelSwap final : public SwapStore {
+  public:
+    Result<void> read_pages(uint32_t first, std::span<const FrameNumber> frames) override;
+    Result<void> write_pages(uint32_t first, std::span<const FrameNumber> frames) override;
+
+    std::map<uint32_t, std::vector<uint8_t>> disk;
+    std::function<void(bool is_write)> meanwhile;
     uint32_t failure_rate = 0, failure_state = 1, failures = 0;
 
   private:

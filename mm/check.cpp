@@ -2,7 +2,9 @@
 // every locator points back; with equal totals that leaves no duplicate.
 #include "mm/check.h"
 
+#include "mm/object_anonymous.h"
 #include "mm/space_list.h"
+#include "mm/swap_cache.h"
 
 namespace faultline {
 namespace {
@@ -16,8 +18,28 @@ bool is_in_reverse_map(const Frame& frame, Locator slot) {
     return !reverse_map_for_each(frame, [&](Locator at) { return !(at == slot); });
 }
 
+// M4: each slot's entries are counted down to nothing while they are found, and then given back.
+const char* count_entry(SwapSlot slot) {
+    LockGuard guard(swap_lock);
+    CHECK(swap_record_if_any(slot), "a swap entry names no slot");
+    swap_record(slot).entries--;
+    return nullptr;
+}
+void uncount_entry(SwapSlot slot) {
+    LockGuard guard(swap_lock);
+    if (swap_record_if_any(slot)) swap_record(slot).entries++;
+}
+
+const char* check_cached(FrameNumber number) {
+    LockGuard guard(swap_lock);
+    const Frame& frame = frame_record(number);
+    CHECK(swap_record_if_any(frame_slot(frame)), "a frame caches no slot");
+    CHECK(swap_record(frame_slot(frame)).frame == number.value(), "a slot does not know the frame that caches it");
+    return nullptr;
+}
+
 const char* check_slot(FrameNumber table, uint32_t index, Pte pte, uint64_t& counted) {
-    CHECK(!pte_is_swapped(pte), "a swap entry without swap");
+    if (pte_is_swapped(pte)) return count_entry(pte_swap_slot(pte));
     CHECK(pte_has_frame(pte), "a slot that is neither present nor kept");
     CHECK(pte.frame().value() < frame_table_size(), "a slot names a frame that is no RAM");
     const Frame& frame = frame_record(pte.frame());
@@ -33,6 +55,7 @@ const char* check_slot(FrameNumber table, uint32_t index, Pte pte, uint64_t& cou
         CHECK(!pte_is_shared(pte), "an anonymous frame is mapped shared");
         CHECK(!is_writable || frame.map.load() == 1, "M3: a writable private entry, and its frame has other users");
         CHECK(!is_writable || frame.pins.load() == 0, "a loaned frame is writable");
+        CHECK(!is_writable || !frame.is(kFrameResident), "M3: a writable page has a swap slot");
     } else {
         CHECK(!is_writable || pte_is_shared(pte), "M3: a private entry makes an object's frame writable");
     }
@@ -74,20 +97,33 @@ const char* check_counted_frame(FrameNumber number, uint64_t& locators) {
     locators += count;
     CHECK(count == frame.map.load(), "M1: map is not the number of locators");
     CHECK(!frame_is_unused(frame), "an unused frame was not freed");
-    return nullptr;
+    return frame_has_slot(frame) ? check_cached(number) : nullptr;
 }
 
 }  // namespace
 
 class ObjectChecker {
   public:
+    // Calls visit(slot) for each swap entry of every object's index.
+    template <typename Visit>
+    static void for_each_entry(Visit visit) NO_THREAD_SAFETY_ANALYSIS {
+        for (Ref<Object> object = anonymous_objects().next(nullptr); object; object = anonymous_objects().next(std::move(object))) {
+            uint32_t swapped = 0;
+            for (uint32_t from = 0, index, value; object->pages_.next(from, index, value); from = index + 1)
+                if (Object::is_swap_mark(value)) {
+                    visit(SwapSlot(value & ~Object::kSwapMark));
+                    swapped++;
+                }
+            ASSERT(swapped == object->swapped_);
+        }
+    }
     static const char* check_frame(const Frame& frame) NO_THREAD_SAFETY_ANALYSIS {
         if (!frame.is(kFrameResident)) return nullptr;
         const Object& object = *frame.object;
         CHECK(object.lookup_locked(PageIndex(frame.index)) == &frame, "an object's index does not have its frame");
         CHECK(!object.is_past_end_locked(PageIndex(frame.index)) || frame.pins.load() > 0, "a page past the end of its object");
+        CHECK(frame.is_queued(), "an object's page is not on the reclaimer's queue");
         if (!object.source_) return nullptr;
-        CHECK(frame.is(kFrameQueued), "a cached page is not on the reclaimer's queue");
         CHECK(!frame.is(kFrameDirty) || frame.is(kFrameTagged), "a dirty page is not tagged");
         CHECK(frame.is(kFrameTagged) == false || object.is_linked(), "an object with dirty pages is not on the list");
         bool may_dirty = !reverse_map_for_each(frame, [&](Locator at) {
@@ -135,6 +171,11 @@ class SpaceChecker {
     static const char* check_entry(AddressSpace& space, VirtAddr page, Pte pte) NO_THREAD_SAFETY_ANALYSIS {
         const Region* region = space.regions_.find(page);
         CHECK(region, "an entry outside every region");
+        if (pte_is_swapped(pte)) {
+            CHECK(!region->shared, "a swap entry in a shared region");
+            return nullptr;
+        }
+        CHECK(pte_is_locked(pte) == region->is_locked(), "an entry is locked otherwise than its region");
         CHECK(!pte.is_present() || region->protection != kProtNone, "a present entry in a PROT_NONE region");
         CHECK(!pte.is_present() || !pte.is_writable() || (region->protection & kProtWrite), "a writable entry in a read-only region");
         CHECK(pte_is_shared(pte) == region->shared, "an entry's sharing is not its region's");
@@ -147,14 +188,16 @@ class SpaceChecker {
     }
 };
 
-const char* mm_check_invariants() {
+namespace {
+
+const char* check_frames() {
     uint64_t slots = 0, locators = 0;
     for (uint32_t i = 0; i < frame_table_size(); i++) {
         FrameNumber number(i);
         const Frame& frame = frame_record(number);
         const char* wrong = nullptr;
         if (frame.use == FrameUse::kFree)
-            CHECK(frame.map.load() == 0 && frame.pins.load() == 0, "M6: a free frame has users");
+            CHECK(frame.map.load() == 0 && frame.pins.load() == 0 && !frame.is_queued(), "M6: a free frame has users");
         else if (frame.use == FrameUse::kPageTable)
             wrong = check_table(number, slots);
         else if (frame.is_counted())
@@ -163,7 +206,29 @@ const char* mm_check_invariants() {
         if (wrong) return wrong;
     }
     CHECK(slots == locators, "M1: more locators than slots");
-    const char* wrong = nullptr;
+    return nullptr;
+}
+
+// Takes back what counting has done to the slots.
+void restore_counts() {
+    for (uint32_t i = 0; i < frame_table_size(); i++) {
+        if (frame_table[i].use != FrameUse::kPageTable) continue;
+        table_for_each(FrameNumber(i), 0, kEntriesPerTable - 1, [](uint32_t, PteSlot&, Pte pte) {
+            if (pte_is_swapped(pte)) uncount_entry(pte_swap_slot(pte));
+        });
+    }
+    ObjectChecker::for_each_entry(&uncount_entry);
+}
+
+}  // namespace
+
+const char* mm_check_invariants() {
+    const char* wrong = check_frames();
+    if (wrong) return wrong;
+    ObjectChecker::for_each_entry([&](SwapSlot slot) { wrong = wrong ? wrong : count_entry(slot); });
+    if (!wrong) wrong = swap_slots_check();
+    if (wrong) return wrong;
+    restore_counts();
     space_list().for_each([&](AddressSpace& space) {
         if (!wrong) wrong = SpaceChecker::check(space);
     });

@@ -11,8 +11,12 @@
 //                the zero page                                a zeroed frame
 //                shared                                       dirty, writable (after the source promised room)
 //                a cached page, private                       copy
-//                anonymous, one entry, no pin                 writable
+//                anonymous, one entry, no pin, and no entry   writable
+//                names its slot, nor is it being written
 //                anonymous, more                              copy
+//   swapped  in the swap cache: busy                         wait, again
+//                               else                         map read-only; a write goes on as read-only
+//            not there                                       read its run of slots (major), again
 //   none     anonymous: a read                                the zero page, read-only, for untouched neighbours too
 //                       a write                               a zeroed frame
 //            object: past the last page                       SIGBUS
@@ -86,6 +90,11 @@ FaultOutcome Fault::continue_from(Step step) {
             story.steps |= kFaultMajor;
             step = read_page();
         }
+        if (step == Step::kSwapIn) {
+            is_major = true;
+            story.steps |= kFaultMajor;
+            step = swap_in();
+        }
         if (step == Step::kPrepare) {
             story.steps |= kFaultRoomPromised;
             step = prepare_write();
@@ -106,7 +115,7 @@ FaultOutcome Fault::continue_from(Step step) {
             break;
         case Step::kWait:
             story.steps |= kFaultWaited;
-            frame_wait(*busy_, kFrameBusy);
+            frame_wait(*busy_, kFrameBusy | kFrameWriteBack);
             break;
         case Step::kMakeRoom: {
             constexpr uint32_t kPatience = 3;
@@ -161,6 +170,7 @@ Fault::Step Fault::resolve_in_table(FrameNumber table) {
     Pte old = pte_load(slot());
     if (old.is_empty()) return resolve_empty();
     story.before = old;
+    if (pte_is_swapped(old)) [[unlikely]] return resolve_swapped(old);
     story.decision = FaultDecision::kAllowedAlready;
     if (pte_is_kept(old)) {
         old = pte_revealed(old);
@@ -186,7 +196,7 @@ Fault::Step Fault::map_zero_page() {
     if (to - index_ > above) to = index_ + above;
     Frame& table = frame_record(table_);
     PteSlot* slots = table_slots(table_).data();
-    const Pte zero = pte_readable(zero_page());
+    const Pte zero = marked(pte_readable(zero_page()));
     const uint32_t live = table.table.live;
     for (uint32_t index = from; index < to; index++)
         if (pte_load(slots[index]).is_empty()) slot_fill(table, slots[index], index, zero, FrameKind::kUncounted);
@@ -208,8 +218,9 @@ Fault::Step Fault::resolve_read_only(Pte old) {
     if (frame.use == FrameUse::kObject) return copy_from_object(old);
     // Stable: a second user would come through this entry, whose table is locked and ours.
     bool is_sole = frame.map.load(memory_order_relaxed) <= 1;
-    bool is_still = frame.pins.load(memory_order_relaxed) == 0 || planted(Bug::kPinIgnored);
+    bool is_still = frame.pins.load(memory_order_relaxed) == 0 || planted(Bug::kPinIgnored) || planted(Bug::kReusedDuringWriteBack);
     if (!is_sole || (!is_still && old.frame() != zero_page())) return copy_from(old, old.frame());
+    if (frame.is(kFrameResident) && !leave_slot(frame)) return copy_from(old, old.frame());
     slot().fetch_or(Pte::kWritable | Pte::kDirty | Pte::kAccessed, memory_order_seq_cst);
     return decided(FaultDecision::kMadeWritable);
 }
@@ -225,7 +236,8 @@ Fault::Step Fault::copy_from(Pte old, FrameNumber source) {
                      : frame_record(source).use == FrameUse::kObject ? FaultDecision::kFileCopied
                                                                      : FaultDecision::kCopied;
     reverse_map_add_first(frame_record(copy.value()), Locator(table_, index_));
-    pte_exchange(slot(), pte_writable(copy.value()));
+    pte_exchange(slot(), marked(pte_writable(copy.value())));
+    if (swap_is_on()) reclaim_enqueue(frame_record(copy.value()));
     if (!planted(Bug::kCopyWithoutFlush)) flush_page(space_.cpus_, page_);
     Frame& frame = frame_record(old.frame());
     if (!frame.is_counted()) {
@@ -237,7 +249,7 @@ Fault::Step Fault::copy_from(Pte old, FrameNumber source) {
     {
         NestedFrameLock lock(frame);
         reverse_map_remove(frame, Locator(table_, index_));
-        unused = frame_is_unused(frame);
+        unused = frame_let_go(frame);
     }
     if (unused) frame_free(old.frame());
     return Step::kDone;

@@ -4,6 +4,7 @@
 #include <machine/planted_bugs.h>
 
 #include "mm/space.h"
+#include "mm/swap_slots.h"
 
 namespace faultline {
 
@@ -17,7 +18,7 @@ class Fault {
     enum class Step : uint8_t {
         kDone, kAgain, kNotMapped, kNotAllowed, kBusError,
         // With nothing held, do this and start again:
-        kGrowStack, kRead, kWait, kPrepare, kMakeRoom,
+        kGrowStack, kRead, kSwapIn, kWait, kPrepare, kMakeRoom,
     };
     // One attempt from the top.
     Step attempt();
@@ -26,6 +27,7 @@ class Fault {
 
   private:
     Step read_page();
+    Step swap_in();
     Step prepare_write();
 
     // The way of the most frequent faults is one function in the end: its parts are inline.
@@ -34,6 +36,8 @@ class Fault {
     [[gnu::always_inline]] inline Step resolve_empty();
     [[gnu::always_inline]] inline Step install(FrameNumber frame, Pte pte);
     Step resolve_read_only(Pte old);
+    Step resolve_swapped(Pte old);
+    bool leave_slot(Frame& frame);
     Step map_zeroed();
     Step map_zero_page();
     Step map_object_page();
@@ -46,6 +50,7 @@ class Fault {
     bool may_be_dirtied(const Frame& frame) const;
     bool is_write() const { return access_ == Access::kWrite; }
     bool is_private_anonymous() const { return object_ == nullptr; }
+    Pte marked(Pte pte) const { return region_->is_locked() ? pte.with(kPteLocked) : pte; }
     Step decided(FaultDecision decision) {
         story.decision = decision;
         return Step::kDone;
@@ -64,13 +69,15 @@ class Fault {
     Ref<Object> wanted_;
     ReadingOrder reading_order_ = ReadingOrder::kNormal;
     const Frame* busy_ = nullptr;
+    SwapSlot wanted_slot_;
 };
 
 // A new frame that nobody else knows becomes the entry.
 inline Fault::Step Fault::install(FrameNumber frame, Pte pte) {
     reverse_map_add_first(frame_record(frame), Locator(table_, index_));
-    slot_fill(frame_record(table_), slot(), index_, pte, FrameKind::kCounted);
+    slot_fill(frame_record(table_), slot(), index_, marked(pte), FrameKind::kCounted);
     space_.count_resident(1);
+    if (swap_is_on()) [[unlikely]] reclaim_enqueue(frame_record(frame));
     return Step::kDone;
 }
 

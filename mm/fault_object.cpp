@@ -13,8 +13,14 @@ Fault::Step Fault::find_object_frame(Frame*& frame) NO_THREAD_SAFETY_ANALYSIS {
     // (Of a file, a page past the end would never come, and the planted bug would only try for ever.)
     bool is_unchecked = planted(Bug::kNoEndOfFileCheck) && !object_->source_;
     if (object_->is_past_end_locked(object_index_) && !is_unchecked) return Step::kBusError;
-    frame = object_->lookup_locked(object_index_);
-    if (!frame && !object_->source_) {
+    Object::Place place;
+    const Object::Presence presence = object_->look_locked(object_index_, place);
+    frame = place.frame;
+    if (presence == Object::Presence::kSwapped) {
+        wanted_slot_ = place.slot;
+        return Step::kSwapIn;
+    }
+    if (presence == Object::Presence::kAbsent && !object_->source_) {
         auto made = object_->insert_new_locked(object_index_, Zeroing::kZeroed, 0);
         if (!made.ok()) return Step::kMakeRoom;
         story.steps |= kFaultNewShared;
@@ -25,7 +31,7 @@ Fault::Step Fault::find_object_frame(Frame*& frame) NO_THREAD_SAFETY_ANALYSIS {
         reading_order_ = region_->reading_order;
         return Step::kRead;
     }
-    if (frame->is(kFrameBusy)) {
+    if (presence == Object::Presence::kBusy) {
         busy_ = frame;
         return Step::kWait;
     }
@@ -45,7 +51,7 @@ Fault::Step Fault::map_object_page() NO_THREAD_SAFETY_ANALYSIS {
         return install(copy.value(), pte_writable(copy.value()));
     }
     if (!add_mapper(*frame, Locator(table_, index_))) return Step::kMakeRoom;
-    Pte pte = region_->shared ? pte_readable(number).with(kPteShared) : pte_readable(number);
+    Pte pte = marked(region_->shared ? pte_readable(number).with(kPteShared) : pte_readable(number));
     slot_fill(frame_record(table_), slot(), index_, pte, FrameKind::kCounted);
     space_.count_resident(1);
     bool is_writable_anyway = may_be_dirtied(*frame);
@@ -100,11 +106,11 @@ void Fault::map_neighbours() NO_THREAD_SAFETY_ANALYSIS {
     if (to - index_ > after) to = index_ + after;
     const uintptr_t* resident = object_->pages_.leaf(object_index_.value()) + within - (index_ - from);
     PteSlot* slot = table_slots(table_).data() + from;
-    const uint32_t bits = Pte::kPresent | Pte::kUser | (region_->shared ? kPteShared : 0) | (is_write() ? Pte::kWritable : 0);
+    const uint32_t bits = Pte::kPresent | Pte::kUser | (region_->shared ? kPteShared : 0) | (region_->is_locked() ? kPteLocked : 0) | (is_write() ? Pte::kWritable : 0);
     Locator place(table_, from);
     uint32_t mapped = 0;
     for (PteSlot* end = slot + (to - from); slot != end; slot++, resident++, place = Locator(place.raw() + 1)) {
-        if (*resident == 0 || !pte_load(*slot).is_empty()) continue;
+        if (*resident == 0 || Object::is_swap_mark(static_cast<uint32_t>(*resident)) || !pte_load(*slot).is_empty()) continue;
         FrameNumber number(static_cast<uint32_t>(*resident) - 1);
         Frame& frame = frame_record(number);
         if (frame.is(kFrameBusy) || (is_write() && !may_be_dirtied(frame))) continue;

@@ -5,6 +5,7 @@
 
 #include "lib/late.h"
 #include "lib/wait_queue.h"
+#include "mm/swap_cache.h"
 
 namespace faultline {
 namespace {
@@ -31,9 +32,14 @@ void frame_unpin(Frame& frame) {
         uint32_t pins = frame.pins.load(memory_order_relaxed);
         ASSERT(pins > 0);
         frame.pins.store(pins - 1, memory_order_relaxed);
-        unused = frame_is_unused(frame);
+        unused = frame_let_go(frame);
     }
     if (unused) frame_free(frame_number(frame));
+}
+
+bool frame_let_go(Frame& frame) {
+    if (frame.map.load(memory_order_relaxed) != 0 || frame.pins.load(memory_order_relaxed) != 0) return false;
+    return !frame.is(kFrameResident) || (frame_has_slot(frame) && swap_cache_leave(frame));
 }
 
 void frame_wait(const Frame& frame, uint8_t flags) {

@@ -7,22 +7,22 @@
 #include "lib/atomic.h"
 #include "lib/lock.h"
 #include "mm/frames.h"
+#include "mm/replacement.h"
 
 namespace faultline {
 
 class Object;
 
 // Bits of Frame::flags. Those of object frames change under the object's lock, but for kDirty, which unmapping sets under
-// the frame's lock; hence the atomic byte.
+// the frame's lock; hence the atomic byte. Of anonymous frames the first four speak of their swap slot.
 enum FrameFlag : uint8_t {
-    kFrameResident = 1,    // in its object's index
+    kFrameResident = 1,    // in its object's index; anonymous: in the swap cache, so that it has a slot
     kFrameBusy = 2,        // being filled: nobody may look inside; wait with frame_wait()
-    kFrameWriteBack = 4,   // on its way to the source; may be read and written meanwhile
-    kFrameDirty = 8,       // newer than the source
+    kFrameWriteBack = 4,   // on its way to the source; may be read and written meanwhile (anonymous: read)
+    kFrameDirty = 8,       // newer than the source, or the slot
     kFrameTagged = 16,     // dirty, or mapped writable and so perhaps dirty: counted by the object
     kFramePrepared = 32,   // the source has promised room for it (prepare_write)
     kFrameReferenced = 64, // used since the reclaimer last looked
-    kFrameQueued = 128,    // on the reclaimer's queue (links)
 };
 
 // Invariants M1, M2: `map` counts the slots (for a table: the directory entries) that name the frame, and the reverse map
@@ -33,7 +33,7 @@ struct Frame {
     Atomic<uint8_t> lock;
     FrameUse use;
     Atomic<uint8_t> flags;
-    uint8_t order;           // of a free block's first frame; kNotFreeBlock otherwise
+    Atomic<uint8_t> list;    // of a free block's first frame its order; else kNoList, or the reclaimer's queue: see queue()
     Atomic<uint32_t> map;    // written under `lock`
     Atomic<uint32_t> pins;   // kernel users, never mappings; written under `lock`
     uintptr_t reverse;       // under `lock`; see reverse_map.h. kPageTable: slots that name counted frames
@@ -47,12 +47,15 @@ struct Frame {
     };
     union {
         uint32_t index;      // kObject: page number within the object
-        uint32_t swap_slot;  // kAnonymous: reserved for swap
+        uint32_t swap_slot;  // kAnonymous, kFrameResident: SwapSlot::raw()
         uint32_t groups;     // kPageTable: bit n is clear only if slots 32n..32n+31 are all zero
     };
-    uint32_t next, previous;  // links: free list, reclaim queue, frames waiting for a flush
+    uint32_t next, previous;  // links: free list, the reclaimer's queue
 
-    static constexpr uint8_t kNotFreeBlock = 0xff;
+    static constexpr uint8_t kNoList = 0xf0;
+    PageQueue queue() const { return static_cast<PageQueue>(list.load(memory_order_relaxed) - kNoList); }
+    void set_queue(PageQueue queue) { list.store(static_cast<uint8_t>(kNoList + static_cast<uint8_t>(queue)), memory_order_relaxed); }
+    bool is_queued() const { return list.load(memory_order_relaxed) > kNoList; }
     bool is(FrameFlag flag) const { return flags.load(memory_order_relaxed) & flag; }
     void set(uint8_t bits) { flags.fetch_or(bits, memory_order_acq_rel); }
     void clear(uint8_t bits) { flags.fetch_and(static_cast<uint8_t>(~bits), memory_order_acq_rel); }
@@ -151,11 +154,15 @@ inline bool frame_is_unused(const Frame& frame) {
            !frame.is(kFrameResident);
 }
 
+// As frame_is_unused(), and takes an anonymous frame out of the swap cache if that is all that keeps it and no entry names its slot.
+bool frame_let_go(Frame& frame);
+
 // Whether a private page's record belongs to whoever holds the lock of the one table that maps it, and owns no block: nobody pins it, and a
-// second user would come through that table. The lock is looked at last: who took away the last pin or the other mapping may still hold it.
+// second user would come through that table, and it is on no queue and has no slot. The lock is looked at last: who took away the last pin or the other mapping may still hold it.
 inline bool frame_is_ours_alone(const Frame& frame) {
     return frame.use == FrameUse::kAnonymous && frame.map.load(memory_order_acquire) == 1 && (frame.reverse & 1) &&
-           frame.pins.load(memory_order_acquire) == 0 && frame.lock.load(memory_order_acquire) == 0;
+           frame.pins.load(memory_order_acquire) == 0 && !frame.is(kFrameResident) && !frame.is_queued() &&
+           frame.lock.load(memory_order_acquire) == 0;
 }
 
 // Sleeps while any of `flags` (kFrameBusy, kFrameWriteBack) is set. Nothing may be held that the I/O needs. The caller looks again.

@@ -47,7 +47,7 @@ constinit Buddy buddy = {};
 
 void list_push(uint32_t order, uint32_t first) REQUIRES(buddy.lock) {
     Frame& frame = frame_table[first];
-    frame.order = static_cast<uint8_t>(order);
+    frame.list.store(static_cast<uint8_t>(order), memory_order_relaxed);
     frame.previous = kNoFrame;
     frame.next = buddy.heads[order];
     if (frame.next != kNoFrame) frame_table[frame.next].previous = first;
@@ -60,15 +60,15 @@ void list_remove(uint32_t first) REQUIRES(buddy.lock) {
     if (frame.previous != kNoFrame)
         frame_table[frame.previous].next = frame.next;
     else
-        buddy.heads[frame.order] = frame.next;
-    frame.order = Frame::kNotFreeBlock;
+        buddy.heads[frame.list.load(memory_order_relaxed)] = frame.next;
+    frame.set_queue(PageQueue::kNone);
 }
 
 // Merges the block with its buddy as long as that is free as a whole.
 void buddy_free_locked(uint32_t first, uint32_t order) REQUIRES(buddy.lock) {
     while (order + 1 < kOrders) {
         uint32_t other = first ^ (1u << order);
-        if (other + (1u << order) > table_size || frame_table[other].order != order) break;
+        if (other + (1u << order) > table_size || frame_table[other].list.load(memory_order_relaxed) != order) break;
         list_remove(other);
         first &= other;
         order++;
@@ -187,7 +187,7 @@ uint32_t take_frame(FrameUse use, Zeroing zeroing) {
 // Whether this thread may run the reclaimer: it holds no spin lock.
 bool may_reclaim() { return machine::preemption_depth() == 0 && machine::interrupts_enabled(); }
 
-// More free frames, if there is any way without sleeping: idle magazines, empty slabs, clean cached pages.
+// More free frames: idle magazines, empty slabs, and then other pages, for which the swap device may be waited for.
 bool make_room(uint32_t attempt, uint32_t wanted) {
     if (attempt == 0) {
         slab_drain();
@@ -195,7 +195,7 @@ bool make_room(uint32_t attempt, uint32_t wanted) {
         return true;
     }
     if (!may_reclaim() || attempt > 3) return false;
-    bool freed = reclaim_clean(wanted) != 0;
+    bool freed = reclaim_pages(wanted) != 0;
     if (wanted > 1) drain_magazines();
     return freed;
 }
@@ -238,7 +238,7 @@ void frames_initialize(std::span<const FrameRange> usable) {
     memset(static_cast<void*>(frame_table), 0, end * sizeof(Frame));
     for (uint32_t i = 0; i < end; i++) {
         frame_table[i].use = FrameUse::kReserved;
-        frame_table[i].order = Frame::kNotFreeBlock;
+        frame_table[i].set_queue(PageQueue::kNone);
     }
     for (Magazine& magazine : magazines) {
         magazine.count = magazine.zeroed_count = magazine.allocated = 0;
@@ -272,6 +272,7 @@ Result<FrameNumber> frame_allocate(FrameUse use, Zeroing zeroing) {
 
 void frame_free(FrameNumber number) {
     Frame& frame = frame_record(number);
+    reclaim_dequeue(frame);
     check_free(frame);
     poison(number);
     PreemptionGuard guard;
@@ -279,6 +280,16 @@ void frame_free(FrameNumber number) {
     magazine.lock.lock_raw();
     count_freed(magazine, frame);
     put_locked(magazine, number.value());
+    magazine.lock.unlock_raw();
+}
+
+void frame_change_use(FrameNumber number, FrameUse use) {
+    PreemptionGuard guard;
+    Magazine& magazine = magazines[this_cpu()];
+    magazine.lock.lock_raw();
+    magazine.by_use[static_cast<uint32_t>(frame_record(number).use)]--;
+    magazine.by_use[static_cast<uint32_t>(use)]++;
+    frame_record(number).use = use;
     magazine.lock.unlock_raw();
 }
 

@@ -30,6 +30,8 @@ void frames_initialize(std::span<const FrameRange> usable);
 // One page, with map and pins zero. May run reclaim (and so sleep) unless called with preemption off. Errors: kNOMEM.
 Result<FrameNumber> frame_allocate(FrameUse use, Zeroing zeroing);
 void frame_free(FrameNumber frame);
+// The same frame for another purpose: what it is counted as.
+void frame_change_use(FrameNumber frame, FrameUse use);
 
 // 2^order contiguous pages for drivers and slabs. Errors: kNOMEM.
 Result<FrameNumber> frames_allocate(uint32_t order, FrameUse use, Zeroing zeroing);

@@ -21,24 +21,7 @@ Object::Object(PageSource* source, uint64_t bytes) : source_(source), size_(byte
 Object::Object(PageSource& source, uint64_t bytes) : Object(&source, bytes) {}
 Object::~Object() {
     ASSERT(tagged_ == 0);
-    if (source_) reclaim_barrier();
-}
-
-Result<Ref<Object>> Object::create_anonymous(uint64_t bytes) {
-    class Anonymous final : public Object {
-      public:
-        explicit Anonymous(uint64_t size) : Object(nullptr, size) {}
-        void acquire() override { users_.fetch_add(1, memory_order_relaxed); }
-        void release() override {
-            if (users_.fetch_sub(1, memory_order_acq_rel) != 1) return;
-            drop_all();
-            slab_delete(this);
-        }
-
-      private:
-        Atomic<uint32_t> users_{1};
-    };
-    return Ref<Object>::adopt(TRY(slab_new<Anonymous>(bytes)));
+    reclaim_barrier();
 }
 
 uint64_t Object::size() const {
@@ -47,7 +30,7 @@ uint64_t Object::size() const {
 }
 uint32_t Object::resident_pages() const {
     LockGuard guard(lock_);
-    return pages_.count();
+    return pages_.count() - swapped_;
 }
 bool Object::is_resident(PageIndex index) const {
     LockGuard guard(lock_);
@@ -58,20 +41,20 @@ uint32_t Object::dirty_pages() const {
     return tagged_;
 }
 
-Result<void> Object::insert_locked(PageIndex index, Frame& frame, uint8_t flags) {
+Result<void> Object::insert_locked(PageIndex index, Frame& frame, uint8_t flags, Demand demand) {
     ASSERT(frame.use == FrameUse::kObject);
     if (!pages_.set(index.value(), frame_number(frame).value() + 1)) return Errno::kNOMEM;
     frame.object = this;
     frame.index = index.value();
     frame.set(static_cast<uint8_t>(flags | kFrameResident));
-    if (source_) reclaim_enqueue(frame);
+    reclaim_enqueue(frame, demand);
     return {};
 }
 
-Result<Frame*> Object::insert_new_locked(PageIndex index, Zeroing zeroing, uint8_t flags) {
+Result<Frame*> Object::insert_new_locked(PageIndex index, Zeroing zeroing, uint8_t flags, Demand demand) {
     FrameNumber number = TRY(frame_allocate(FrameUse::kObject, zeroing));
     Frame& frame = frame_record(number);
-    if (insert_locked(index, frame, flags).ok()) return &frame;
+    if (insert_locked(index, frame, flags, demand).ok()) return &frame;
     frame_free(number);
     return Errno::kNOMEM;
 }
@@ -81,7 +64,7 @@ void Object::remove_locked(Frame& frame) {
     if (frame.is(kFrameTagged)) untag_locked(frame);
     frame_pin(frame);  // until no TLB names it
     frame_unmap(frame, TableWait::kWait);
-    if (source_) reclaim_dequeue(frame);
+    reclaim_dequeue(frame);
     pages_.take(frame.index);
     frame.object = nullptr;
     frame.clear(0xff);
@@ -96,11 +79,15 @@ Result<void> Object::remove_range(PageIndex first, uint32_t pages) {
             LockGuard guard(lock_);
             uint32_t index, value;
             while (from < end && pages_.next(from, index, value) && index < end) {
+                from = index + 1;
+                if (is_swap_mark(value)) {
+                    drop_swapped_locked(PageIndex(index));
+                    continue;
+                }
                 frame = &frame_record(FrameNumber(value - 1));
                 if (frame->is(kFrameBusy) || frame->is(kFrameWriteBack)) break;
                 remove_locked(*frame);
                 frame = nullptr;
-                from = index + 1;
             }
             if (!frame) return {};
         }
@@ -120,7 +107,7 @@ Result<void> Object::zero_tail() {
     PageIndex last = PageIndex::of_byte(end);
     {
         LockGuard guard(lock_);
-        if (!lookup_locked(last) && !source_) return {};
+        if (is_empty_locked(last) && !source_) return {};
     }
     PinnedFrame page = TRY(pin_page(last, Missing::kRead));
     memset(page.data() + within, 0, kPageSize - within);

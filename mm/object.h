@@ -14,7 +14,9 @@
 #include "lib/sparse_array.h"
 #include "mm/frame.h"
 #include "mm/io_buffer.h"
+#include "mm/reclaim.h"
 #include "mm/slab.h"
+#include "mm/swap.h"
 #include "mm/tlb_flush.h"
 
 namespace faultline {
@@ -64,7 +66,8 @@ enum class WriteBack : uint8_t {
 
 class Object : public ListNode<DirtyList> {
  public:
-  // Shared anonymous memory (MAP_SHARED|MAP_ANONYMOUS, tmpfs, memfd, System V): counts its own users, and dies with the last.
+  // Shared anonymous memory (MAP_SHARED|MAP_ANONYMOUS, tmpfs, memfd, System V): counts its own users, and dies with the last. Swap is where
+  // its pages go when memory is short.
   static Result<Ref<Object>> create_anonymous(uint64_t bytes);
 
   // A cache of `source`, embedded in its owner (an inode, a device). References to it are references to the owner.
@@ -115,6 +118,7 @@ class Object : public ListNode<DirtyList> {
   void read_ahead(PageIndex first, uint32_t pages);
 
   uint32_t resident_pages() const;
+  uint32_t swapped_pages() const;
   bool is_resident(PageIndex index) const;
   uint32_t dirty_pages() const;
 
@@ -126,20 +130,41 @@ class Object : public ListNode<DirtyList> {
   friend class Reclaimer;   // takes clean pages away
   friend class DirtyObjects;
   friend class ObjectChecker;
+  friend class AnonymousObjects;
   struct SlabNodes {
     static void* allocate(size_t bytes) { return slab_allocate(bytes); }
     static void release(void* node, size_t bytes) { slab_free(node, bytes); }
   };
 
-  // The frame at an index, or null. The array holds frame numbers plus one.
+  // The index holds frame numbers plus one and, of shared anonymous memory, swap entries with a mark.
+  static constexpr uint32_t kSwapMark = 1u << 31;
+  static constexpr bool is_swap_mark(uint32_t value) { return value & kSwapMark; }
+  // The frame at an index, or null.
   Frame* lookup_locked(PageIndex index) const REQUIRES(lock_) {
     uint32_t value = pages_.get(index.value());
-    return value ? &frame_record(FrameNumber(value - 1)) : nullptr;
+    return value && !is_swap_mark(value) ? &frame_record(FrameNumber(value - 1)) : nullptr;
   }
+  bool is_empty_locked(PageIndex index) const REQUIRES(lock_) { return pages_.get(index.value()) == 0; }
+  // Where a page is; what the swap cache has of it comes back into the index by being asked for.
+  enum class Presence : uint8_t {
+    kAbsent,
+    kResident,
+    kBusy,     // wait for the frame: frame_wait(kFrameBusy | kFrameWriteBack)
+    kSwapped,  // swap_read() the slot
+  };
+  struct Place {
+    Frame* frame = nullptr;
+    SwapSlot slot;
+  };
+  Presence look_locked(PageIndex index, Place& place) REQUIRES(lock_);
+  Presence fetch_locked(PageIndex index, Place& place) REQUIRES(lock_);
+  // The frame, which nobody maps or pins, goes to the swap cache, dirty; the index names its slot. False: swap is full.
+  bool give_to_swap_locked(Frame& frame) REQUIRES(lock_);
+  void drop_swapped_locked(PageIndex index) REQUIRES(lock_);
   bool is_past_end_locked(PageIndex index) const REQUIRES(lock_) { return index.byte() >= size_; }
   // A new resident frame at an empty index. kNOMEM.
-  Result<Frame*> insert_new_locked(PageIndex index, Zeroing zeroing, uint8_t flags) REQUIRES(lock_);
-  Result<void> insert_locked(PageIndex index, Frame& frame, uint8_t flags) REQUIRES(lock_);
+  Result<Frame*> insert_new_locked(PageIndex index, Zeroing zeroing, uint8_t flags, Demand demand = Demand::kWanted) REQUIRES(lock_);
+  Result<void> insert_locked(PageIndex index, Frame& frame, uint8_t flags, Demand demand = Demand::kWanted) REQUIRES(lock_);
   // Takes a page that is neither busy nor under write-back out of the index and of every page table; D bits are lost.
   void remove_locked(Frame& frame) REQUIRES(lock_);
   void tag_locked(Frame& frame, uint8_t flags) REQUIRES(lock_);
@@ -176,6 +201,7 @@ class Object : public ListNode<DirtyList> {
   uint32_t tagged_ GUARDED_BY(lock_) = 0;  // pages dirty or perhaps dirty; not zero: on the list of dirty objects
   bool is_write_noted_ GUARDED_BY(lock_) = false;  // note_mapped_write() was called since the last write-back
   uint32_t next_miss_ GUARDED_BY(lock_) = 0, window_ GUARDED_BY(lock_) = 0;  // read-ahead
+  uint32_t swapped_ GUARDED_BY(lock_) = 0;  // pages whose index names a slot
   bool is_copied_ GUARDED_BY(lock_) = false;  // there may be private copies of its pages
   Errno write_error_ GUARDED_BY(lock_) = static_cast<Errno>(0);              // for the next kWait
 };

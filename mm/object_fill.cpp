@@ -3,6 +3,7 @@
 #include "lib/string.h"
 #include "mm/object.h"
 #include "mm/reclaim.h"
+#include "mm/swap_cache.h"
 
 namespace faultline {
 
@@ -24,7 +25,7 @@ Result<void> Object::fill(PageIndex first, uint32_t pages) {
     {
         LockGuard guard(lock_);
         while (count < pages && !is_past_end_locked(first + count) && !lookup_locked(first + count)) {
-            auto frame = insert_new_locked(first + count, Zeroing::kNotNeeded, kFrameBusy);
+            auto frame = insert_new_locked(first + count, Zeroing::kNotNeeded, kFrameBusy, count == 0 ? Demand::kWanted : Demand::kReadAhead);
             if (!frame.ok()) {
                 result = frame.error();
                 break;
@@ -58,26 +59,37 @@ void Object::read_ahead(PageIndex first, uint32_t pages) {
         if (!is_resident(first) && !fill(first, pages).ok()) return;
 }
 
+Object::Presence Object::look_locked(PageIndex index, Place& place) {
+    uint32_t value = pages_.get(index.value());
+    if (value == 0) return Presence::kAbsent;
+    if (is_swap_mark(value)) return fetch_locked(index, place);
+    place.frame = &frame_record(FrameNumber(value - 1));
+    return place.frame->is(kFrameBusy) ? Presence::kBusy : Presence::kResident;
+}
+
 Result<PinnedFrame> Object::pin_page(PageIndex index, Missing missing) {
     for (;;) {
-        Frame* busy = nullptr;
+        Place place;
+        Presence presence;
         {
             LockGuard guard(lock_);
-            Frame* frame = lookup_locked(index);
-            if (!frame && (missing == Missing::kZero || !source_))
-                frame = TRY(insert_new_locked(index, Zeroing::kZeroed, 0));
-            if (frame && !frame->is(kFrameBusy)) {
-                frame_pin(*frame);
-                frame->set(kFrameReferenced);
-                return PinnedFrame(frame_number(*frame));
+            presence = look_locked(index, place);
+            if (presence == Presence::kAbsent && (missing == Missing::kZero || !source_)) {
+                place.frame = TRY(insert_new_locked(index, Zeroing::kZeroed, 0));
+                presence = Presence::kResident;
             }
-            if (!frame && is_past_end_locked(index)) return Errno::kINVAL;
-            busy = frame;
+            if (presence == Presence::kResident) {
+                frame_pin(*place.frame);
+                place.frame->set(kFrameReferenced);
+                return PinnedFrame(frame_number(*place.frame));
+            }
+            if (presence == Presence::kAbsent && is_past_end_locked(index)) return Errno::kINVAL;
         }
-        if (busy)
-            frame_wait(*busy, kFrameBusy);
-        else
-            TRY(fill(index, window_for(index)));
+        switch (presence) {
+        case Presence::kBusy: frame_wait(*place.frame, kFrameBusy | kFrameWriteBack); break;
+        case Presence::kSwapped: TRY(swap_read(place.slot)); break;
+        default: TRY(fill(index, window_for(index)));
+        }
     }
 }
 

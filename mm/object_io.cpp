@@ -49,7 +49,7 @@ Result<size_t> Object::write_new_page(PageIndex index, uint32_t within, uint32_t
     {
         LockGuard guard(lock_);
         bool is_new = index.byte() >= size_ || !source_;
-        if (!lookup_locked(index) && (is_new || moved.value() == kPageSize)) {
+        if (is_empty_locked(index) && (is_new || moved.value() == kPageSize)) {
             memset(data, 0, within);
             memset(data + end, 0, kPageSize - end);
             TRY(insert_locked(index, frame, kFramePrepared | kFrameReferenced));
@@ -70,7 +70,7 @@ Result<size_t> Object::write_piece(PageIndex index, uint32_t within, uint32_t by
     bool is_absent, is_new;
     {
         LockGuard guard(lock_);
-        is_absent = lookup_locked(index) == nullptr;
+        is_absent = is_empty_locked(index);
         is_new = bytes == kPageSize || index.byte() >= size_ || !source_;
     }
     if (is_absent && is_new) return write_new_page(index, within, bytes, buffer);

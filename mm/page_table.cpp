@@ -1,6 +1,9 @@
 // Sharing, copying and ending page tables: see page_table.h.
 #include "mm/page_table.h"
 
+#include "mm/reclaim.h"
+#include "mm/swap_cache.h"
+
 namespace faultline {
 
 using machine::Bug;
@@ -35,7 +38,8 @@ void forget_locators(FrameNumber table, uint32_t end) {
     if (end == 0) return;
     table_for_each(table, 0, end - 1, [&](uint32_t index, PteSlot& slot, Pte pte) {
         pte_store(slot, Pte());
-        if (!pte_has_frame(pte) || !frame_record(pte.frame()).is_counted()) return;
+        if (pte_is_swapped(pte)) return swap_entry_drop(pte_swap_slot(pte));
+        if (!frame_record(pte.frame()).is_counted()) return;
         FrameLock lock(frame_record(pte.frame()));
         reverse_map_remove(frame_record(pte.frame()), Locator(table, index));
     });
@@ -57,8 +61,13 @@ Result<FrameNumber> copy_locked(FrameNumber old, FlushBatch* batch) {
     bool failed = false;
     uint32_t failed_at = 0;
     table_for_each(old, 0, kEntriesPerTable - 1, [&](uint32_t index, PteSlot& slot, Pte pte) {
+        if (failed) return;
+        if (pte_is_swapped(pte)) {
+            if (!planted(Bug::kSlotNotCountedAtCopy)) swap_entry_add(pte_swap_slot(pte));
+            return slot_fill(record, slots[index], index, pte, FrameKind::kUncounted);
+        }
         Frame& frame = frame_record(pte.frame());
-        if (failed || !is_worth_copying(pte, frame)) return;
+        if (!is_worth_copying(pte, frame)) return;
         pte = lower_for_copy(slot, pte, slot_address(record, index), batch);
         if (!frame.is_counted()) return slot_fill(record, slots[index], index, pte, FrameKind::kUncounted);
         slot_fill(record, slots[index], index, pte, FrameKind::kCounted);
@@ -99,20 +108,22 @@ void add_writable(FrameNumber table, FlushBatch& batch) {
 
 [[gnu::always_inline]] inline void drop(Frame& table, PteSlot& slot, uint32_t index, FreeBatch& unused) {
     Pte old = pte_load(slot);
-    ASSERT(!pte_is_swapped(old));
-    Frame& frame = frame_record(old.frame());
-    if (!frame.is_counted()) {
+    if (pte_is_swapped(old) || !frame_record(old.frame()).is_counted()) {
         pte_store(slot, Pte());
         table.table.live--;
+        if (pte_is_swapped(old)) swap_entry_drop(pte_swap_slot(old));
         return;
     }
+    Frame& frame = frame_record(old.frame());
     bool is_unused;
     {
         NestedFrameLock lock(frame);
         release(table, slot, index, frame);
-        is_unused = frame_is_unused(frame);
+        is_unused = frame_let_go(frame);
     }
-    if (is_unused) unused.add(old.frame());
+    if (!is_unused) return;
+    reclaim_dequeue(frame);
+    unused.add(old.frame());
 }
 
 }  // namespace
@@ -138,6 +149,21 @@ void slot_hide(Frame& table, PteSlot& slot, uint32_t index, FlushBatch& batch) {
     if (old.is_present() && !planted(Bug::kUnmapWithoutFlush)) batch.add(slot_address(table, index));
 }
 
+void slot_swap_out(Frame& table, PteSlot& slot, uint32_t index, Frame& frame) {
+    swap_entry_add(frame_slot(frame));
+    pte_store(slot, pte_swapped(frame_slot(frame)));
+    table.reverse--;
+    reverse_map_remove(frame, Locator(frame_number(table), index));
+}
+
+Result<void> slot_swap_in(Frame& table, PteSlot& slot, uint32_t index, Frame& frame, Pte pte) {
+    TRY(reverse_map_add(frame, Locator(frame_number(table), index)));
+    pte_store(slot, pte);
+    table.reverse++;
+    swap_entry_turned(frame);
+    return {};
+}
+
 void slot_release(Frame& table, PteSlot& slot, uint32_t index, Frame& frame) { release(table, slot, index, frame); }
 void slot_drop(Frame& table, PteSlot& slot, uint32_t index, FreeBatch& unused) { drop(table, slot, index, unused); }
 
@@ -146,6 +172,7 @@ void slots_drop(FrameNumber table, uint32_t first, uint32_t last) {
     FreeBatch unused;
     uint32_t alone = 0;
     table_for_each(table, first, last, [&](uint32_t index, PteSlot& slot, Pte pte) {
+        if (pte_is_swapped(pte)) return drop(record, slot, index, unused);
         Frame& frame = frame_record(pte.frame());
         if (!frame_is_ours_alone(frame)) return drop(record, slot, index, unused);
         pte_store(slot, Pte());

@@ -75,6 +75,10 @@ void slot_hide(Frame& table, PteSlot& slot, uint32_t index, FlushBatch& batch);
 void slot_drop(Frame& table, PteSlot& slot, uint32_t index, FreeBatch& unused);
 // All live slots of first..last.
 void slots_drop(FrameNumber table, uint32_t first, uint32_t last);
+// A hidden entry of a frame that has a swap slot becomes one that names the slot: the frame loses this user. And back: a swap entry becomes
+// `pte`, which names the frame that caches its slot; kNOMEM. Under the locks of table and frame.
+void slot_swap_out(Frame& table, PteSlot& slot, uint32_t index, Frame& frame);
+Result<void> slot_swap_in(Frame& table, PteSlot& slot, uint32_t index, Frame& frame, Pte pte);
 // As slot_drop for a counted frame whose lock is held: it may have lost its last user.
 void slot_release(Frame& table, PteSlot& slot, uint32_t index, Frame& frame);
 

@@ -1,50 +1,19 @@
-// The page cache's replacement queue and the reclaimer: see reclaim.h.
+// The replacement queue and the reclaimer: see reclaim.h.
 #include "mm/reclaim.h"
+
+#include <machine/planted_bugs.h>
+
+#include <bit>
 
 #include "mm/frames.h"
 #include "mm/object.h"
 #include "mm/page_table.h"
 #include "mm/slab.h"
 #include "mm/space.h"
+#include "mm/swap_cache.h"
 
 namespace faultline {
 namespace {
-
-// Frames of objects with a source, oldest at the head, through Frame::next and previous.
-struct Queue {
-    SpinLock<LockRank::kReclaimQueue> lock;
-    uint32_t head GUARDED_BY(lock) = kNoFrame, tail GUARDED_BY(lock) = kNoFrame;
-    uint32_t length GUARDED_BY(lock) = 0;
-};
-constinit Queue queue;
-
-void push_locked(Frame& frame) REQUIRES(queue.lock) {
-    uint32_t number = frame_number(frame).value();
-    frame.next = kNoFrame;
-    frame.previous = queue.tail;
-    (queue.tail == kNoFrame ? queue.head : frame_table[queue.tail].next) = number;
-    queue.tail = number;
-    queue.length++;
-    frame.set(kFrameQueued);
-}
-
-void unlink_locked(Frame& frame) REQUIRES(queue.lock) {
-    (frame.previous == kNoFrame ? queue.head : frame_table[frame.previous].next) = frame.next;
-    (frame.next == kNoFrame ? queue.tail : frame_table[frame.next].previous) = frame.previous;
-    queue.length--;
-    frame.clear(kFrameQueued);
-}
-
-void move_to_end_locked(Frame& frame) REQUIRES(queue.lock) {
-    if (frame.next == kNoFrame) return;
-    uint32_t number = frame_number(frame).value();
-    (frame.previous == kNoFrame ? queue.head : frame_table[frame.previous].next) = frame.next;
-    frame_table[frame.next].previous = frame.previous;
-    frame.next = kNoFrame;
-    frame.previous = queue.tail;
-    frame_table[queue.tail].next = number;
-    queue.tail = number;
-}
 
 // Whether some mapping has used the page since this was last asked; clears the bits. TLBs keep the entries, which only makes the next
 // answer "no" sooner, but who relies on A being set for all that TLBs hold must see the mark.
@@ -63,6 +32,34 @@ bool was_accessed(Frame& frame) {
     return accessed;
 }
 
+// The frame table, as the policy sees it.
+struct QueuedFrames {
+    static uint32_t& next(uint32_t page) { return frame_table[page].next; }
+    static uint32_t& previous(uint32_t page) { return frame_table[page].previous; }
+    static PageQueue queue(uint32_t page) { return frame_table[page].queue(); }
+    static void set_queue(uint32_t page, PageQueue queue) { frame_table[page].set_queue(queue); }
+    static bool take_accessed(uint32_t page) {
+        Frame& frame = frame_table[page];
+        bool referenced = frame.is(kFrameReferenced);
+        if (referenced) frame.clear(kFrameReferenced);
+        return was_accessed(frame) || referenced;
+    }
+};
+
+// Frames of objects, and anonymous ones while there is swap.
+struct Queue {
+    SpinLock<LockRank::kReclaimQueue> lock;
+    Replacement<QueuedFrames> pages GUARDED_BY(lock);
+};
+constinit Queue queue;
+
+// By what a page that has gone is recognised when it comes back.
+uint32_t identity_of(const Frame& frame) {
+    constexpr uint32_t kGolden = 0x9e3779b1;  // 2^32 over the golden ratio: Knuth's multiplicative hash
+    if (frame.use == FrameUse::kAnonymous) return frame_slot(frame).raw() * kGolden;
+    return (static_cast<uint32_t>(reinterpret_cast<uintptr_t>(frame.object)) / 16 * kGolden + frame.index) * kGolden;
+}
+
 constinit CacheShrinker shrinkers[4] = {};  // constant after the boot
 
 uint32_t shrink_caches(uint32_t wanted) {
@@ -74,40 +71,72 @@ uint32_t shrink_caches(uint32_t wanted) {
 
 }  // namespace
 
-// What reclaim may do to an object whose lock it got.
+// What becomes of a page whose turn it is. The page stays queued, seen from outside, until the lock of its object (its frame) is held: who
+// removes it meanwhile must find the mark and wait for the queue.
 class Reclaimer {
   public:
-    // Takes the oldest frame: drops it if it can, else moves it to the end. True if a frame came free. The frame stays queued, seen from
-    // outside, until its object's lock is held: who removes it meanwhile must find the mark and wait for the queue.
-    static bool step_locked() REQUIRES(queue.lock) NO_THREAD_SAFETY_ANALYSIS {
-        Frame& frame = frame_table[queue.head];
-        // While it is queued its object lives: an object dequeues all its frames before it dies.
-        Object* object = frame.object;
-        bool dropped = false;
-        if (object->lock_.try_lock()) {
-            dropped = try_drop(*object, frame);
-            object->lock_.unlock();
-        }
-        if (!dropped) move_to_end_locked(frame);
-        return dropped;
+    enum class Fate : uint8_t { kKept, kFreed, kWriting };
+    // What of: clean pages only; or also those that `out` can take, which is not full.
+    static Fate take_locked(Frame& frame, SwapOut* out) REQUIRES(queue.lock) {
+        constexpr uint8_t kInHands = kFrameBusy | kFrameWriteBack;
+        if ((frame.flags.load(memory_order_relaxed) & kInHands) || frame.pins.load(memory_order_relaxed) != 0) return Fate::kKept;
+        return frame.use == FrameUse::kAnonymous ? take_anonymous(frame, out) : take_of_object(frame, out);
     }
 
   private:
-    static bool try_drop(Object& object, Frame& frame) NO_THREAD_SAFETY_ANALYSIS {
-        if (frame.flags.load(memory_order_relaxed) & (kFrameBusy | kFrameWriteBack | kFrameDirty)) return false;
-        if (frame.pins.load(memory_order_relaxed) != 0) return false;
-        if (frame.is(kFrameReferenced)) {
-            frame.clear(kFrameReferenced);
-            return false;
+    static Fate take_anonymous(Frame& frame, SwapOut* out) REQUIRES(queue.lock) {
+        if (!out && !frame_has_slot(frame)) return Fate::kKept;
+        {
+            FrameLock lock(frame);
+            bool is_going = frame.map.load(memory_order_relaxed) == 0 && !frame_has_slot(frame);  // somebody has it, and waits for the queue
+            if (is_going || frame.pins.load(memory_order_relaxed) != 0) return Fate::kKept;
+            if (!frame_has_slot(frame) && !swap_cache_add(frame)) return Fate::kKept;
         }
-        if (frame.map.load(memory_order_relaxed) != 0) {
-            if (was_accessed(frame)) return false;
-            // A mapping may have made it dirty: then it stays, for the write-back to find.
-            if (!frame_unmap(frame, TableWait::kTry) || frame.is(kFrameDirty)) return false;
+        if (frame_unmap(frame, TableWait::kTry)) return leave_to_slot(frame, out);
+        FrameLock lock(frame);
+        // An entry that has it still may be writable (M3).
+        if (frame_has_slot(frame) && frame.is(kFrameDirty)) swap_cache_leave(frame);
+        return Fate::kKept;
+    }
+
+    // No entry names the frame any more, and those that name its slot find it there.
+    static Fate leave_to_slot(Frame& frame, SwapOut* out) REQUIRES(queue.lock) {
+        {
+            FrameLock lock(frame);
+            if (frame.map.load(memory_order_relaxed) != 0 || !frame_has_slot(frame)) return Fate::kKept;  // fetched back, or dropped
+            if (frame.is(kFrameDirty) && !machine::planted(machine::Bug::kDirtyDroppedAtEviction)) {
+                if (!out) return Fate::kKept;
+                queue.pages.evict(frame_number(frame).value(), identity_of(frame));
+                out->add(frame);
+                return Fate::kWriting;
+            }
+            queue.pages.evict(frame_number(frame).value(), identity_of(frame));
+            swap_cache_forget(frame);
         }
-        unlink_locked(frame);
+        frame_free(frame_number(frame));
+        return Fate::kFreed;
+    }
+
+    static Fate take_of_object(Frame& frame, SwapOut* out) REQUIRES(queue.lock) NO_THREAD_SAFETY_ANALYSIS {
+        // While it is queued its object lives: an object dequeues all its frames before it dies.
+        Object& object = *frame.object;
+        if (!object.lock_.try_lock()) return Fate::kKept;
+        Fate fate = object.source_ ? drop_clean(object, frame) : out ? swap_shared(object, frame, out) : Fate::kKept;
+        object.lock_.unlock();
+        return fate;
+    }
+
+    static Fate drop_clean(Object& object, Frame& frame) REQUIRES(queue.lock) NO_THREAD_SAFETY_ANALYSIS {
+        // A mapping may have made it dirty: then it stays, for the write-back to find.
+        if (frame.is(kFrameDirty) || !frame_unmap(frame, TableWait::kTry) || frame.is(kFrameDirty)) return Fate::kKept;
+        queue.pages.evict(frame_number(frame).value(), identity_of(frame));
         object.remove_locked(frame);
-        return true;
+        return Fate::kFreed;
+    }
+
+    static Fate swap_shared(Object& object, Frame& frame, SwapOut* out) REQUIRES(queue.lock) NO_THREAD_SAFETY_ANALYSIS {
+        if (!swap_is_on() || !frame_unmap(frame, TableWait::kTry) || !object.give_to_swap_locked(frame)) return Fate::kKept;
+        return leave_to_slot(frame, out);
     }
 };
 
@@ -121,45 +150,73 @@ void reclaim_register(CacheShrinker shrink) {
     PANIC("too many caches that shrink");
 }
 
-void reclaim_initialize() {
+void reclaim_initialize(Policy policy) {
+    const uint32_t pages = pages_for(uint64_t{frames_total()} * sizeof(uint32_t));
+    const uint32_t order = static_cast<uint32_t>(std::bit_width(pages - 1));
+    auto memory = frames_allocate(order, FrameUse::kKernel, Zeroing::kZeroed);
+    if (!memory.ok()) PANIC("no memory for the reclaimer");
     LockGuard guard(queue.lock);
-    queue.head = queue.tail = kNoFrame;
-    queue.length = 0;
+    queue.pages.initialize(policy, std::span(static_cast<uint32_t*>(direct_map(memory.value())), frames_total()));
 }
 
-void reclaim_enqueue(Frame& frame) {
+void reclaim_enqueue(Frame& frame, Demand demand) {
     LockGuard guard(queue.lock);
-    push_locked(frame);
+    if (frame.is_queued()) return;
+    bool may_return = demand == Demand::kWanted && (frame.use == FrameUse::kObject || frame_has_slot(frame));
+    Arrival arrival = may_return                      ? queue.pages.arrival(identity_of(frame))
+                      : demand == Demand::kReadAhead ? Arrival::kReadAhead
+                                                     : Arrival::kNew;
+    queue.pages.insert(frame_number(frame).value(), arrival);
 }
 
-void reclaim_dequeue(Frame& frame) {
-    if (!frame.is(kFrameQueued)) return;
+void reclaim_dequeue_queued(Frame& frame) {
     LockGuard guard(queue.lock);
-    unlink_locked(frame);
+    if (frame.is_queued()) queue.pages.remove(frame_number(frame).value());
 }
 
 void reclaim_barrier() { LockGuard guard(queue.lock); }
 
-uint32_t reclaim_clean(uint32_t wanted) {
-    uint32_t freed = 0, steps = 0, limit = 1;
-    while (freed < wanted && steps++ < limit) {
+uint32_t reclaim_pages(uint32_t wanted) {
+    SwapOut out;
+    uint32_t freed = 0, kept = 0, patience = 1;
+    while (freed + out.count() < wanted && kept < patience && !out.is_full()) {
         LockGuard guard(queue.lock);
-        if (queue.length == 0) break;
-        if (steps == 1) limit = queue.length * 3;  // once round clears the references, the second finds who kept them
-        if (Reclaimer::step_locked()) freed++;
+        if (kept == 0) patience = queue.pages.count() * 2 + SwapOut::kMost;
+        if (queue.pages.count() == 0) break;
+        uint32_t page = queue.pages.choose();
+        if (page == kNoPage) {
+            kept += Replacement<QueuedFrames>::kMaxLooks;
+            continue;
+        }
+        Reclaimer::Fate fate = Reclaimer::take_locked(frame_table[page], &out);
+        freed += fate == Reclaimer::Fate::kFreed;
+        if (fate != Reclaimer::Fate::kKept) continue;
+        kept++;
+        queue.pages.keep(page);
+    }
+    return freed + out.write();
+}
+
+uint32_t reclaim_clean(uint32_t wanted) {
+    uint32_t freed = 0;
+    for (uint32_t number = 0; number < frame_table_size() && freed < wanted; number++) {
+        if (!frame_table[number].is_queued()) continue;
+        LockGuard guard(queue.lock);
+        Frame& frame = frame_table[number];
+        freed += frame.is_queued() && Reclaimer::take_locked(frame, nullptr) == Reclaimer::Fate::kFreed;
     }
     return freed;
 }
 
 bool reclaim_with_write_back() {
     constexpr uint32_t kBatch = 32, kThings = 256;
-    if (reclaim_clean(kBatch) > 0) return true;
+    if (reclaim_pages(kBatch) > 0) return true;
     ignore_result(objects_write_back_all(WriteBack::kWait));  // an error stays with the object, for its fsync
-    if (reclaim_clean(kBatch) > 0) return true;
+    if (reclaim_pages(kBatch) > 0) return true;
     const uint32_t free_before = frame_statistics().free;
     while (shrink_caches(kThings) != 0) {  // a frame is free when the last thing in its slab is
         slab_drain();
-        if (reclaim_clean(kBatch) > 0 || frame_statistics().free > free_before) return true;
+        if (reclaim_pages(kBatch) > 0 || frame_statistics().free > free_before) return true;
     }
     return false;
 }
@@ -180,10 +237,15 @@ bool frame_unmap(Frame& frame, TableWait wait) {
             TryTableLock table_lock(table);
             if (table_lock) {
                 PteSlot& entry = table_slots(slot.table())[slot.index()];
+                if (frame.use == FrameUse::kAnonymous && !frame_has_slot(frame)) return false;  // made writable this moment
+                if (wait == TableWait::kTry && pte_is_locked(pte_load(entry))) return false;
                 FlushBatch batch;
-                slot_hide(table, entry, slot.index(), batch);
+                if (machine::planted(machine::Bug::kEvictionWithoutFlush))
+                    pte_store(entry, pte_hidden(pte_load(entry)));
+                else
+                    slot_hide(table, entry, slot.index(), batch);
                 batch.flush();
-                slot_release(table, entry, slot.index(), frame);
+                frame_has_slot(frame) ? slot_swap_out(table, entry, slot.index(), frame) : slot_release(table, entry, slot.index(), frame);
                 entries_lost.fetch_add(1, memory_order_relaxed);
             } else {
                 is_locked_out = true;

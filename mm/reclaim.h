@@ -1,4 +1,4 @@
-// Finding free frames when there are none: clean cached pages are dropped, oldest first, with a second chance for those in use. The
+// Finding free frames when there are none: pages that a file, or swap, can bring back are taken from those who use them least. The
 // reclaimer comes against the lock order, so it only ever tries: objects and page tables that somebody holds are
 // passed over.
 #pragma once
@@ -9,18 +9,26 @@
 
 namespace faultline {
 
-void reclaim_initialize();  // boot
+void reclaim_initialize(Policy policy);  // boot
 
-// A page that its source can bring back joins or leaves the queue. Under its object's lock.
-void reclaim_enqueue(Frame& frame);
-void reclaim_dequeue(Frame& frame);
-// An object without frames is about to die: the reclaimer, which may have dropped its last one, has let go of its lock.
+// A page that can be brought back joins the queue (no effect if it is there): of an object, under its lock; anonymous, under the lock of a table
+// that has it, or pinned. It leaves before its frame is freed.
+enum class Demand : uint8_t { kWanted, kReadAhead };
+void reclaim_enqueue(Frame& frame, Demand demand = Demand::kWanted);
+void reclaim_dequeue_queued(Frame& frame);
+inline void reclaim_dequeue(Frame& frame) {
+    if (frame.is_queued()) [[unlikely]] reclaim_dequeue_queued(frame);
+}
+// An object without frames is about to die: the reclaimer, which may have taken its last one, has let go of its lock.
 void reclaim_barrier();
 
-// Drops up to `wanted` clean pages without sleeping; returns how many. Any locks but the queue's own may be held; preemption on.
+// Makes up to `wanted` pages free, those least used first: clean ones are dropped, private and shared memory goes to swap. Sleeps on the swap
+// device only, so any sleeping lock may be held; no spin lock. Returns how many came free.
+uint32_t reclaim_pages(uint32_t wanted);
+// Drops up to `wanted` clean pages, used or not. Does not sleep. Preemption on.
 uint32_t reclaim_clean(uint32_t wanted);
 
-// As reclaim_clean, but writes dirty pages back first where none are clean, and asks the caches above mm when that brings nothing.
+// As reclaim_pages, but writes files back where nothing else helps, and asks the caches above mm when that brings nothing.
 // Sleeps; nothing may be held that a write-back needs (space, object, a file system's locks). False if nothing could be freed.
 bool reclaim_with_write_back();
 
@@ -29,8 +37,9 @@ bool reclaim_with_write_back();
 using CacheShrinker = uint32_t (*)(uint32_t wanted);
 void reclaim_register(CacheShrinker shrink);
 
-// Takes a frame out of every page table and every TLB; D bits of shared entries are collected in the frame. Waits for tables that are
-// locked, or, with kTry, gives up at the first one: some entries may be gone then. Under the object's lock.
+// Takes a frame out of every page table and every TLB; D bits of shared entries are collected in the frame; where it has a swap slot, entries name
+// that from now on. Waits for tables that are locked, or, with kTry, gives up at the first one, or at an entry that mlock holds: some entries
+// may be gone then. Under the object's lock, if it has one.
 enum class TableWait : uint8_t { kWait, kTry };
 bool frame_unmap(Frame& frame, TableWait wait);
 

@@ -5,6 +5,7 @@
 
 #include "arch/interrupt.h"
 #include "lib/late.h"
+#include "mm/object_anonymous.h"
 #include "mm/reclaim.h"
 #include "mm/space_list.h"
 
@@ -63,7 +64,7 @@ void directories_drain() {
 FrameNumber zero_page() { return zero_frame; }
 SpaceList& space_list() { return *spaces; }
 
-void spaces_initialize() {
+void spaces_initialize(Policy replacement) {
     auto frame = frame_allocate(FrameUse::kKernel, Zeroing::kZeroed);
     if (!frame.ok()) PANIC("no memory for the zero page");
     zero_frame = frame.value();
@@ -75,8 +76,9 @@ void spaces_initialize() {
     }
     spaces.construct();
     frame_wait_initialize();
-    reclaim_initialize();
+    reclaim_initialize(replacement);
     objects_initialize();
+    anonymous_objects_initialize();
 }
 
 Result<Ref<AddressSpace>> AddressSpace::create() {
@@ -107,7 +109,11 @@ Result<void> AddressSpace::apply_inheritance() NO_THREAD_SAFETY_ANALYSIS {
     DeadRegions dead;
     for (Region *region = regions_.first(), *next; region; region = next) {
         next = RegionSet::next(*region);
-        region->lock_mode = LockMode::kNone;
+        if (region->is_locked()) {
+            TRY(own_tables_with_entries(region->start, region->end));
+            region->lock_mode = LockMode::kNone;
+            mark_locked_entries(region->start, region->end);
+        }
         if (region->inheritance == Inheritance::kCopied) continue;
         has_exceptions_ = true;
         if (region->inheritance == Inheritance::kLeftOut) {

@@ -60,7 +60,7 @@ struct RegionView {
 // Pages of one region, as /proc/PID/smaps counts them: shared are those that several spaces see.
 struct RegionStatistics {
   static constexpr uint64_t kWhole = 1u << 12;  // of `proportional`: each page divided by its users
-  uint32_t resident = 0, shared_clean = 0, shared_dirty = 0, private_clean = 0, private_dirty = 0, referenced = 0, anonymous = 0;
+  uint32_t resident = 0, shared_clean = 0, shared_dirty = 0, private_clean = 0, private_dirty = 0, referenced = 0, anonymous = 0, swapped = 0;
   uint64_t proportional = 0;
 };
 
@@ -75,6 +75,7 @@ struct SpaceStatistics {
   uint32_t mapped_pages;         // VmSize
   uint32_t resident_anonymous, resident_file, resident_shared;
   uint32_t peak_resident;        // VmHWM, ru_maxrss
+  uint32_t swapped;              // VmSwap: of private pages
   uint32_t page_table_pages;
   uint32_t stack_pages, data_pages, text_pages, locked_pages;
 };
@@ -230,6 +231,7 @@ class AddressSpace : public RefCounted<AddressSpace>, public ListNode<AllSpaces>
   // Sets something in all regions of a range, cut at its borders; joins what is alike afterwards. kNOMEM: nothing was changed.
   template <typename Change>
   Result<void> change_regions(VirtAddr start, VirtAddr end, DeadRegions& dead, Change change) REQUIRES(lock_);
+  void mark_locked_entries(VirtAddr start, VirtAddr end) REQUIRES(lock_);
   Result<void> drop_advised(VirtAddr start, VirtAddr end, uint32_t advice);
   Result<void> remove_pages(VirtAddr start, VirtAddr end);
   Result<void> read_ahead(VirtAddr start, VirtAddr end);
@@ -308,7 +310,7 @@ bool fault_is_watched();
 void fault_seen_ahead(AddressSpace& space, VirtAddr address, Access access, const FaultStory& story);
 
 // Sets up the zero page and caches. Boot only, after frames and slab.
-void spaces_initialize();
+void spaces_initialize(Policy replacement = Policy::kTwoQueues);
 // Gives back the directories that are kept for new spaces.
 void directories_drain();
 

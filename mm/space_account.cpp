@@ -22,6 +22,7 @@ uint32_t users_of(Frame& frame, const Frame& table) {
 }
 
 void count_entry(RegionStatistics& sum, Pte pte, Frame& table) {
+  if (pte_is_swapped(pte)) sum.swapped++;
   if (!pte_has_frame(pte)) return;
   Frame& frame = frame_record(pte.frame());
   if (!frame.is_counted()) return;

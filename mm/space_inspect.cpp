@@ -105,6 +105,7 @@ SpaceStatistics AddressSpace::statistics() {
         TableLock lock(frame_record(entry.frame()));
         statistics.page_table_pages++;
         table_for_each(entry.frame(), 0, kEntriesPerTable - 1, [&](uint32_t, PteSlot&, Pte pte) {
+            if (pte_is_swapped(pte)) statistics.swapped++;
             if (!pte_has_frame(pte) || !frame_record(pte.frame()).is_counted()) return;
             if (frame_record(pte.frame()).use == FrameUse::kAnonymous)
                 statistics.resident_anonymous++;

@@ -16,6 +16,17 @@ Result<void> AddressSpace::prepare_move(VirtAddr from, VirtAddr to, uint32_t byt
     return {};
 }
 
+namespace {
+// The source's lock is held. Both tables are ours, and walkers hold a table only briefly and wait for nothing, so the target's may be waited for.
+void fill_moved(const Frame& source, Frame& target, PteSlot& slot, uint32_t index, Pte pte, FrameKind kind) {
+    if (&source == &target) return slot_fill(target, slot, index, pte, kind);
+    for (;;) {
+        TryTableLock target_lock(target);
+        if (target_lock) return slot_fill(target, slot, index, pte, kind);
+    }
+}
+}  // namespace
+
 // One hidden entry goes to an empty slot of another table, still hidden: the next touch decides afresh.
 void AddressSpace::move_entry(VirtAddr from, VirtAddr to) {
     FrameNumber source = directory_entry(from).frame(), target = directory_entry(to).frame();
@@ -25,6 +36,11 @@ void AddressSpace::move_entry(VirtAddr from, VirtAddr to) {
     TableLock source_lock(source_record);
     Pte pte = pte_load(source_slot);
     if (pte.is_empty()) return;  // truncated meanwhile
+    if (pte_is_swapped(pte)) {
+        pte_store(source_slot, Pte());
+        source_record.table.live--;
+        return fill_moved(source_record, target_record, target_slot, to.table_index(), pte, FrameKind::kUncounted);
+    }
     Frame& frame = frame_record(pte.frame());
     if (!frame.is_counted()) {
         FreeBatch unused;
@@ -38,17 +54,7 @@ void AddressSpace::move_entry(VirtAddr from, VirtAddr to) {
     source_record.reverse--;
     if (!machine::planted(machine::Bug::kLocatorNotMoved))
         reverse_map_move(frame, Locator(source, from.table_index()), Locator(target, to.table_index()));
-    if (source == target) {
-        slot_fill(target_record, target_slot, to.table_index(), pte, FrameKind::kCounted);
-        return;
-    }
-    // Both tables are ours and walkers hold a table only briefly and wait for nothing.
-    for (;;) {
-        TryTableLock target_lock(target_record);
-        if (!target_lock) continue;
-        slot_fill(target_record, target_slot, to.table_index(), pte, FrameKind::kCounted);
-        return;
-    }
+    fill_moved(source_record, target_record, target_slot, to.table_index(), pte, FrameKind::kCounted);
 }
 
 void AddressSpace::move_entries(VirtAddr from, VirtAddr to, uint32_t bytes) {

@@ -16,6 +16,7 @@ class SwapSlot {
   public:
     static constexpr uint32_t kAreaBits = 3, kPageBits = 26;
     static constexpr uint32_t kMaxAreas = 1u << kAreaBits, kMaxPages = 1u << kPageBits;
+    constexpr SwapSlot() = default;
     constexpr SwapSlot(uint32_t area, uint32_t page) : raw_(area << kPageBits | page) {}
     constexpr explicit SwapSlot(uint32_t raw) : raw_(raw) {}
     constexpr uint32_t raw() const { return raw_; }
@@ -24,7 +25,7 @@ class SwapSlot {
     constexpr bool operator==(const SwapSlot&) const = default;
 
   private:
-    uint32_t raw_;
+    uint32_t raw_ = 0;
 };
 
 // Where an area's pages are kept: a partition, or a file whose blocks were looked up beforehand. Called with no spin lock held; sleeps on the

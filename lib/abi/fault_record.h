@@ -19,6 +19,7 @@ enum class FaultDecision : uint8_t {
   kZeroPageReplaced,  // a write to the page of zeroes: likewise
   kMadeWritable,      // a write by the last user of a frame: no copy
   kCopied,            // a write to a frame with other users (or one that the kernel uses)
+  kSwappedIn,         // a page that was in swap: read-only, for its slot is kept
   // A file, or shared memory:
   kFileMapped,     // its page in the cache becomes visible here
   kFileCopied,     // a private write: a copy of that page

@@ -37,6 +37,16 @@ std::string cache_words(const FaultRecord& record) {
   return "was in the cache: minor";
 }
 
+// An entry that names a slot of swap: neither present nor kept. mm/pte.h has the bits.
+bool was_in_swap(const FaultRecord& record) { return (record.pte_before & 7) == 4; }
+
+// "" for pages that were in memory.
+std::string swap_words(const FaultRecord& record) {
+  if (!was_in_swap(record)) return "";
+  const char* where = is_major(record) ? "read from the disk, major; " : "still in memory, minor; ";
+  return text("swap slot %u %s", record.pte_before >> 3 & 0x3ffffff, where);
+}
+
 std::string neighbour_words(const FaultRecord& record) {
   if (record.neighbours == 0) return "";
   return text(", %u neighbour%s too", record.neighbours, record.neighbours == 1 ? "" : "s");
@@ -111,6 +121,7 @@ std::string region_name(const FaultRecord& record) {
 
 std::string entry_words(uint32_t entry) {
   if (entry == 0) return "-";
+  if ((entry & 7) == 4) return text("swap %u", entry >> 3 & 0x3ffffff);
   if (!(entry & kPresent)) return text("%05x none", frame_of(entry));
   return text("%05x r%c%c", frame_of(entry), entry & kWritable ? 'w' : '-', entry & kDirty ? 'd' : '-');
 }
@@ -128,9 +139,11 @@ std::string decision_words(const FaultRecord& record) {
     case FaultDecision::kZeroPageReplaced:
       return text("first write after reads: zero frame 0x%05x", frame_of(record.pte_after)) + table_words(record);
     case FaultDecision::kMadeWritable:
-      return "last user: made writable, no copy" + table_words(record);
+      return swap_words(record) + "last user: made writable, no copy" + table_words(record);
     case FaultDecision::kCopied:
-      return copy_words(record) + table_words(record);
+      return swap_words(record) + copy_words(record) + table_words(record);
+    case FaultDecision::kSwappedIn:
+      return swap_words(record) + text("frame 0x%05x, read-only", frame_of(record.pte_after)) + table_words(record);
     case FaultDecision::kFileMapped:
       return page_words(record) + " " + cache_words(record) + neighbour_words(record) + table_words(record);
     case FaultDecision::kFileCopied:
@@ -166,9 +179,11 @@ std::string kind_words(const FaultRecord& record) {
     case FaultDecision::kZeroPageReplaced:
       return "first write after reads: zero frame";
     case FaultDecision::kMadeWritable:
-      return "last user: made writable, no copy";
+      return was_in_swap(record) ? "from swap, made writable" : "last user: made writable, no copy";
     case FaultDecision::kCopied:
-      return "copy-on-write: copied";
+      return was_in_swap(record) ? "from swap, copied" : "copy-on-write: copied";
+    case FaultDecision::kSwappedIn:
+      return "from swap";
     case FaultDecision::kFileMapped:
       return record.region == FaultRegion::kFile ? "file page mapped" : "shared memory page mapped";
     case FaultDecision::kFileCopied:

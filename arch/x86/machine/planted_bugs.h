@@ -13,7 +13,8 @@ enum class Bug : uint8_t {
     kForkWithoutFlush, kFlushOneCpuOnly, kNoFlushAfterDirectoryChange, kZeroPageExclusive, kSharedTableSole,
     kWritableLeftOnUnshare, kFreeBeforeFlush, kPinIgnored, kNoEndOfFileCheck, kDirtyLostAtUnmap, kHiddenLeavesPresent,
     kUnmapWithoutFlush, kWriteBackWithoutFlush, kCopyWithoutFlush, kProtectWithoutFlush, kTailNotZeroed, kLocatorNotMoved,
-    kCopiesOutliveTruncation,
+    kCopiesOutliveTruncation, kSwapCacheIgnored, kReusedDuringWriteBack, kDirtyDroppedAtEviction, kEvictionWithoutFlush,
+    kSlotNotCountedAtCopy, kSlotFreedWhileCached, kSlotKeptByWriter, kSlotErrorIgnored,
     kCount,
 };
 

@@ -25,6 +25,14 @@ enum class Bug : uint8_t {
     kTailNotZeroed,                // a file that grows shows what was past its old end
     kLocatorNotMoved,              // mremap moves an entry and leaves the reverse map
     kCopiesOutliveTruncation,      // truncation leaves private copies of what it cuts off
+    kSwapCacheIgnored,             // a page that is on its way out is read from its slot, which does not have it yet
+    kReusedDuringWriteBack,        // a page on its way out is made writable for its last user
+    kDirtyDroppedAtEviction,       // a page goes without having been written
+    kEvictionWithoutFlush,         // a page goes out while TLBs still name it
+    kSlotNotCountedAtCopy,         // a copied table's swap entries are not counted
+    kSlotFreedWhileCached,         // a slot is given back though a frame caches it
+    kSlotKeptByWriter,             // a page becomes writable and keeps its slot, whose contents are old then
+    kSlotErrorIgnored,             // a page that could not be read is taken for good
     kCount,
 };
 
