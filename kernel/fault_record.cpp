@@ -48,7 +48,7 @@ void put_region(const RegionView& region, void* context) {
 
 }  // namespace
 
-FaultRecord fault_record_of(AddressSpace& space, VirtAddr address, Access access, const FaultStory& story) {
+FaultRecord fault_record_of(VirtAddr address, Access access, const FaultStory& story) {
   FaultRecord record{};
   record.kind = 1;
   record.bytes = sizeof record;
@@ -63,8 +63,9 @@ FaultRecord fault_record_of(AddressSpace& space, VirtAddr address, Access access
   record.directory_after = story.directory_after.raw();
   record.users = story.users;
   record.neighbours = story.neighbours;
-  space.visit_region(address, &put_region, &record);
   return record;
 }
+
+void fault_record_region(FaultRecord& record, AddressSpace& space) { space.visit_region(VirtAddr(record.address), &put_region, &record); }
 
 }  // namespace faultline

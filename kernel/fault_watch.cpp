@@ -12,7 +12,7 @@ namespace faultline {
 
 class FaultWatch final : public File {
  public:
-  FaultWatch(Ref<Inode> inode, uint32_t flags) : File(std::move(inode), flags) {}
+  FaultWatch(Ref<Inode> inode, uint32_t flags, WatchKind kind) : File(std::move(inode), flags), kind_(kind) {}
   ~FaultWatch() override = default;
 
   Result<void> start(Process& process);
@@ -32,6 +32,9 @@ class FaultWatch final : public File {
     trace_put(record);
     changed_.wake_all(kPollIn);
   }
+  WatchKind kind() const { return kind_; }
+  // Records that are there for the reader, or are lost already.
+  uint32_t backlog() const { return count_.load(memory_order_relaxed) - taken_.load(memory_order_relaxed); }
   void join_locked() REQUIRES(process_table_lock) { threads_++; }
   void leave_locked() REQUIRES(process_table_lock) {
     if (--threads_ == 0) changed_.wake_all(kPollHangUp);
@@ -53,6 +56,8 @@ class FaultWatch final : public File {
   WaitQueue changed_;
   uint32_t threads_ GUARDED_BY(process_table_lock) = 0;
   Atomic<uint32_t> count_{0};  // records
+  Atomic<uint32_t> taken_{0};  // the last one that was read
+  const WatchKind kind_;
 };
 
 Result<void> FaultWatch::start(Process& process) {
@@ -98,6 +103,7 @@ Result<size_t> FaultWatch::read(IoBuffer& buffer) {
     {
       LockGuard guard(lock_);
       if (!reader_.next(record)) break;
+      taken_.store(static_cast<uint32_t>(record.number), memory_order_relaxed);
     }
     Result<void> put = buffer.put_all(&record, sizeof record);
     if (!put.ok() && moved == 0) return put.error();
@@ -113,14 +119,15 @@ uint32_t FaultWatch::poll(PollTable* table) {
   return (has_record() ? kPollIn | kPollReadNormal : 0) | (over ? kPollHangUp : 0);
 }
 
-Result<Ref<File>> fault_watch_open(Ref<Inode> inode, Process& process, uint32_t flags) {
-  Ref<FaultWatch> watch = Ref<FaultWatch>::adopt(TRY(slab_new<FaultWatch>(std::move(inode), flags)));
+Result<Ref<File>> fault_watch_open(Ref<Inode> inode, Process& process, uint32_t flags, WatchKind kind) {
+  Ref<FaultWatch> watch = Ref<FaultWatch>::adopt(TRY(slab_new<FaultWatch>(std::move(inode), flags, kind)));
   TRY(watch->start(process));
   return Ref<File>(std::move(watch));
 }
 
 void fault_watch_inherit_locked(const Thread& maker, Thread& made) {
   FaultWatch* watch = maker.fault_watch.load(memory_order_relaxed);
+  if (watch && watch->kind() == WatchKind::kReferences && &made.process() != &maker.process()) watch = nullptr;
   if (watch) watch->join_locked();
   made.fault_watch.store(watch, memory_order_release);
 }
@@ -130,6 +137,24 @@ void fault_watch_leave_locked(Thread& thread) {
 }
 
 namespace {
+
+WatchKind watched_for() {
+  InterruptGuard guard;
+  FaultWatch* watch = running_thread().fault_watch.load(memory_order_acquire);
+  return watch ? watch->kind() : WatchKind::kNothing;
+}
+
+// Until the reader of a trace has caught up: a ring holds twice as many records. The thread looks again and again because nothing that it could
+// sleep on is sure to outlive the watch.
+void wait_for_reader() {
+  constexpr uint32_t kBacklog = 512;
+  auto is_behind = [] {
+    InterruptGuard guard;
+    FaultWatch* watch = running_thread().fault_watch.load(memory_order_acquire);
+    return watch && watch->backlog() > kBacklog;
+  };
+  while (is_behind() && !fatal_signal_is_pending()) yield();
+}
 
 void tell(FaultRecord& record) {
   Thread& self = running_thread();
@@ -156,8 +181,14 @@ FaultOutcome fault_handle_watched(const TrapFrame& frame, VirtAddr address, Acce
   AddressSpace& space = *running_thread().space;
   FaultStory story;
   FaultOutcome outcome = space.handle_fault_watched(address, access, story);
-  FaultRecord record = fault_record_of(space, address, access, story);
+  const bool is_reference = watched_for() == WatchKind::kReferences;
+  FaultRecord record = fault_record_of(address, access, story);
+  if (!is_reference) fault_record_region(record, space);
   tell_trap(record, frame);
+  if (!is_reference || outcome != FaultOutcome::kResolved) return outcome;
+  references_seen(space, address, story);
+  // (The kernel's copies hold locks that the reader may need. They find room for twice the backlog.)
+  if (frame.from_user()) wait_for_reader();
   return outcome;
 }
 
@@ -174,9 +205,11 @@ void fault_refused_watched(const TrapFrame& frame, VirtAddr address) {
 bool fault_is_watched() { return running_thread().fault_watch.load(memory_order_relaxed) != nullptr; }
 
 void fault_seen_ahead(AddressSpace& space, VirtAddr address, Access access, const FaultStory& story) {
-  FaultRecord record = fault_record_of(space, address, access, story);
+  FaultRecord record = fault_record_of(address, access, story);
+  fault_record_region(record, space);
   record.mode = FaultMode::kAhead;
   tell(record);
+  if (watched_for() == WatchKind::kReferences) references_seen(space, address, story);
 }
 
 }  // namespace faultline

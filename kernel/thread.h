@@ -9,6 +9,7 @@
 #include "arch/cpu.h"
 #include "arch/mmu.h"
 #include "kernel/fault_injection.h"
+#include "kernel/reference_trace.h"
 #include "kernel/signal.h"
 #include "lib/atomic.h"
 #include "lib/list.h"
@@ -88,6 +89,7 @@ class Thread : public ThreadHead, public ListNode<RunQueueTag>, public ListNode<
   Ref<DescriptorTable> descriptors;
   uint32_t minor_faults = 0, major_faults = 0;
   Atomic<FaultWatch*> fault_watch{nullptr};  // who is told of its faults; changes under process_table_lock
+  RecentPages recent_pages;                  // while its references are traced
   uint32_t clear_child_tid = 0;        // user address, CLONE_CHILD_CLEARTID
   uint32_t set_child_tid = 0;          // user address, CLONE_CHILD_SETTID: written at the first return to user mode
   uint32_t robust_list = 0;            // user address of the list of futexes held, set_robust_list(2)

@@ -5,6 +5,7 @@
 #include <bit>
 #include <cstdint>
 #include <optional>
+#include <span>
 
 #include "arch/mmu.h"
 #include "lib/format.h"
@@ -115,6 +116,10 @@ class AddressSpace : public RefCounted<AddressSpace>, public ListNode<AllSpaces>
   void set_limits(uint64_t stack_bytes, uint64_t address_space_bytes);
   // What is mapped or protected as readable from now on is executable as well, break included (READ_IMPLIES_EXEC of personality(2)).
   void set_reading_executes(bool on) { reading_executes_.store(on, memory_order_relaxed); }
+
+  // Takes `pages` pages, all in one table, out of the processor's sight but for the `visible` ones: the next touch of each faults and brings
+  // nothing. For who follows what a process touches; without memory nothing is hidden.
+  void hide_pages(VirtAddr start, uint32_t pages, std::span<const VirtAddr> visible = {});
 
   // The page-fault path. Called with nothing held, interrupts on; sleeps. Counts minor and major faults of `current_thread()` through
   // fault_count_minor()/fault_count_major().

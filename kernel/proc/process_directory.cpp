@@ -21,10 +21,14 @@ constexpr ProcNode kPagetables = {
     .name = "pagetables", .mode = kProcPrivateFile, .read_at = &proc_read_pagetables, .owner = &proc_owner_of_process};
 constexpr ProcNode kPagemap = {
     .name = "pagemap", .mode = kProcPrivateFile, .read_at = &proc_read_pagemap, .owner = &proc_owner_of_process};
-Result<Ref<File>> open_faults(const ProcContext& context, Ref<Inode> inode, uint32_t flags) {
-  return fault_watch_open(std::move(inode), *TRY(proc_inspectable_process(context)), flags);
+template <WatchKind kKind>
+Result<Ref<File>> open_watch(const ProcContext& context, Ref<Inode> inode, uint32_t flags) {
+  return fault_watch_open(std::move(inode), *TRY(proc_inspectable_process(context)), flags, kKind);
 }
-constexpr ProcNode kFaults = {.name = "faults", .mode = kProcPrivateFile, .open = &open_faults, .owner = &proc_owner_of_process};
+constexpr ProcNode kFaults = {
+    .name = "faults", .mode = kProcPrivateFile, .open = &open_watch<WatchKind::kFaults>, .owner = &proc_owner_of_process};
+constexpr ProcNode kReferences = {
+    .name = "references", .mode = kProcPrivateFile, .open = &open_watch<WatchKind::kReferences>, .owner = &proc_owner_of_process};
 constexpr ProcNode kCmdline = owned_file("cmdline", kProcFile, &proc_show_cmdline);
 constexpr ProcNode kEnviron = owned_file("environ", kProcPrivateFile, &proc_show_environ);
 constexpr ProcNode kLimits = owned_file("limits", kProcFile, &proc_show_limits);
@@ -64,7 +68,7 @@ constexpr ProcNode kTask = {.name = "task", .mode = kProcDirectory, .dynamic = &
 
 constexpr const ProcNode* kProcessFiles[] = {
     &kStat,   &kStatm,  &kStatus,    &kComm,        &kMaps,        &kCmdline,      &kEnviron,     &kLimits,
-    &kMounts, &kMountinfo, &kSmaps, &kSmapsRollup, &kPagemap, &kPagetables, &kFailNth, &kFaults, &kTask, &kProcFdNode, &kProcFdinfoNode, &kProcExeNode, &kProcCwdNode, &kProcRootNode};
+    &kMounts, &kMountinfo, &kSmaps, &kSmapsRollup, &kPagemap, &kPagetables, &kFailNth, &kFaults, &kReferences, &kTask, &kProcFdNode, &kProcFdinfoNode, &kProcExeNode, &kProcCwdNode, &kProcRootNode};
 
 }  // namespace
 

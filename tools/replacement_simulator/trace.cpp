@@ -9,30 +9,21 @@
 #include <sstream>
 #include <unordered_map>
 
+#include "user/include/faultline/trace_format.h"
+
 namespace faultline::simulator {
 namespace {
 
-constexpr char kMagic[] = {'F', 'L', 'T', 'R', 'A', 'C', 'E', 1};
-
-// Differences of neighbours are small, of either sign: 0, -1, 1, -2, ... become 0, 1, 2, 3, ...
-uint32_t fold(uint32_t difference) { return difference << 1 ^ (difference >> 31 ? 0xffffffffu : 0); }
-uint32_t unfold(uint32_t folded) { return folded >> 1 ^ (folded & 1 ? 0xffffffffu : 0); }
-
 std::vector<uint32_t> parse_binary(const std::string& path, const std::string& bytes) {
     std::vector<uint32_t> numbers;
-    uint32_t page = 0, shift = 0;
-    uint64_t folded = 0;
-    for (size_t at = sizeof kMagic; at < bytes.size(); at++) {
-        const uint8_t byte = static_cast<uint8_t>(bytes[at]);
-        folded |= static_cast<uint64_t>(byte & 0x7f) << shift;
-        shift += 7;
-        if (folded > 0xffffffffu || (byte & 0x80 && shift >= 35))
+    TraceReader reader;
+    for (size_t at = sizeof kTraceMagic; at < bytes.size(); at++) {
+        const TraceReader::Took took = reader.take(bytes[at]);
+        if (took == TraceReader::Took::kTooLarge)
             throw Complaint(path + ": byte " + std::to_string(at) + ": a difference of more than 32 bits");
-        if (byte & 0x80) continue;
-        numbers.push_back(page += unfold(static_cast<uint32_t>(folded)));
-        folded = shift = 0;
+        if (took == TraceReader::Took::kReference) numbers.push_back(reader.page());
     }
-    if (shift != 0) throw Complaint(path + ": cut off within its last reference");
+    if (reader.is_within_reference()) throw Complaint(path + ": cut off within its last reference");
     return numbers;
 }
 
@@ -88,27 +79,21 @@ Trace make_trace(std::string name, const std::vector<uint32_t>& numbers) {
 
 Trace read_trace(const std::string& path) {
     const std::string bytes = read_all(path);
-    const bool is_binary = bytes.size() >= sizeof kMagic && std::memcmp(bytes.data(), kMagic, sizeof kMagic) == 0;
+    const bool is_binary = bytes.size() >= sizeof kTraceMagic && std::memcmp(bytes.data(), kTraceMagic, sizeof kTraceMagic) == 0;
     Trace trace = make_trace(base_name(path), is_binary ? parse_binary(path, bytes) : parse_text(path, bytes));
     if (trace.references.empty()) throw Complaint(path + ": no references in it");
     return trace;
 }
 
 void write_trace(const Trace& trace, const std::string& path, TraceFormat format) {
-    std::string bytes = format == TraceFormat::kBinary ? std::string(kMagic, sizeof kMagic)
-                                                       : "# " + trace.name + ": " + std::to_string(trace.references.size()) +
-                                                             " references to " + std::to_string(trace.pages()) + " pages\n";
-    uint32_t last = 0;
-    for (uint32_t page : trace.references) {
-        const uint32_t number = trace.names[page];
-        if (format == TraceFormat::kText) {
-            bytes += std::to_string(number) + "\n";
-        } else {
-            uint32_t folded = fold(number - last);
-            for (; folded >= 0x80; folded >>= 7) bytes += static_cast<char>(folded | 0x80);
-            bytes += static_cast<char>(folded);
-        }
-        last = number;
+    std::string bytes;
+    if (format == TraceFormat::kBinary) {
+        bytes.assign(kTraceMagic, sizeof kTraceMagic);
+        TraceWriter writer;
+        for (uint32_t page : trace.references) writer.add(trace.names[page], [&](char byte) { bytes += byte; });
+    } else {
+        bytes = "# " + trace.name + ": " + std::to_string(trace.references.size()) + " references to " + std::to_string(trace.pages()) + " pages\n";
+        for (uint32_t page : trace.references) bytes += std::to_string(trace.names[page]) + "\n";
     }
     if (path == "-") {
         std::cout << bytes;

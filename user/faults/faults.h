@@ -7,6 +7,7 @@
 #include <string>
 
 #include "user/include/faultline/faults.h"
+#include "user/include/faultline/trace_format.h"
 
 using faultline::FaultAccess;
 using faultline::FaultDecision;
@@ -27,6 +28,18 @@ inline bool is_major(const FaultRecord& record) { return record.steps & faultlin
 void print_heading(FILE* out);
 void print_line(FILE* out, const FaultRecord& record, uint64_t start_time);
 void print_json(FILE* out, const FaultRecord& record);
+
+// For --trace: kept in memory to the end, because the command waits for whoever is slow to read.
+class ReferenceTrace {
+ public:
+  void add(const FaultRecord& record);
+  // Ends the program if references are missing, or if it cannot be written.
+  void write(FILE* out, uint64_t lost) const;
+
+ private:
+  std::string bytes_{faultline::kTraceMagic, sizeof faultline::kTraceMagic};
+  faultline::TraceWriter writer_;
+};
 
 class Summary {
  public:

@@ -20,6 +20,7 @@ namespace {
 constexpr const char* kHelp =
     "usage: faults [-c] [--json] [-o FILE] COMMAND [ARGUMENT...]\n"
     "       faults [-c] [--json] [-o FILE] -p PID\n"
+    "       faults --trace FILE COMMAND [ARGUMENT...]\n"
     "\n"
     "Runs COMMAND, or attaches to process PID, and prints a line for each page fault that it and its children take, as\n"
     "it happens. The lines go to standard error; the exit status is the command's.\n"
@@ -28,6 +29,8 @@ constexpr const char* kHelp =
     "  -j, --json        one JSON object a line, for programs\n"
     "  -o, --output FILE where the lines go\n"
     "  -p, --pid PID     watch a process that runs; Ctrl-C ends the watch, not the process\n"
+    "  -t, --trace FILE  no faults: the pages that COMMAND (not its children) uses, in order, for tools/replacement;\n"
+    "                    references to the 16 pages that came last are left out\n"
     "  -h, --help        this\n"
     "\n"
     "by       user: an instruction of the program; kernel: the kernel, while it copied for the program;\n"
@@ -39,6 +42,7 @@ struct Options {
   bool count = false, json = false;
   pid_t pid = 0;
   const char* output = nullptr;
+  const char* trace = nullptr;
 };
 
 volatile sig_atomic_t g_interrupted;
@@ -53,9 +57,9 @@ volatile sig_atomic_t g_interrupted;
   exit(2);
 }
 
-int open_watch(pid_t pid) {
+int open_watch(pid_t pid, const char* kind) {
   char name[48];
-  snprintf(name, sizeof name, "/proc/%d/faults", pid);
+  snprintf(name, sizeof name, "/proc/%d/%s", pid, kind);
   int fd = open(name, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (fd >= 0) return fd;
   int error = errno;
@@ -74,7 +78,7 @@ class Watcher {
   void skip_until_exec(pid_t pid) { skipped_ = pid; }
 
   void run() {
-    if (!options_.count && !options_.json) print_heading(out_);
+    if (prints_lines()) print_heading(out_);
     while (!g_interrupted) {
       if (drain()) continue;
       fflush(out_);
@@ -83,6 +87,7 @@ class Watcher {
       poll(&wait, 1, -1);
     }
     if (options_.count) summary_.print(out_, lost_);
+    if (options_.trace) trace_.write(out_, lost_);
     fflush(out_);
   }
 
@@ -125,6 +130,7 @@ class Watcher {
       skipped_ = 0;
     }
     if (start_time_ == 0) start_time_ = record.time;
+    if (options_.trace) return trace_.add(record);
     summary_.add(record);
     if (options_.json)
       print_json(out_, record);
@@ -132,9 +138,11 @@ class Watcher {
       print_line(out_, record, start_time_);
   }
 
+  bool prints_lines() const { return !options_.json && !options_.count && !options_.trace; }
+
   void tell_lost(uint64_t count) {
     lost_ += count;
-    if (!options_.json && !options_.count)
+    if (prints_lines())
       fprintf(out_, "      ... %llu faults are lost: they came faster than they were read\n",
               static_cast<unsigned long long>(count));
   }
@@ -144,6 +152,7 @@ class Watcher {
   FILE* out_;
   std::vector<FaultRecord> records_;
   Summary summary_;
+  ReferenceTrace trace_;
   uint64_t last_ = 0, lost_ = 0, start_time_ = 0;
   pid_t skipped_ = 0;
   bool over_ = false;
@@ -192,8 +201,8 @@ struct Command {
 
 int parse(int argc, char** argv, Options& options) {
   const option kOptions[] = {{"count", 0, nullptr, 'c'}, {"json", 0, nullptr, 'j'}, {"output", 1, nullptr, 'o'},
-                             {"pid", 1, nullptr, 'p'},   {"help", 0, nullptr, 'h'}, {}};
-  for (int c; (c = getopt_long(argc, argv, "+cjo:p:h", kOptions, nullptr)) != -1;) {
+                             {"pid", 1, nullptr, 'p'},   {"trace", 1, nullptr, 't'}, {"help", 0, nullptr, 'h'}, {}};
+  for (int c; (c = getopt_long(argc, argv, "+cjo:p:t:h", kOptions, nullptr)) != -1;) {
     char* end = nullptr;
     switch (c) {
       case 'c':
@@ -209,6 +218,9 @@ int parse(int argc, char** argv, Options& options) {
         options.pid = static_cast<pid_t>(strtol(optarg, &end, 10));
         if (*end || options.pid <= 0) die_of_usage("-p wants the number of a process");
         break;
+      case 't':
+        options.trace = options.output = optarg;
+        break;
       case 'h':
         fputs(kHelp, stdout);
         exit(0);
@@ -218,6 +230,7 @@ int parse(int argc, char** argv, Options& options) {
     }
   }
   if (options.pid && optind < argc) die_of_usage("either -p PID or a command, not both");
+  if (options.trace && (options.pid || options.count || options.json)) die_of_usage("--trace goes with a command and nothing else");
   if (!options.pid && optind == argc) die_of_usage("a command, or -p PID, is missing");
   return optind;
 }
@@ -235,13 +248,13 @@ int main(int argc, char** argv) {
     action.sa_handler = [](int) { g_interrupted = 1; };
     sigaction(SIGINT, &action, nullptr);
     sigaction(SIGTERM, &action, nullptr);
-    Watcher(open_watch(options.pid), options, out).run();
+    Watcher(open_watch(options.pid, "faults"), options, out).run();
     return 0;
   }
   Command command(argv + first);
   signal(SIGINT, SIG_IGN);  // they are the command's
   signal(SIGQUIT, SIG_IGN);
-  Watcher watcher(open_watch(command.pid), options, out);
+  Watcher watcher(open_watch(command.pid, options.trace ? "references" : "faults"), options, out);
   watcher.skip_until_exec(command.pid);
   command.start();
   watcher.run();

@@ -37,4 +37,11 @@ sh -c 'sleep 1; exec sh -c "exit 3"' & pid=$!
 faults -p $pid -o lines; expect 'attached' 0 $?
 grep -q ' ahead ' lines || fail 'the attached process was not followed through exec'
 wait $pid; expect 'the process'"'"'s status' 3 $?
+# Page references: a trace that begins with its magic bytes, of the command and not of `faults`; the command's output and status are its own.
+output=$(faults --trace trace sh -c 'echo hello; exit 3'); expect 'exit status under a trace' 3 $?
+expect 'output under a trace' hello "$output"
+expect 'the magic bytes' "$(printf 'FLTRACE\001')" "$(head -c 8 trace)"
+[ "$(wc -c <trace)" -gt 50 ] || fail 'hardly a reference in the trace'
+faults --trace trace -c true 2>lines; expect 'a trace and a table' 2 $?
+faults --trace /nosuch/trace true 2>lines; expect 'nowhere to write' 1 $?
 echo "faults: ok"
