@@ -26,6 +26,7 @@
 #include "kernel/time_internal.h"
 #include "kernel/trace_ring.h"
 #include "mm/frames.h"
+#include "mm/reclaim.h"
 #include "mm/slab.h"
 #include "mm/space.h"
 
@@ -47,6 +48,12 @@ void announce() {
   log(LogLevel::kInfo, "loaded by '{}' with '{}', {} modules", boot.loader_name, boot.command_line, boot.modules.size());
   for (const FrameRange& range : boot.usable)
     log(LogLevel::kInfo, "usable: {08x}-{08x}", PhysAddr::of(range.first), PhysAddr::of(range.first + range.count));
+}
+
+// replacement=two-queues, clock or fifo: which pages go when memory is short.
+Policy replacement_policy() {
+  StringView name = boot_option("replacement", "two-queues");
+  return name == "clock" ? Policy::kClock : name == "fifo" ? Policy::kFifo : Policy::kTwoQueues;
 }
 
 // For the first steps of another processor, which later become its idle thread. Null: out of memory.
@@ -100,6 +107,7 @@ void start_system(void*) {
   register_ramdisks();
   root_file_systems_mount();
   start_thread("write-back", write_back_for_ever);
+  start_thread("reclaim", reclaim_for_ever);
   process_start_first(boot_option("init", "/sbin/init"), boot_init_arguments());
 }
 
@@ -120,7 +128,7 @@ extern "C" [[noreturn]] void kernel_main(uint32_t multiboot_information) {
   clock_initialize();
   frames_initialize(boot_information().usable);
   slab_initialize();
-  spaces_initialize();
+  spaces_initialize(replacement_policy());
   scheduler_initialize();
   cpu_start_others(boot_option_number("cpus", kMaxCpus), allocate_stack);
   announce();

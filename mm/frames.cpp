@@ -4,10 +4,13 @@
 
 #include <machine/planted_bugs.h>
 
+#include <algorithm>
+
 #include "lib/string.h"
 #include "mm/frame.h"
 #include "mm/reclaim.h"
 #include "mm/slab.h"
+#include "mm/swap_cache.h"
 
 namespace faultline {
 
@@ -38,12 +41,26 @@ struct Buddy {
     // Single free frames in batches of kBatch, as magazines spill and refill them: a stack of batches (through `previous` of each
     // batch's first frame), each a chain (through `next`). They are merged into blocks only when a larger block is wanted.
     uint32_t batches GUARDED_BY(lock);
+    Atomic<uint32_t> free{0};  // pages in all of it; written under the lock
 };
 
 uint32_t table_size = 0;   // records
 uint32_t total_frames = 0; // usable ones
 constinit Magazine magazines[kMaxCpus] = {};
 constinit Buddy buddy = {};
+
+// Free pages on the shared lists: below `low` the reclaimer is called, and works until there are `high`; the last `least` are for the kernel's own
+// needs, so that a fork, a page table or a signal does not fail for want of what programs' pages have taken.
+struct Watermarks {
+    uint32_t least, low, high;
+};
+Watermarks watermarks = {};
+
+bool is_for_programs(FrameUse use) { return use == FrameUse::kAnonymous || use == FrameUse::kObject; }
+
+void count_shared(int32_t pages) REQUIRES(buddy.lock) {
+    buddy.free.store(buddy.free.load(memory_order_relaxed) + static_cast<uint32_t>(pages), memory_order_relaxed);
+}
 
 void list_push(uint32_t order, uint32_t first) REQUIRES(buddy.lock) {
     Frame& frame = frame_table[first];
@@ -75,11 +92,16 @@ void buddy_free_locked(uint32_t first, uint32_t order) REQUIRES(buddy.lock) {
     }
     list_push(order, first);
 }
+void buddy_give_locked(uint32_t first, uint32_t order) REQUIRES(buddy.lock) {
+    count_shared(1 << order);
+    buddy_free_locked(first, order);
+}
 
 uint32_t buddy_allocate_locked(uint32_t order) REQUIRES(buddy.lock) {
     uint32_t found = order;
     while (found < kOrders && buddy.heads[found] == kNoFrame) found++;
     if (found == kOrders) return kNoFrame;
+    count_shared(-(1 << order));
     uint32_t first = buddy.heads[found];
     list_remove(first);
     while (found > order) {
@@ -103,9 +125,11 @@ void merge_batches_locked() REQUIRES(buddy.lock) {
 }
 
 // Fills the empty magazine by half: a batch, or a block of that size, or whatever single frames there are.
-void refill_locked(Magazine& magazine) {
+void refill_locked(Magazine& magazine, FrameUse use) {
     LockGuard guard(buddy.lock);
+    if (is_for_programs(use) && buddy.free.load(memory_order_relaxed) <= watermarks.least) return;
     if (uint32_t frame = buddy.batches; frame != kNoFrame) {
+        count_shared(-static_cast<int32_t>(kBatch));
         buddy.batches = frame_table[frame].previous;
         for (; frame != kNoFrame; frame = frame_table[frame].next) magazine.frames[magazine.count++] = frame;
         return;
@@ -127,6 +151,7 @@ void give_batch(const uint32_t* frames) {
         chain = frames[i];
     }
     LockGuard guard(buddy.lock);
+    count_shared(kBatch);
     frame_table[chain].previous = buddy.batches;
     buddy.batches = chain;
 }
@@ -134,19 +159,6 @@ void give_batch(const uint32_t* frames) {
 void put_locked(Magazine& magazine, uint32_t frame) {
     if (magazine.count == kMagazineFrames) give_batch(magazine.frames + (magazine.count -= kBatch));
     magazine.frames[magazine.count++] = frame;
-}
-
-// Every CPU's free frames go back to the buddy allocator: before giving up, and to make larger blocks.
-void drain_magazines() {
-    for (Magazine& magazine : magazines) {
-        PreemptionGuard guard;
-        magazine.lock.lock_raw();
-        LockGuard buddy_guard(buddy.lock);
-        merge_batches_locked();
-        while (magazine.count > 0) buddy_free_locked(magazine.frames[--magazine.count], 0);
-        while (magazine.zeroed_count > 0) buddy_free_locked(magazine.zeroed[--magazine.zeroed_count], 0);
-        magazine.lock.unlock_raw();
-    }
 }
 
 void initialize_record(Frame& frame, FrameUse use) {
@@ -164,7 +176,11 @@ uint32_t take_frame(FrameUse use, Zeroing zeroing) {
     PreemptionGuard guard;
     Magazine& magazine = magazines[this_cpu()];
     magazine.lock.lock_raw();
-    if (magazine.count == 0) refill_locked(magazine);
+    bool is_low = false;
+    if (magazine.count == 0) {
+        refill_locked(magazine, use);
+        is_low = buddy.free.load(memory_order_relaxed) < watermarks.low;
+    }
     uint32_t number = kNoFrame;
     bool is_zero = false;
     if (magazine.zeroed_count > 0 && (zeroing == Zeroing::kZeroed || magazine.count == 0)) {
@@ -178,6 +194,7 @@ uint32_t take_frame(FrameUse use, Zeroing zeroing) {
         magazine.allocated++;
     }
     magazine.lock.unlock_raw();
+    if (is_low) reclaim_call();
     if (number == kNoFrame) return number;
     initialize_record(frame_table[number], use);
     if (zeroing == Zeroing::kZeroed && !is_zero) page_zero(FrameNumber(number));
@@ -187,17 +204,20 @@ uint32_t take_frame(FrameUse use, Zeroing zeroing) {
 // Whether this thread may run the reclaimer: it holds no spin lock.
 bool may_reclaim() { return machine::preemption_depth() == 0 && machine::interrupts_enabled(); }
 
-// More free frames: idle magazines, empty slabs, and then other pages, for which the swap device may be waited for.
-bool make_room(uint32_t attempt, uint32_t wanted) {
-    if (attempt == 0) {
-        slab_drain();
-        drain_magazines();
-        return true;
+// More free frames: other pages go, for which the swap device may be waited for; then idle magazines and empty slabs. Who may not wait, and
+// wants a page for a program, will come again when he may.
+bool make_room(uint32_t attempt, uint32_t wanted, FrameUse use) {
+    constexpr uint32_t kPatience = 3;
+    if (may_reclaim() && attempt < kPatience) {
+        bool freed = reclaim_pages(wanted > SwapOut::kMost ? wanted : SwapOut::kMost) != 0;
+        if (wanted > 1) frames_gather();
+        if (freed) return true;
+    } else if (attempt >= kPatience || is_for_programs(use)) {
+        return false;
     }
-    if (!may_reclaim() || attempt > 3) return false;
-    bool freed = reclaim_pages(wanted) != 0;
-    if (wanted > 1) drain_magazines();
-    return freed;
+    slab_drain();
+    frames_gather();
+    return attempt < kPatience;
 }
 
 void check_free(const Frame& frame) {
@@ -220,6 +240,27 @@ void poison([[maybe_unused]] FrameNumber frame) {
 }
 
 }  // namespace
+
+void frames_gather() {
+    for (Magazine& magazine : magazines) {
+        PreemptionGuard guard;
+        magazine.lock.lock_raw();
+        LockGuard buddy_guard(buddy.lock);
+        merge_batches_locked();
+        while (magazine.count > 0) buddy_give_locked(magazine.frames[--magazine.count], 0);
+        while (magazine.zeroed_count > 0) buddy_give_locked(magazine.zeroed[--magazine.zeroed_count], 0);
+        magazine.lock.unlock_raw();
+    }
+}
+
+uint32_t frames_short_of_low() {
+    uint32_t free = buddy.free.load(memory_order_relaxed);
+    return free < watermarks.low ? watermarks.low - free : 0;
+}
+uint32_t frames_short_of_high() {
+    uint32_t free = buddy.free.load(memory_order_relaxed);
+    return free < watermarks.high ? watermarks.high - free : 0;
+}
 
 uint32_t frame_table_size() { return table_size; }
 uint32_t frames_total() { return total_frames; }
@@ -247,6 +288,7 @@ void frames_initialize(std::span<const FrameRange> usable) {
     LockGuard guard(buddy.lock);
     for (uint32_t& head : buddy.heads) head = kNoFrame;
     buddy.batches = kNoFrame;
+    buddy.free.store(0, memory_order_relaxed);
     // Downwards, so that low frames come out first.
     for (const FrameRange& range : usable) {
         total_frames += range.count;
@@ -254,10 +296,13 @@ void frames_initialize(std::span<const FrameRange> usable) {
             FrameNumber frame = range.first + i;
             bool is_table = frame >= table_at && frame < table_at + table_pages;
             frame_record(frame).use = is_table ? FrameUse::kKernel : FrameUse::kFree;
-            if (!is_table) buddy_free_locked(frame.value(), 0);
+            if (!is_table) buddy_give_locked(frame.value(), 0);
         }
     }
     magazines[0].by_use[static_cast<uint32_t>(FrameUse::kKernel)] = magazines[0].allocated = table_pages;
+    watermarks.least = std::min(total_frames / 64, 32 + total_frames / 512);
+    watermarks.low = 2 * watermarks.least;
+    watermarks.high = 3 * watermarks.least;
 }
 
 Result<FrameNumber> frame_allocate(FrameUse use, Zeroing zeroing) {
@@ -266,7 +311,7 @@ Result<FrameNumber> frame_allocate(FrameUse use, Zeroing zeroing) {
         uint32_t number = take_frame(use, zeroing);
         if (number != kNoFrame) [[likely]]
             return FrameNumber(number);
-        if (!make_room(attempt, 1)) return Errno::kNOMEM;
+        if (!make_room(attempt, 1, use)) return Errno::kNOMEM;
     }
 }
 
@@ -345,7 +390,7 @@ Result<FrameNumber> frames_allocate(uint32_t order, FrameUse use, Zeroing zeroin
             }
         }
         if (first != kNoFrame) break;
-        if (!make_room(attempt, 2u << order)) return Errno::kNOMEM;
+        if (!make_room(attempt, 2u << order, use)) return Errno::kNOMEM;
     }
     for (uint32_t i = 0; i < 1u << order; i++) {
         initialize_record(frame_table[first + i], use);
@@ -372,7 +417,7 @@ void frames_free(FrameNumber first, uint32_t order) {
     }
     magazine.lock.unlock_raw();
     LockGuard buddy_guard(buddy.lock);
-    buddy_free_locked(first.value(), order);
+    buddy_give_locked(first.value(), order);
 }
 
 FrameStatistics frame_statistics() {

@@ -37,6 +37,12 @@ void frame_change_use(FrameNumber frame, FrameUse use);
 Result<FrameNumber> frames_allocate(uint32_t order, FrameUse use, Zeroing zeroing);
 void frames_free(FrameNumber first, uint32_t order);
 
+// Every CPU's free frames go back to the shared lists: before giving up, and to make larger blocks.
+void frames_gather();
+// How many free pages are wanting below the mark at which the reclaimer begins, and that at which it may rest.
+uint32_t frames_short_of_low();
+uint32_t frames_short_of_high();
+
 struct FrameStatistics {
   uint32_t total;      // pages of RAM the kernel manages
   uint32_t free;       // exact: magazines counted as free

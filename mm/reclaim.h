@@ -32,6 +32,11 @@ uint32_t reclaim_clean(uint32_t wanted);
 // Sleeps; nothing may be held that a write-back needs (space, object, a file system's locks). False if nothing could be freed.
 bool reclaim_with_write_back();
 
+// The reclaimer's thread: sleeps until it is called, because free pages have become few, and then frees pages, files' dirty ones included, until
+// there are enough. Never returns.
+void reclaim_for_ever(void*);
+void reclaim_call();  // any context but under a lock that comes after the wait queues'
+
 // A cache above mm whose memory is no pages (names, inodes): gives back up to `wanted` of what nobody uses, the oldest first, and
 // says how many. May sleep. Boot registers them, those that hold the others' things first.
 using CacheShrinker = uint32_t (*)(uint32_t wanted);
