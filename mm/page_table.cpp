@@ -149,6 +149,14 @@ void slot_hide(Frame& table, PteSlot& slot, uint32_t index, FlushBatch& batch) {
     if (old.is_present() && !planted(Bug::kUnmapWithoutFlush)) batch.add(slot_address(table, index));
 }
 
+bool slot_hide_unused(PteSlot& slot) {
+    Pte old = pte_load(slot);
+    do {
+        if (pte_is_locked(old) || (old.is_present() && old.is_accessed())) return false;
+    } while (old.is_present() && !pte_compare_exchange(slot, old, pte_hidden(old)));
+    return true;
+}
+
 void slot_swap_out(Frame& table, PteSlot& slot, uint32_t index, Frame& frame) {
     swap_entry_add(frame_slot(frame));
     pte_store(slot, pte_swapped(frame_slot(frame)));

@@ -70,6 +70,8 @@ uint32_t table_count(FrameNumber table, uint32_t first, uint32_t last);
 // Takes the entry away from the processor but leaves the frame in it (kept): the first half of every removal. D of a shared
 // entry moves on with it. Under the table's lock.
 void slot_hide(Frame& table, PteSlot& slot, uint32_t index, FlushBatch& batch);
+// The same for an entry that is in no TLB as long as its A is clear. False: it is set, or the page is locked in memory.
+bool slot_hide_unused(PteSlot& slot);
 // Ends an entry that no TLB can hold any more: a counted frame loses this user, and goes to `unused` if that was the last; D reaches an
 // object's frame. Under the table's lock.
 void slot_drop(Frame& table, PteSlot& slot, uint32_t index, FreeBatch& unused);

@@ -3,6 +3,7 @@
 
 #include <machine/planted_bugs.h>
 
+#include <algorithm>
 #include <bit>
 
 #include "mm/frames.h"
@@ -76,6 +77,7 @@ uint32_t shrink_caches(uint32_t wanted) {
 class Reclaimer {
   public:
     enum class Fate : uint8_t { kKept, kFreed, kWriting };
+    class Victims;
     // What of: clean pages only; or also those that `out` can take, which is not full.
     static Fate take_locked(Frame& frame, SwapOut* out) REQUIRES(queue.lock) {
         constexpr uint8_t kInHands = kFrameBusy | kFrameWriteBack;
@@ -176,23 +178,60 @@ void reclaim_dequeue_queued(Frame& frame) {
 
 void reclaim_barrier() { LockGuard guard(queue.lock); }
 
+// Pages whose turn has come, and what becomes of them. To take them from programs without telling every processor about each: an entry whose A is
+// clear after one flush for all of them is in no TLB, and a processor that uses it from then on sets A first.
+class Reclaimer::Victims {
+  public:
+    void choose(uint32_t wanted) REQUIRES(queue.lock);
+    void flush();
+    // Returns how many came free; others may be in `out`.
+    uint32_t take(SwapOut& out) REQUIRES(queue.lock);
+    uint32_t count() const { return count_; }
+
+  private:
+    bool has(uint32_t page) const { return std::find(pages_, pages_ + count_, page) != pages_ + count_; }
+    uint32_t count_ = 0, pages_[SwapOut::kMost];
+    bool is_mapped_ = false;
+};
+
+// They are moved on in their queue first: most of those that cannot go now would have to be.
+void Reclaimer::Victims::choose(uint32_t wanted) {
+    for (uint32_t looks = 0; count_ < wanted && looks < 2 * SwapOut::kMost; looks++) {
+        uint32_t page = queue.pages.choose();
+        if (page == kNoPage) continue;
+        if (has(page)) break;  // once round
+        queue.pages.keep(page);
+        Frame& frame = frame_table[page];
+        if (queue.pages.policy() == Policy::kFifo) was_accessed(frame);  // no matter what it says
+        is_mapped_ |= frame.map.load(memory_order_relaxed) != 0;
+        pages_[count_++] = page;
+    }
+}
+
+void Reclaimer::Victims::flush() {
+    if (!is_mapped_ || machine::planted(machine::Bug::kEvictionWithoutFlush)) return;
+    FlushBatch everything;
+    everything.add(VirtAddr(0), kFlushAllThreshold + 1);
+}
+
+uint32_t Reclaimer::Victims::take(SwapOut& out) {
+    uint32_t freed = 0;
+    for (uint32_t i = 0; i < count_ && !out.is_full(); i++) freed += take_locked(frame_table[pages_[i]], &out) == Fate::kFreed;
+    return freed;
+}
+
 uint32_t reclaim_pages(uint32_t wanted) {
     SwapOut out;
-    uint32_t freed = 0, kept = 0, patience = 1;
-    while (freed + out.count() < wanted && kept < patience && !out.is_full()) {
+    uint32_t freed = 0, looked = 0, patience = 1;
+    while (freed + out.count() < wanted && looked < patience && !out.is_full()) {
         LockGuard guard(queue.lock);
-        if (kept == 0) patience = queue.pages.count() * 2 + SwapOut::kMost;
+        if (looked == 0) patience = queue.pages.count() * 2 + SwapOut::kMost;
         if (queue.pages.count() == 0) break;
-        uint32_t page = queue.pages.choose();
-        if (page == kNoPage) {
-            kept += Replacement<QueuedFrames>::kMaxLooks;
-            continue;
-        }
-        Reclaimer::Fate fate = Reclaimer::take_locked(frame_table[page], &out);
-        freed += fate == Reclaimer::Fate::kFreed;
-        if (fate != Reclaimer::Fate::kKept) continue;
-        kept++;
-        queue.pages.keep(page);
+        Reclaimer::Victims victims;
+        victims.choose(std::min(wanted - freed - out.count(), SwapOut::kMost));
+        victims.flush();
+        freed += victims.take(out);
+        looked += std::max(victims.count(), SwapOut::kMost);
     }
     return freed + out.write();
 }
@@ -200,10 +239,16 @@ uint32_t reclaim_pages(uint32_t wanted) {
 uint32_t reclaim_clean(uint32_t wanted) {
     uint32_t freed = 0;
     for (uint32_t number = 0; number < frame_table_size() && freed < wanted; number++) {
-        if (!frame_table[number].is_queued()) continue;
-        LockGuard guard(queue.lock);
         Frame& frame = frame_table[number];
-        freed += frame.is_queued() && Reclaimer::take_locked(frame, nullptr) == Reclaimer::Fate::kFreed;
+        if (!frame.is_queued()) continue;
+        LockGuard guard(queue.lock);
+        if (!frame.is_queued()) continue;
+        if (frame.map.load(memory_order_relaxed) != 0) {
+            was_accessed(frame);
+            FlushBatch everything;
+            everything.add(VirtAddr(0), kFlushAllThreshold + 1);
+        }
+        freed += Reclaimer::take_locked(frame, nullptr) == Reclaimer::Fate::kFreed;
     }
     return freed;
 }
@@ -238,13 +283,12 @@ bool frame_unmap(Frame& frame, TableWait wait) {
             if (table_lock) {
                 PteSlot& entry = table_slots(slot.table())[slot.index()];
                 if (frame.use == FrameUse::kAnonymous && !frame_has_slot(frame)) return false;  // made writable this moment
-                if (wait == TableWait::kTry && pte_is_locked(pte_load(entry))) return false;
-                FlushBatch batch;
-                if (machine::planted(machine::Bug::kEvictionWithoutFlush))
-                    pte_store(entry, pte_hidden(pte_load(entry)));
-                else
+                if (wait == TableWait::kTry) {
+                    if (!slot_hide_unused(entry)) return false;
+                } else {
+                    FlushBatch batch;
                     slot_hide(table, entry, slot.index(), batch);
-                batch.flush();
+                }
                 frame_has_slot(frame) ? slot_swap_out(table, entry, slot.index(), frame) : slot_release(table, entry, slot.index(), frame);
                 entries_lost.fetch_add(1, memory_order_relaxed);
             } else {

@@ -42,9 +42,10 @@ void reclaim_call();  // any context but under a lock that comes after the wait 
 using CacheShrinker = uint32_t (*)(uint32_t wanted);
 void reclaim_register(CacheShrinker shrink);
 
-// Takes a frame out of every page table and every TLB; D bits of shared entries are collected in the frame; where it has a swap slot, entries name
-// that from now on. Waits for tables that are locked, or, with kTry, gives up at the first one, or at an entry that mlock holds: some entries
-// may be gone then. Under the object's lock, if it has one.
+// Takes a frame out of every page table; D bits of shared entries are collected in the frame; where it has a swap slot, entries name that from
+// now on. Waits for tables that are locked, and flushes every TLB; or, with kTry, takes only entries that are in no TLB because their A has been
+// clear since the last flush, and gives up at one that is not, at one that mlock holds, and at a locked table: some entries may be gone
+// then. Under the object's lock, if it has one.
 enum class TableWait : uint8_t { kWait, kTry };
 bool frame_unmap(Frame& frame, TableWait wait);
 

@@ -90,6 +90,7 @@ class Replacement {
         push_front(policy_ == Policy::kTwoQueues ? PageQueue::kOld : PageQueue::kMain, page);
     }
 
+    Policy policy() const { return policy_; }
     uint32_t count() const { return count(PageQueue::kYoung) + count(PageQueue::kOld) + count(PageQueue::kMain); }
     uint32_t count(PageQueue queue) const { return list(queue).count; }
     uint32_t first(PageQueue queue) const { return list(queue).head; }
