@@ -104,7 +104,7 @@ Result<void> AddressSpace::advise(VirtAddr start, uint32_t bytes, uint32_t advic
     return is_whole ? Result<void>() : Errno::kNOMEM;
 }
 
-// Without swap nothing ever takes anonymous pages away, so MADV_FREE takes them at once: a read may give zero from then on.
+// MADV_FREE takes pages at once, as it may: a read may give zero from then on.
 Result<void> AddressSpace::drop_advised(VirtAddr start, VirtAddr end, uint32_t advice) {
     LockGuard guard(lock_);
     for (Region* region = regions_.first_after(start); region && region->start < end; region = RegionSet::next(*region)) {

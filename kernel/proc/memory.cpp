@@ -10,6 +10,7 @@
 #include "mm/frame.h"
 #include "mm/object.h"
 #include "mm/slab.h"
+#include "mm/swap.h"
 
 namespace faultline {
 
@@ -112,6 +113,11 @@ Result<void> show_frames(const ProcContext&, FormatSink& sink) {
   constexpr const char* kUses[] = {"free", "reserved", "kernel", "slab", "stack", "directory", "table", "anonymous", "object"};
   free_frames_without_caches();
   FrameStatistics frames = frame_statistics();
+  // Pages in swap are somebody's memory as well: whether they are there or here says nothing about leaks.
+  const SwapStatistics swap = swap_statistics();
+  const uint32_t swapped = swap.total - swap.free - swap.cached;
+  frames.by_use[static_cast<size_t>(FrameUse::kAnonymous)] += swapped;
+  frames.by_use[static_cast<size_t>(FrameUse::kFree)] -= swapped;
   for (uint32_t use = 0; use < std::size(kUses); use++) format(sink, "{} {}\n", kUses[use], frames.by_use[use]);
   format(sink, "allocations {}\n", slab_allocations());
   return {};
