@@ -33,6 +33,16 @@ bool was_accessed(Frame& frame) {
     return accessed;
 }
 
+// Whether the page of a file has to be written before it can go.
+bool is_dirty(Frame& frame) {
+    if (!frame.is(kFrameTagged)) return false;
+    FrameLock lock(frame);
+    return frame.is(kFrameDirty) || !reverse_map_for_each(frame, [](Locator at) {
+        Pte pte = pte_load(table_slots(at.table())[at.index()]);
+        return !(pte_is_shared(pte) && pte.is_dirty());
+    });
+}
+
 // The frame table, as the policy sees it.
 struct QueuedFrames {
     static uint32_t& next(uint32_t page) { return frame_table[page].next; }
@@ -202,6 +212,7 @@ void Reclaimer::Victims::choose(uint32_t wanted) {
         if (has(page)) break;  // once round
         queue.pages.keep(page);
         Frame& frame = frame_table[page];
+        if (is_dirty(frame)) continue;
         if (queue.pages.policy() == Policy::kFifo) was_accessed(frame);  // no matter what it says
         is_mapped_ |= frame.map.load(memory_order_relaxed) != 0;
         pages_[count_++] = page;
