@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <bit>
 
+#include "lib/scheduling.h"
 #include "mm/frames.h"
 #include "mm/object.h"
 #include "mm/page_table.h"
@@ -197,11 +198,13 @@ class Reclaimer::Victims {
     // Returns how many came free; others may be in `out`.
     uint32_t take(SwapOut& out) REQUIRES(queue.lock);
     uint32_t count() const { return count_; }
+    // Somebody holds what would have had to be locked: another time there is more to be had.
+    bool was_contended() const { return was_contended_; }
 
   private:
     bool has(uint32_t page) const { return std::find(pages_, pages_ + count_, page) != pages_ + count_; }
     uint32_t count_ = 0, pages_[SwapOut::kMost];
-    bool is_mapped_ = false;
+    bool is_mapped_ = false, was_contended_ = false;
 };
 
 // They are moved on in their queue first: most of those that cannot go now would have to be.
@@ -213,6 +216,10 @@ void Reclaimer::Victims::choose(uint32_t wanted) {
         queue.pages.keep(page);
         Frame& frame = frame_table[page];
         if (is_dirty(frame)) continue;
+        if (frame.use == FrameUse::kObject && frame.object->lock_.is_held()) {
+            was_contended_ = true;
+            continue;
+        }
         if (queue.pages.policy() == Policy::kFifo) was_accessed(frame);  // no matter what it says
         is_mapped_ |= frame.map.load(memory_order_relaxed) != 0;
         pages_[count_++] = page;
@@ -231,7 +238,9 @@ uint32_t Reclaimer::Victims::take(SwapOut& out) {
     return freed;
 }
 
-uint32_t reclaim_pages(uint32_t wanted) {
+namespace {
+
+uint32_t take_pages(uint32_t wanted, bool& was_contended) {
     SwapOut out;
     uint32_t freed = 0, looked = 0, patience = 1;
     while (freed + out.count() < wanted && looked < patience && !out.is_full()) {
@@ -242,9 +251,17 @@ uint32_t reclaim_pages(uint32_t wanted) {
         victims.choose(std::min(wanted - freed - out.count(), SwapOut::kMost));
         victims.flush();
         freed += victims.take(out);
+        was_contended |= victims.was_contended();
         looked += std::max(victims.count(), SwapOut::kMost);
     }
     return freed + out.write();
+}
+
+}  // namespace
+
+uint32_t reclaim_pages(uint32_t wanted) {
+    bool was_contended = false;
+    return take_pages(wanted, was_contended);
 }
 
 uint32_t reclaim_clean(uint32_t wanted) {
@@ -266,9 +283,14 @@ uint32_t reclaim_clean(uint32_t wanted) {
 
 bool reclaim_with_write_back() {
     constexpr uint32_t kBatch = 32, kThings = 256;
+    bool was_contended = false;
     if (reclaim_pages(kBatch) > 0) return true;
     ignore_result(objects_write_back_all(WriteBack::kWait));  // an error stays with the object, for its fsync
-    if (reclaim_pages(kBatch) > 0) return true;
+    if (take_pages(kBatch, was_contended) > 0) return true;
+    if (was_contended) {
+        yield();  // to those who hold the locks: memory is not out as long as they get on
+        return true;
+    }
     const uint32_t free_before = frame_statistics().free;
     while (shrink_caches(kThings) != 0) {  // a frame is free when the last thing in its slab is
         slab_drain();
