@@ -122,6 +122,10 @@ Result<void> Mount::detach(uint32_t unmount_flags) {
 
 Result<void> Mount::detach_one(bool even_if_busy) {
   Path was_at;
+  if (!even_if_busy) {  // what there is no memory to finish now would never be: then it stays mounted
+    Result<void> written = file_system_.synchronize(WriteBack::kWait);
+    if (!written.ok() && written.error() == Errno::kNOMEM) return written;
+  }
   {
     LockGuard guard(links_lock);
     if (!is_linked()) return Errno::kINVAL;

@@ -38,7 +38,7 @@ class Mount final : public RefCounted<Mount>, public ListNode<> {
 
   // Attaches at `place`, or as the root of the tree if that is empty. kBUSY never: mounts stack.
   Result<void> attach(const Path& place);
-  Result<void> detach(uint32_t unmount_flags);  // kBUSY, kINVAL
+  Result<void> detach(uint32_t unmount_flags);  // kBUSY, kINVAL, kNOMEM
   Result<void> remount(uint32_t flags);         // kBUSY, kINVAL
 
   // Open files for writing keep the mount from becoming read-only. False: it is.

@@ -108,24 +108,35 @@ bool Ext2FileSystem::overlaps_structures(const Group& group, uint32_t first, uin
 }
 
 Result<Ext2Run> Ext2FileSystem::allocate_blocks(uint32_t goal, uint32_t wanted, Ext2Reserve reserve) {
+  return allocate(goal, wanted, reserve, nullptr);
+}
+
+Result<Ext2Block> Ext2FileSystem::allocate_metadata(uint32_t goal, Ext2Reserve reserve) {
+  Ext2Block block;
+  TRY(allocate(goal, 1, reserve, &block));
+  return block;
+}
+
+// If the blocks are for metadata, `metadata` becomes the first of them.
+Result<Ext2Run> Ext2FileSystem::allocate(uint32_t goal, uint32_t wanted, Ext2Reserve reserve, Ext2Block* metadata) {
   LockGuard guard(allocation_lock_);
   uint32_t kept = reserve == Ext2Reserve::kKeep ? super_.reserved_blocks_count : 0;
   uint32_t available = free_blocks_.load(memory_order_relaxed);
   if (available <= kept) return Errno::kNOSPC;
   wanted = std::min(wanted, available - kept);
   if (!is_block(goal)) goal = super_.first_data_block;
-  const uint32_t home = (goal - super_.first_data_block) / super_.blocks_per_group;
+  const uint32_t home = group_of(goal);
   // The goal's group from the goal on, the others, then the part before the goal.
   for (uint32_t i = 0; i <= group_count_; i++) {
     uint32_t index = (home + i) % group_count_;
     uint32_t from = i == 0 ? goal - first_block_of(home) : 0;
-    Ext2Run run = TRY(allocate_in_group(index, from, wanted));
+    Ext2Run run = TRY(allocate_in_group(index, from, wanted, metadata));
     if (run.count != 0) return run;
   }
   return Errno::kNOSPC;
 }
 
-Result<Ext2Run> Ext2FileSystem::allocate_in_group(uint32_t index, uint32_t from, uint32_t wanted) {
+Result<Ext2Run> Ext2FileSystem::allocate_in_group(uint32_t index, uint32_t from, uint32_t wanted, Ext2Block* made) {
   Group place = TRY(group(index));
   if (place.descriptor->free_blocks == 0) return Ext2Run{};
   Ext2Block bitmap = TRY(metadata(place.descriptor->block_bitmap));
@@ -138,6 +149,7 @@ Result<Ext2Run> Ext2FileSystem::allocate_in_group(uint32_t index, uint32_t from,
       ignore_result(Result<void>(damaged("the file system's own block is marked free:", base + first)));
       continue;
     }
+    if (made) *made = TRY(metadata_new(base + first));  // before anything is changed that would have to be undone
     for (uint32_t i = 0; i < count; i++) set_bit(bitmap.data(), first + i);
     metadata_changed(bitmap);
     subtract(place.descriptor->free_blocks, count);
@@ -148,35 +160,28 @@ Result<Ext2Run> Ext2FileSystem::allocate_in_group(uint32_t index, uint32_t from,
   return Ext2Run{};
 }
 
-Result<void> Ext2FileSystem::free_blocks(uint32_t first, uint32_t count) {
-  LockGuard guard(allocation_lock_);
-  while (count != 0) {
-    if (!is_block(first)) return damaged("freeing the impossible block", first);
-    uint32_t index = (first - super_.first_data_block) / super_.blocks_per_group;
-    uint32_t bit = first - first_block_of(index), here = std::min(count, blocks_in(index) - bit);
-    TRY(free_in_group(index, bit, here));
-    first += here;
-    count -= here;
-  }
-  return {};
+Result<Ext2FileSystem::PinnedGroup> Ext2FileSystem::pin_group(uint32_t index) {
+  Group place = TRY(group(index));
+  Ext2Block bitmap = TRY(metadata(place.descriptor->block_bitmap));
+  return PinnedGroup{std::move(place), std::move(bitmap)};
 }
 
-Result<void> Ext2FileSystem::free_in_group(uint32_t index, uint32_t bit, uint32_t count) {
-  Group place = TRY(group(index));
-  if (overlaps_structures(place, first_block_of(index) + bit, count))
-    return damaged("the file system's own block is in a file:", first_block_of(index) + bit);
-  Ext2Block bitmap = TRY(metadata(place.descriptor->block_bitmap));
+Result<void> Ext2FileSystem::free_blocks(const PinnedGroup& group, uint32_t first, uint32_t count) {
+  LockGuard guard(allocation_lock_);
+  if (overlaps_structures(group, first, count)) return damaged("the file system's own block is in a file:", first);
+  const uint32_t bit = first - first_block_of(group.index);
+  ASSERT(bit + count <= blocks_in(group.index));
   uint32_t freed = 0;
   for (uint32_t i = bit; i < bit + count; i++) {
-    if (!bit_is_set(bitmap.data(), i)) continue;
-    clear_bit(bitmap.data(), i);
+    if (!bit_is_set(group.bitmap.data(), i)) continue;
+    clear_bit(group.bitmap.data(), i);
     freed++;
   }
-  metadata_changed(bitmap);
-  place.descriptor->free_blocks = static_cast<uint16_t>(std::min(place.descriptor->free_blocks + freed, blocks_in(index)));
-  metadata_changed(place.block);
+  metadata_changed(group.bitmap);
+  group.descriptor->free_blocks = static_cast<uint16_t>(std::min(group.descriptor->free_blocks + freed, blocks_in(group.index)));
+  metadata_changed(group.block);
   add(free_blocks_, freed, super_.blocks_count);
-  return freed == count ? Result<void>() : damaged("freed twice: block", first_block_of(index) + bit);
+  return freed == count ? Result<void>() : damaged("freed twice: block", first);
 }
 
 // The first group from the parent's on with at least the average of free inodes and blocks.
@@ -191,6 +196,10 @@ Result<uint32_t> Ext2FileSystem::directory_group(uint32_t parent_group) {
 }
 
 Result<uint32_t> Ext2FileSystem::allocate_inode(uint32_t parent, bool directory) {
+  return inodes_.with_all_room([&] { return allocate_inode_once(parent, directory); });
+}
+
+Result<uint32_t> Ext2FileSystem::allocate_inode_once(uint32_t parent, bool directory) {
   LockGuard guard(allocation_lock_);
   if (free_inodes_.load(memory_order_relaxed) == 0) return Errno::kNOSPC;
   uint32_t home = (parent - 1) / super_.inodes_per_group;

@@ -61,12 +61,11 @@ uint32_t Ext2Inode::goal_for(uint32_t previous) const {
   return last_allocated_ != 0 ? last_allocated_ + 1 : fs_.group_goal(ino());
 }
 
-Result<uint32_t> Ext2Inode::new_block(uint32_t goal, Ext2Reserve reserve) {
-  Ext2Run run = TRY(fs_.allocate_blocks(goal, 1, reserve));
-  sectors_.fetch_add(fs_.sectors_per_block(), memory_order_relaxed);
-  last_allocated_ = run.first;
+// The inode has `count` blocks more, up to `last`.
+void Ext2Inode::blocks_added(uint32_t last, uint32_t count) {
+  sectors_.fetch_add(count * fs_.sectors_per_block(), memory_order_relaxed);
+  last_allocated_ = last;
   mark_changed();
-  return run.first;
 }
 
 // Gives blocks to the hole at `logical`, up to `wanted` of them, as many as come in one piece; returns how many.
@@ -80,15 +79,9 @@ Result<uint32_t> Ext2Inode::fill_hole(uint32_t logical, uint32_t wanted, Ext2Res
     uint32_t& pointer = slots[offsets[level - 1]];
     Ext2Block below;
     if (pointer == 0) {
-      uint32_t number = TRY(new_block(goal_for(0), reserve));
-      Result<Ext2Block> made = fs_.metadata_new(number);
-      if (!made.ok()) {
-        sectors_.fetch_sub(fs_.sectors_per_block(), memory_order_relaxed);
-        ignore_result(fs_.free_blocks(number, 1));  // the first error is the one to report
-        return made.error();
-      }
-      below = made.release_value();
-      pointer = number;
+      below = TRY(fs_.allocate_metadata(goal_for(0), reserve));
+      pointer = below.number();
+      blocks_added(pointer, 1);
       if (holder) fs_.metadata_changed(holder);
     } else {
       below = TRY(fs_.metadata(pointer));
@@ -104,14 +97,16 @@ Result<uint32_t> Ext2Inode::fill_hole(uint32_t logical, uint32_t wanted, Ext2Res
   Ext2Run run = TRY(fs_.allocate_blocks(goal_for(slot > 0 ? slots[slot - 1] : 0), count, reserve));
   for (uint32_t i = 0; i < run.count; i++) slots[slot + i] = run.first + i;
   if (holder) fs_.metadata_changed(holder);
-  sectors_.fetch_add(run.count * fs_.sectors_per_block(), memory_order_relaxed);
-  last_allocated_ = run.first + run.count - 1;
-  mark_changed();
+  blocks_added(run.first + run.count - 1, run.count);
   return run.count;
 }
 
 // Makes sure that the blocks logical .. logical+count exist.
 Result<void> Ext2Inode::allocate_run(uint32_t logical, uint32_t count, Ext2Reserve reserve) {
+  return fs_.inodes().with_all_room([&] { return allocate_once(logical, count, reserve); });
+}
+
+Result<void> Ext2Inode::allocate_once(uint32_t logical, uint32_t count, Ext2Reserve reserve) {
   LockGuard guard(map_lock_);
   while (count != 0) {
     Ext2Run run = TRY(map_run_locked(logical, count));
@@ -124,33 +119,26 @@ Result<void> Ext2Inode::allocate_run(uint32_t logical, uint32_t count, Ext2Reser
 
 // Frees blocks of one inode in runs, as far as the disk makes sense: the number of pointers that may be followed is bounded by the
 // file system's size, so that a tree that bites its own tail ends too.
+//
+// It may stop at any block for want of memory, and the file is whole then and can be truncated again: a pointer is only cleared when nothing
+// that frees its block can fail.
 class Ext2Inode::Truncation {
  public:
   explicit Truncation(Ext2Inode& inode) : inode_(inode), fs_(inode.fs_), budget_(fs_.superblock().blocks_count) {}
 
   bool failed() const { return !result_.ok(); }
-  void fail(Errno error) {
-    if (result_.ok()) result_ = error;
+
+  // Frees the block that `pointer` names. False if it stays.
+  bool take(uint32_t& pointer) {
+    if (!prepare(pointer)) return false;
+    add(std::exchange(pointer, 0));
+    return true;
   }
 
-  void add(uint32_t block) {
-    if (!fs_.is_block(block) || budget_ == 0) return fail(fs_.damaged("block pointer out of range in inode", inode_.ino()));
-    budget_--;
-    if (run_.count != 0 && run_.first + run_.count == block) {
-      run_.count++;
-      return;
-    }
-    flush();
-    run_ = {block, 1};
-  }
-
-  // Frees the data blocks from .. end below an indirect block of `level`; true if nothing is left and it is freed too.
-  bool free_branch(uint32_t number, uint32_t level, uint64_t from, uint64_t end) {
-    Result<Ext2Block> loaded = fs_.metadata(number);
-    if (!loaded.ok() || budget_ == 0) {
-      fail(loaded.ok() ? Errno::kUCLEAN : loaded.error());
-      return false;
-    }
+  // Frees the data blocks from .. end below an indirect block of `level`, and the block itself when it names nothing any more.
+  void take_branch(uint32_t& pointer, uint32_t level, uint64_t from, uint64_t end) {
+    Result<Ext2Block> loaded = fs_.metadata(pointer);
+    if (!loaded.ok() || budget_ == 0) return fail(loaded.ok() ? Errno::kUCLEAN : loaded.error());
     Ext2Block block = loaded.release_value();
     uint32_t* slots = block.pointers();
     const uint32_t pointers = fs_.pointers_per_block();
@@ -160,20 +148,15 @@ class Ext2Inode::Truncation {
       if (slots[slot] == 0) continue;
       const uint64_t base = slot * child_span;
       if (level == 1)
-        add(slots[slot]);
-      else if (!free_branch(slots[slot], level - 1, from > base ? from - base : 0, end - base))
-        continue;
-      if (!failed()) slots[slot] = 0;
+        take(slots[slot]);
+      else
+        take_branch(slots[slot], level - 1, from > base ? from - base : 0, end - base);
     }
-    for (uint32_t slot = 0; slot < pointers; slot++) {
-      if (slots[slot] == 0) continue;
-      fs_.metadata_changed(block);
-      return false;
-    }
+    const bool is_empty = std::all_of(slots, slots + pointers, [](uint32_t slot) { return slot == 0; });
+    if (!is_empty || failed() || !prepare(pointer)) return fs_.metadata_changed(block);
     block = Ext2Block();  // unpinned before it is forgotten
-    fs_.metadata_forget(number);
-    add(number);
-    return !failed();
+    fs_.metadata_forget(pointer);
+    add(std::exchange(pointer, 0));
   }
 
   Result<void> finish() {
@@ -182,9 +165,38 @@ class Ext2Inode::Truncation {
   }
 
  private:
+  void fail(Errno error) {
+    if (result_.ok()) result_ = error;
+  }
+
+  // The block can be freed: add(block) will not fail.
+  bool prepare(uint32_t block) {
+    if (!fs_.is_block(block) || budget_ == 0) {
+      fail(fs_.damaged("block pointer out of range in inode", inode_.ino()));
+    } else if (fs_.group_of(block) != group_.index) {
+      flush();
+      Result<Ext2FileSystem::PinnedGroup> pinned = fs_.pin_group(fs_.group_of(block));
+      if (pinned.ok())
+        group_ = pinned.release_value();
+      else
+        fail(pinned.error());
+    }
+    return !failed();
+  }
+
+  void add(uint32_t block) {
+    budget_--;
+    if (run_.count != 0 && run_.first + run_.count == block) {
+      run_.count++;
+      return;
+    }
+    flush();
+    run_ = {block, 1};
+  }
+
   void flush() {
     if (run_.count == 0) return;
-    Result<void> freed = fs_.free_blocks(run_.first, run_.count);
+    Result<void> freed = fs_.free_blocks(group_, run_.first, run_.count);
     if (!freed.ok()) fail(freed.error());
     uint32_t sectors = std::min(run_.count * fs_.sectors_per_block(), inode_.sectors_.load(memory_order_relaxed));
     inode_.sectors_.fetch_sub(sectors, memory_order_relaxed);
@@ -194,6 +206,7 @@ class Ext2Inode::Truncation {
   Ext2Inode& inode_;
   Ext2FileSystem& fs_;
   uint32_t budget_;
+  Ext2FileSystem::PinnedGroup group_;  // of run_
   Ext2Run run_;
   Result<void> result_;
 };
@@ -201,17 +214,13 @@ class Ext2Inode::Truncation {
 Result<void> Ext2Inode::free_range(uint64_t first, uint64_t end) {
   LockGuard guard(map_lock_);
   Truncation truncation(*this);
-  for (uint64_t i = first; i < std::min<uint64_t>(end, kExt2DirectBlocks) && !truncation.failed(); i++) {
-    if (block_[i] == 0) continue;
-    truncation.add(block_[i]);
-    if (!truncation.failed()) block_[i] = 0;
-  }
+  for (uint64_t i = first; i < std::min<uint64_t>(end, kExt2DirectBlocks) && !truncation.failed(); i++)
+    if (block_[i] != 0) truncation.take(block_[i]);
   uint64_t base = kExt2DirectBlocks, span = 1;
   for (uint32_t level = 1; level <= 3 && base < end && !truncation.failed(); level++) {
     span *= fs_.pointers_per_block();
     uint32_t& root = block_[kExt2DirectBlocks + level - 1];
-    const bool takes_part = root != 0 && first < base + span;
-    if (takes_part && truncation.free_branch(root, level, first > base ? first - base : 0, end - base)) root = 0;
+    if (root != 0 && first < base + span) truncation.take_branch(root, level, first > base ? first - base : 0, end - base);
     base += span;
   }
   last_allocated_ = 0;
@@ -219,14 +228,30 @@ Result<void> Ext2Inode::free_range(uint64_t first, uint64_t end) {
   return truncation.finish();
 }
 
-// prepare_write() works in pages and may have given blocks past the end of file, which e2fsck would call wrong: they go when the
-// inode is written. Not while someone writes: they are about to be used, and that writer's inode is written again.
-void Ext2Inode::trim_excess() {
-  if (prepared_end_.load(memory_order_relaxed) == 0 || !content_lock().try_lock()) return;
-  uint64_t end = prepared_end_.exchange(0, memory_order_relaxed);
-  uint32_t needed = blocks_for(data_.size());
-  if (end > needed) ignore_result(free_from(needed));  // reported where it was found; e2fsck will see the rest
+// There may be blocks past the end of file, up to `end`.
+void Ext2Inode::note_excess(uint64_t end) {
+  uint64_t known = excess_end_.load(memory_order_relaxed);
+  while (known < end && !excess_end_.compare_exchange_weak(known, end, memory_order_relaxed)) {
+  }
+}
+
+// Blocks past the end of file, which e2fsck would call wrong, and which must not become part of a file that grows: prepare_write() works in
+// pages and may have asked for too many, and a truncation may have lacked the memory to free all.
+Result<void> Ext2Inode::trim() {
+  const uint64_t end = excess_end_.exchange(0, memory_order_relaxed);
+  const uint32_t needed = blocks_for(data_.size());
+  if (end <= needed) return {};
+  Result<void> freed = free_from(needed);
+  if (!freed.ok() && freed.error() == Errno::kNOMEM) note_excess(end);
+  return freed;
+}
+
+// For the inode that is written. Not while someone writes: they are about to be used, and that writer's inode is written again.
+Result<void> Ext2Inode::trim_if_idle() {
+  if (excess_end_.load(memory_order_relaxed) == 0 || !content_lock().try_lock()) return {};
+  Result<void> trimmed = trim();
   content_lock().unlock();
+  return trimmed;
 }
 
 }  // namespace faultline

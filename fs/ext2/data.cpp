@@ -113,15 +113,14 @@ Result<void> Ext2Inode::prepare_write(PageIndex first, uint32_t pages) {
   if (first.byte() + static_cast<uint64_t>(pages) * kPageSize > 0x7fffffff) TRY(fs_.allow_large_file());
   Result<void> prepared = prepare_blocks(begin, end);
   // A fault does not hold the content lock: a truncation that came meanwhile has not seen these blocks. They go when the inode is written.
-  if (end > blocks_for(data_.size()) && end > prepared_end_.load(memory_order_relaxed))
-    prepared_end_.store(end, memory_order_relaxed);
+  if (end > blocks_for(data_.size())) note_excess(end);
   return prepared;
 }
 
 Result<void> Ext2Inode::prepare_blocks(uint64_t begin, uint64_t end) {
   const uint32_t file_end = blocks_for(data_.size());
   // Blocks past the end of file that an earlier write did not use must not become part of a gap.
-  if (begin > file_end && prepared_end_.load(memory_order_relaxed) > file_end) TRY(free_from(file_end));
+  if (begin > file_end) TRY(trim());
   for (uint64_t logical = begin; logical < std::min<uint64_t>(end, file_end);) {
     Ext2Run run =
         TRY(map_run(static_cast<uint32_t>(logical), static_cast<uint32_t>(std::min<uint64_t>(end, file_end) - logical)));

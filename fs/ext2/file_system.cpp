@@ -146,6 +146,7 @@ Result<void> Ext2FileSystem::check_geometry(const Ext2Superblock& super, uint64_
 
 Result<void> Ext2FileSystem::start() {
   TRY(inodes_.start());
+  superblock_ = TRY(metadata(kExt2SuperblockOffset >> block_shift_));
   list_add(*this);
   if (!was_clean_) {
     log(LogLevel::kWarning, "ext2: {} was not unmounted cleanly; e2fsck is recommended", device_.name());
@@ -167,6 +168,11 @@ Errno Ext2FileSystem::damaged(StringView what, uint64_t number) {
   if (before == kMaxReports) log(LogLevel::kError, "ext2: {}: more damage is not reported", device_.name());
   errors_seen_.store(true, memory_order_relaxed);
   return Errno::kUCLEAN;
+}
+
+void Ext2FileSystem::unfinished(StringView what, uint32_t inode, Errno error) {
+  log(LogLevel::kError, "ext2: {}: inode {} {}: error {}", device_.name(), inode, what, static_cast<int>(error));
+  errors_seen_.store(true, memory_order_relaxed);
 }
 
 Result<Ext2Block> Ext2FileSystem::metadata(uint32_t block) {
@@ -214,9 +220,8 @@ Result<void> Ext2FileSystem::allow_large_file() {
 }
 
 Result<void> Ext2FileSystem::write_superblock(bool clean, WriteBack mode) {
-  const uint32_t number = kExt2SuperblockOffset >> block_shift_;
-  Ext2Block block = TRY(metadata(number));
-  auto& raw = *reinterpret_cast<Ext2Superblock*>(block.data() + (kExt2SuperblockOffset & (block_size_ - 1)));
+  if (!superblock_) return {};  // never started
+  auto& raw = *reinterpret_cast<Ext2Superblock*>(superblock_.data() + (kExt2SuperblockOffset & (block_size_ - 1)));
   const uint32_t now = static_cast<uint32_t>(wall_time().seconds);
   raw.free_blocks_count = free_blocks_.load(memory_order_relaxed);
   raw.free_inodes_count = free_inodes_.load(memory_order_relaxed);
@@ -229,8 +234,8 @@ Result<void> Ext2FileSystem::write_superblock(bool clean, WriteBack mode) {
     raw.mount_time = now;
     raw.mount_count++;
   }
-  metadata_.mark_dirty(PageIndex(number));
-  return metadata_.write_back(PageIndex(number), 1, mode);
+  metadata_.mark_dirty(PageIndex(superblock_.number()));
+  return metadata_.write_back(PageIndex(superblock_.number()), 1, mode);
 }
 
 // Before the first change after a moment at which the disk was clean, the disk says that it no longer is.
@@ -248,12 +253,24 @@ Result<void> Ext2FileSystem::synchronize_metadata() {
   return device_.flush();
 }
 
+// Nothing is left undone for want of memory while there is some to be had.
 Result<void> Ext2FileSystem::synchronize(WriteBack mode) {
   if (is_read_only()) return {};
-  Result<void> result = inodes_.write_back(mode);
+  constexpr int kRounds = 3;
+  Result<void> result = synchronize_once(mode);
+  for (int i = 1; i < kRounds && mode == WriteBack::kWait; i++) {
+    if (result.ok() || result.error() != Errno::kNOMEM || !reclaim_with_write_back()) break;
+    result = synchronize_once(mode);
+  }
+  return result;
+}
+
+Result<void> Ext2FileSystem::synchronize_once(WriteBack mode) {
+  Result<void> result = inodes_.finish_deletions();
   auto keep_first = [&result](Result<void> next) {
     if (!next.ok() && result.ok()) result = next;
   };
+  keep_first(inodes_.write_back(mode));
   const uint32_t seen = changes_.load(memory_order_seq_cst);
   if (mode == WriteBack::kStart) {
     LockGuard guard(state_lock_);
@@ -281,6 +298,8 @@ Result<void> Ext2FileSystem::synchronize(WriteBack mode) {
 Result<void> Ext2FileSystem::remount(uint32_t flags) {
   if (flags & kMountReadOnly) {
     Result<void> written = synchronize(WriteBack::kWait);
+    // What has lost its name but is open will have to be freed one day.
+    if (orphans_.load(memory_order_relaxed) != 0) return written.ok() ? Errno::kBUSY : written;
     read_only_.store(true, memory_order_seq_cst);
     return written;
   }
@@ -299,6 +318,7 @@ Result<void> Ext2FileSystem::unmount() {
     return Errno::kBUSY;
   }
   list_remove(*this);
+  superblock_ = Ext2Block();
   small_blocks_.drop_all();
   device_.object().drop_clean();  // with small blocks, the raw device's pages are older than what we wrote
   device_.unclaim();

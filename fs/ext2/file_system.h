@@ -72,8 +72,6 @@ class Ext2FileSystem final : public FileSystem, private PageSource {
 
   // The block's contents. kUCLEAN: not a block of this file system; kIO, kNOMEM. May do I/O.
   Result<Ext2Block> metadata(uint32_t block);
-  // A block that has just been allocated, zeroed and dirty.
-  Result<Ext2Block> metadata_new(uint32_t block);
   // The caller has changed it. May write the superblock first (the disk is no longer clean).
   void metadata_changed(const Ext2Block& block);
   // It is free now: what the cache has of it must never be written.
@@ -89,8 +87,22 @@ class Ext2FileSystem final : public FileSystem, private PageSource {
 
   // 1 to `wanted` neighbouring blocks, as near behind `goal` (0: anywhere) as there are any. kNOSPC, kIO.
   Result<Ext2Run> allocate_blocks(uint32_t goal, uint32_t wanted, Ext2Reserve reserve);
-  // kUCLEAN if they were not all allocated, or hold the file system's own structures; nothing is freed then beyond that group.
-  Result<void> free_blocks(uint32_t first, uint32_t count);
+  // One block for metadata, zeroed and dirty. As above, and kNOMEM.
+  Result<Ext2Block> allocate_metadata(uint32_t goal, Ext2Reserve reserve);
+  // Freeing must not fail halfway for want of memory: who frees has the block's group resident first, and only then changes what names the
+  // block. kUCLEAN, kIO, kNOMEM.
+  struct Group {
+    Ext2Block block;
+    uint32_t index = ~0u;
+    Ext2GroupDescriptor* descriptor = nullptr;
+  };
+  struct PinnedGroup : Group {
+    Ext2Block bitmap;  // of its blocks
+  };
+  uint32_t group_of(uint32_t block) const { return (block - super_.first_data_block) / super_.blocks_per_group; }
+  Result<PinnedGroup> pin_group(uint32_t index);
+  // Neighbours in that group; allocates no memory. kUCLEAN if they were not all allocated, or hold the file system's own structures.
+  Result<void> free_blocks(const PinnedGroup& group, uint32_t first, uint32_t count);
   // A free inode, near `parent`'s for files, in a roomy group for directories. kNOSPC, kIO.
   Result<uint32_t> allocate_inode(uint32_t parent, bool directory);
   Result<void> free_inode(uint32_t number, bool directory);
@@ -105,6 +117,8 @@ class Ext2FileSystem final : public FileSystem, private PageSource {
 
   // Reports damage (a few lines, then silence) and marks the disk for e2fsck. `what` is a phrase, `number` the inode or block meant.
   Errno damaged(StringView what, uint64_t number);
+  // The same for what we could not finish.
+  void unfinished(StringView what, uint32_t inode, Errno error);
   // Everything of one inode's metadata (all metadata, in fact) is on the device, flushed.
   Result<void> synchronize_metadata();
 
@@ -119,11 +133,6 @@ class Ext2FileSystem final : public FileSystem, private PageSource {
     using Object::Object;
     void acquire() override {}  // lives as long as the file system
     void release() override {}
-  };
-  struct Group {
-    Ext2Block block;
-    uint32_t index;
-    Ext2GroupDescriptor* descriptor;
   };
 
   Ext2FileSystem(BlockDevice& device, const Ext2Superblock& super, bool read_only, bool must_be_read_only);
@@ -145,11 +154,15 @@ class Ext2FileSystem final : public FileSystem, private PageSource {
   uint32_t overhead() const;
   Result<Group> group(uint32_t index);
   bool overlaps_structures(const Group& group, uint32_t first, uint32_t count) const;
-  Result<Ext2Run> allocate_in_group(uint32_t index, uint32_t from, uint32_t wanted) REQUIRES(allocation_lock_);
+  Result<Ext2Run> allocate(uint32_t goal, uint32_t wanted, Ext2Reserve reserve, Ext2Block* metadata);
+  Result<Ext2Run> allocate_in_group(uint32_t index, uint32_t from, uint32_t wanted, Ext2Block* metadata) REQUIRES(allocation_lock_);
+  Result<uint32_t> allocate_inode_once(uint32_t parent, bool directory);
   Result<uint32_t> allocate_inode_in_group(uint32_t index, bool directory) REQUIRES(allocation_lock_);
-  Result<void> free_in_group(uint32_t index, uint32_t bit, uint32_t count) REQUIRES(allocation_lock_);
   Result<uint32_t> directory_group(uint32_t parent_group) REQUIRES(allocation_lock_);
 
+  // A block of which nothing is cached yet: zeroed, and dirty.
+  Result<Ext2Block> metadata_new(uint32_t block);
+  Result<void> synchronize_once(WriteBack mode);
   // The superblock on the disk: counts, and the state as `clean` says.
   Result<void> write_superblock(bool clean, WriteBack mode) REQUIRES(state_lock_);
   void note_change();
@@ -168,6 +181,7 @@ class Ext2FileSystem final : public FileSystem, private PageSource {
   Object& metadata_;  // small_blocks_ or the device's
   Ext2InodeCache inodes_;
   Ref<Ext2Inode> root_;
+  Ext2Block superblock_;  // resident: to say that the disk is not clean any more must not need memory
 
   // Bitmaps, descriptors and the counts below.
   Mutex<LockRank::kAllocation> allocation_lock_;

@@ -62,14 +62,22 @@ Result<Ext2Inode*> Ext2Inode::load(Ext2FileSystem& file_system, uint32_t number)
   return inode;
 }
 
-Result<Ext2Inode*> Ext2Inode::create_new(Ext2FileSystem& file_system, uint32_t number, uint32_t mode, uint32_t uid, uint32_t gid,
+// The memory comes first: to give a number back may need some.
+Result<Ext2Inode*> Ext2Inode::create_new(Ext2FileSystem& file_system, uint32_t parent, uint32_t mode, uint32_t uid, uint32_t gid,
                                          DeviceNumber special) {
   const FileType type = static_cast<FileType>(mode & kTypeMask);
-  Ext2Inode* inode = TRY(slab_new<Ext2Inode>(file_system, number, type));
+  void* memory = slab_allocate(sizeof(Ext2Inode));
+  if (!memory) return Errno::kNOMEM;
+  Result<uint32_t> number = file_system.allocate_inode(parent, type == FileType::kDirectory);
+  if (!number.ok()) {
+    slab_free(memory, sizeof(Ext2Inode));
+    return number.error();
+  }
+  Ext2Inode* inode = new (memory) Ext2Inode(file_system, number.value(), type);
   LockGuard map(inode->map_lock_);
   Timestamp now = wall_time();
   inode->is_new_ = true;
-  inode->generation_ = now.nanoseconds ^ static_cast<uint32_t>(now.seconds) * 2654435761u ^ number;
+  inode->generation_ = now.nanoseconds ^ static_cast<uint32_t>(now.seconds) * 2654435761u ^ number.value();
   if (is_device(type)) {
     if (special.major < 256 && special.minor < 256)
       inode->block_[0] = special.major << 8 | special.minor;
@@ -206,12 +214,13 @@ Result<void> Ext2Inode::store() {
 }
 
 bool Ext2Inode::needs_write() const {
-  return changed_.load(memory_order_acquire) || prepared_end_.load(memory_order_relaxed) != 0 || data_.is_dirty();
+  return changed_.load(memory_order_acquire) || excess_end_.load(memory_order_relaxed) != 0 || data_.is_dirty();
 }
 
 Result<void> Ext2Inode::write_back(WriteBack mode) {
   Result<void> result = data_.write_back_all(mode);
-  trim_excess();
+  Result<void> trimmed = trim_if_idle();
+  if (!trimmed.ok() && result.ok()) result = trimmed;
   if (changed_.load(memory_order_acquire)) {
     Result<void> stored = store();
     if (!stored.ok() && result.ok()) result = stored;
@@ -274,22 +283,23 @@ Result<void> Ext2Inode::truncate(uint64_t bytes) {
   const uint64_t before = data_.size();
   if (bytes > fs_.max_file_size()) return Errno::kFBIG;
   if (bytes > 0x7fffffff) TRY(fs_.allow_large_file());
+  if (bytes > before) TRY(trim());
   if (bytes < before && bytes % kPageSize != 0) {
     // The last block's rest must be zero on the disk too, or it would show when the file grows again.
     PinnedFrame last = TRY(data_.page(PageIndex::of_byte(bytes)));
+    const bool is_hole = TRY(map_run(static_cast<uint32_t>(bytes >> fs_.block_shift()), 1)).first == 0;
     TRY(data_.resize(bytes));
     memset(last.data() + (bytes & kPageMask), 0, kPageSize - (bytes & kPageMask));
-    if (TRY(map_run(static_cast<uint32_t>(bytes >> fs_.block_shift()), 1)).first != 0)
-      data_.mark_dirty(PageIndex::of_byte(bytes));
+    if (!is_hole) data_.mark_dirty(PageIndex::of_byte(bytes));
   } else {
     TRY(data_.resize(bytes));
   }
   touch_modified();
-  if (bytes < before || prepared_end_.load(memory_order_relaxed) != 0) {
-    prepared_end_.store(0, memory_order_relaxed);
-    TRY(free_from(blocks_for(std::min(bytes, before))));
-  }
-  return {};
+  if (bytes >= before) return {};
+  note_excess(blocks_for(before));
+  Result<void> trimmed = trim();
+  if (!trimmed.ok() && trimmed.error() == Errno::kNOMEM) return {};  // the file has its new size; the rest goes when the inode is written
+  return trimmed;
 }
 
 void Ext2Inode::touch(bool modified) {
@@ -323,47 +333,42 @@ void Ext2Inode::touch_modified() {
   mark_changed();
 }
 
-void Ext2Inode::delete_for_good() {
+Result<void> Ext2Inode::delete_for_good() {
   data_.drop_all();
   Result<void> result = data_.resize(0);
-  if (!size_in_inode_ && (is_directory() || type() == FileType::kRegular || type() == FileType::kSymlink)) {
-    Result<void> freed = free_from(0);
-    if (result.ok()) result = freed;
-  }
-  Result<void> released = release_attribute_block();
-  if (result.ok()) result = released;
+  // Each step can be done twice, up to the last.
+  auto lacks_memory = [&result](Result<void> step) {
+    if (!step.ok() && result.ok()) result = step;
+    return !step.ok() && step.error() == Errno::kNOMEM;
+  };
+  const bool has_blocks = !size_in_inode_ && (is_directory() || type() == FileType::kRegular || type() == FileType::kSymlink);
+  if (has_blocks && lacks_memory(free_from(0))) return Errno::kNOMEM;
+  if (lacks_memory(release_attribute_block())) return Errno::kNOMEM;
   deleted_at_ = static_cast<uint32_t>(wall_time().seconds);
-  Result<void> stored = store();
-  if (result.ok()) result = stored;
-  Result<void> freed = fs_.free_inode(ino(), is_directory());
-  if (result.ok()) result = freed;
-  if (!result.ok())
-    log(LogLevel::kError, "ext2: inode {} was not deleted whole: error {}", ino(), static_cast<int>(result.error()));
+  if (lacks_memory(store()) || lacks_memory(fs_.free_inode(ino(), is_directory()))) return Errno::kNOMEM;
+  if (!result.ok()) fs_.unfinished("was not deleted whole", ino(), result.error());
   fs_.orphan_gone();
-  free_memory(this);
+  return {};
 }
 
 // Extended attributes may share their block with other inodes.
 Result<void> Ext2Inode::release_attribute_block() {
-  uint32_t number;
-  {
-    LockGuard guard(map_lock_);
-    number = std::exchange(attribute_block_, 0);
-  }
-  if (number == 0) return {};
-  bool last;
-  {
-    Ext2Block block = TRY(fs_.metadata(number));
-    auto* header = reinterpret_cast<Ext2AttributeHeader*>(block.data());
-    if (header->magic != kExt2AttributeMagic || header->references == 0) return fs_.damaged("no attributes in block", number);
-    last = --header->references == 0;
-    if (!last) fs_.metadata_changed(block);
-  }
-  uint32_t sectors = sectors_.load(memory_order_relaxed);
+  LockGuard map(map_lock_);
+  if (attribute_block_ == 0) return {};
+  Ext2Block block = TRY(fs_.metadata(attribute_block_));
+  auto* header = reinterpret_cast<Ext2AttributeHeader*>(block.data());
+  if (header->magic != kExt2AttributeMagic || header->references == 0)
+    return fs_.damaged("no attributes in block", std::exchange(attribute_block_, 0));
+  Ext2FileSystem::PinnedGroup group = TRY(fs_.pin_group(fs_.group_of(attribute_block_)));
+  const uint32_t number = std::exchange(attribute_block_, 0), sectors = sectors_.load(memory_order_relaxed);
   sectors_.store(sectors - std::min(sectors, fs_.sectors_per_block()), memory_order_relaxed);
-  if (!last) return {};
+  if (--header->references != 0) {
+    fs_.metadata_changed(block);
+    return {};
+  }
+  block = Ext2Block();  // unpinned before it is forgotten
   fs_.metadata_forget(number);
-  return fs_.free_blocks(number, 1);
+  return fs_.free_blocks(group, number, 1);
 }
 
 }  // namespace faultline

@@ -17,8 +17,8 @@ class Ext2Inode final : public Inode, public PageSource, public ListNode<> {
  public:
   // Reads inode `number` from the disk. kUCLEAN: not in use or senseless; kIO, kNOMEM.
   static Result<Ext2Inode*> load(Ext2FileSystem& file_system, uint32_t number);
-  // A new inode under a number just allocated; on the disk once stored. kNOMEM.
-  static Result<Ext2Inode*> create_new(Ext2FileSystem& file_system, uint32_t number, uint32_t mode, uint32_t uid, uint32_t gid,
+  // A new inode under a number of its own, near `parent`'s; on the disk once stored. kNOMEM, kNOSPC, kIO.
+  static Result<Ext2Inode*> create_new(Ext2FileSystem& file_system, uint32_t parent, uint32_t mode, uint32_t uid, uint32_t gid,
                                        DeviceNumber special);
   static void free_memory(Ext2Inode* inode);
 
@@ -53,8 +53,9 @@ class Ext2Inode final : public Inode, public PageSource, public ListNode<> {
   bool needs_write() const;
   // Data to the device, then the inode itself into the metadata cache.
   Result<void> write_back(WriteBack mode);
-  // The last user of an unlinked inode is gone: blocks and number are freed, then the memory.
-  void delete_for_good();
+  // The last user of an unlinked inode is gone: blocks and number are freed. kNOMEM: not all of them, it is called again; what else may
+  // fail has been reported.
+  Result<void> delete_for_good();
 
  private:
   friend class Ext2InodeCache;
@@ -108,17 +109,20 @@ class Ext2Inode final : public Inode, public PageSource, public ListNode<> {
   Result<Ext2Run> map_run(uint32_t logical, uint32_t wanted);
   Result<Ext2Run> map_run_locked(uint32_t logical, uint32_t wanted) REQUIRES(map_lock_);
   Result<void> allocate_run(uint32_t logical, uint32_t count, Ext2Reserve reserve);
+  Result<void> allocate_once(uint32_t logical, uint32_t count, Ext2Reserve reserve);
   Result<uint32_t> fill_hole(uint32_t logical, uint32_t wanted, Ext2Reserve reserve) REQUIRES(map_lock_);
   Result<void> punch_hole(uint64_t offset, uint64_t end);
   Result<void> prepare_blocks(uint64_t begin, uint64_t end);
   Result<void> fill_hole_pages(uint32_t logical, uint32_t count);
-  Result<uint32_t> new_block(uint32_t goal, Ext2Reserve reserve) REQUIRES(map_lock_);
+  void blocks_added(uint32_t last, uint32_t count) REQUIRES(map_lock_);
   uint32_t goal_for(uint32_t previous) const REQUIRES(map_lock_);
-  // Frees the blocks first .. end of the file; those from `first` on.
+  // Frees the blocks first .. end of the file; those from `first` on. kNOMEM: not all of them, and it can be done again.
   Result<void> free_range(uint64_t first, uint64_t end);
   Result<void> free_from(uint32_t first) { return free_range(first, ~0ull); }
   Result<void> truncate(uint64_t bytes);
-  void trim_excess();
+  void note_excess(uint64_t end);
+  Result<void> trim();
+  Result<void> trim_if_idle();
   uint32_t blocks_for(uint64_t bytes) const { return static_cast<uint32_t>((bytes + fs_.block_size() - 1) >> fs_.block_shift()); }
 
   // directory.cpp
@@ -171,7 +175,7 @@ class Ext2Inode final : public Inode, public PageSource, public ListNode<> {
   Atomic<uint32_t> sectors_{0};  // i_blocks; changed under map_lock_
   uint32_t attribute_block_ GUARDED_BY(map_lock_) = 0;
   uint32_t last_allocated_ GUARDED_BY(map_lock_) = 0;
-  Atomic<uint64_t> prepared_end_{0};  // blocks up to here may have been allocated past the end of file
+  Atomic<uint64_t> excess_end_{0};  // there may be blocks past the end of file, up to here; 0: none
 
   // Directories.
   Atomic<uint32_t> parent_{0};

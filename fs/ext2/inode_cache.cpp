@@ -40,6 +40,7 @@ void Ext2InodeCache::remove_locked(Ext2Inode& inode) {
   total_--;
 }
 
+// In front: one of the same number that is being deleted may not have left yet.
 void Ext2InodeCache::insert(Ext2Inode& inode) {
   LockGuard guard(lock_);
   Ext2Inode*& head = bucket(inode.ino());
@@ -76,6 +77,7 @@ Result<Ref<Ext2Inode>> Ext2InodeCache::get(uint32_t number) {
           revive_locked(*inode);
           return Ref<Ext2Inode>::adopt(inode);
         }
+        if (inode->is_unlinked()) return file_system_.damaged("a directory names the unused inode", number);
         must_wait = true;
       }
     }
@@ -109,7 +111,6 @@ void Ext2InodeCache::unused(Ext2Inode& inode) {
     if (--inode.debts_ != 0) return;
     if (inode.is_unlinked()) {
       inode.evicting_ = true;
-      remove_locked(inode);
       dead = &inode;
     } else {
       unused_.push_back(inode);
@@ -117,8 +118,59 @@ void Ext2InodeCache::unused(Ext2Inode& inode) {
       if (unused_count_ > limit_) victim = oldest_unused_locked();
     }
   }
-  if (dead) dead->delete_for_good();
+  if (dead) ignore_result(delete_or_doom(*dead));  // it will be tried again
   if (victim) evict(*victim, WithoutMemory::kKeep);
+}
+
+// Nobody uses this one, and it is in no queue.
+void Ext2InodeCache::forget(Ext2Inode& inode) {
+  {
+    LockGuard guard(lock_);
+    remove_locked(inode);
+  }
+  Ext2Inode::free_memory(&inode);
+}
+
+Result<void> Ext2InodeCache::delete_or_doom(Ext2Inode& inode) {
+  Result<void> deleted = inode.delete_for_good();
+  if (deleted.ok()) {
+    forget(inode);
+  } else {
+    LockGuard guard(lock_);
+    doomed_.push_back(inode);
+  }
+  return deleted;
+}
+
+bool Ext2InodeCache::has_doomed() {
+  LockGuard guard(lock_);
+  return !doomed_.is_empty();
+}
+
+Result<void> Ext2InodeCache::finish_deletions() {
+  for (;;) {
+    Ext2Inode* inode;
+    {
+      LockGuard guard(lock_);
+      inode = doomed_.pop_front();
+    }
+    if (!inode) return {};
+    TRY(delete_or_doom(*inode));
+  }
+}
+
+// Unmounting has tried everything. Their blocks stay taken, and the disk says that it is not clean.
+void Ext2InodeCache::lose_doomed() {
+  for (;;) {
+    Ext2Inode* inode;
+    {
+      LockGuard guard(lock_);
+      inode = doomed_.pop_front();
+    }
+    if (!inode) return;
+    file_system_.unfinished("was not deleted", inode->ino(), Errno::kNOMEM);
+    forget(*inode);
+  }
 }
 
 // Takes the oldest one out of the queue, to be evicted.
@@ -135,8 +187,7 @@ Ext2Inode* Ext2InodeCache::oldest_unused_locked() {
 bool Ext2InodeCache::evict(Ext2Inode& inode, WithoutMemory policy) {
   Result<void> written = inode.write_back(WriteBack::kWait);
   const bool stays = !written.ok() && written.error() == Errno::kNOMEM && policy == WithoutMemory::kKeep;
-  if (!written.ok() && !stays)
-    log(LogLevel::kError, "ext2: inode {} cannot be written: error {}", inode.ino(), static_cast<int>(written.error()));
+  if (!written.ok() && !stays) file_system_.unfinished("cannot be written", inode.ino(), written.error());
   {
     LockGuard guard(lock_);
     if (stays) {
@@ -191,6 +242,7 @@ uint32_t Ext2InodeCache::shrink(uint32_t wanted) {
 }
 
 bool Ext2InodeCache::evict_all() {
+  lose_doomed();
   WithoutMemory policy = WithoutMemory::kKeep;
   for (;;) {
     Ext2Inode* inode;

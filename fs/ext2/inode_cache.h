@@ -31,6 +31,16 @@ class Ext2InodeCache {
   void insert(Ext2Inode& inode);
   // From Inode::last_reference_gone: kept, or deleted with its blocks if it has no links. May sleep.
   void unused(Ext2Inode& inode);
+  // Deletes what could not be deleted when it was its time, for want of memory. kNOMEM: there still is none. May sleep.
+  Result<void> finish_deletions();
+  // For who looks for room on the disk: if there is none, those deletions are finished and it looks once more.
+  template <typename Attempt>
+  auto with_all_room(Attempt attempt) {
+    auto result = attempt();
+    if (result.ok() || result.error() != Errno::kNOSPC || !has_doomed()) return result;
+    ignore_result(finish_deletions());  // what is freed may be enough
+    return attempt();
+  }
 
   // For one who found the inode without a reference (its dirty data) and knows that its memory still lives: a reference, or false if it is
   // going away. Does not sleep.
@@ -52,6 +62,10 @@ class Ext2InodeCache {
   Ext2Inode* oldest_unused_locked() REQUIRES(lock_);
   Ext2Inode* next_to_write(uint32_t bucket_index, uint32_t epoch);
   uint32_t shrink_clean(uint32_t wanted);
+  bool has_doomed();
+  void forget(Ext2Inode& inode);
+  Result<void> delete_or_doom(Ext2Inode& inode);
+  void lose_doomed();
   enum class WithoutMemory : uint8_t { kKeep, kLose };
   bool evict(Ext2Inode& inode, WithoutMemory policy);
 
@@ -65,6 +79,7 @@ class Ext2InodeCache {
   uint32_t total_ GUARDED_BY(lock_) = 0;
   uint32_t epoch_ GUARDED_BY(lock_) = 0;
   List<Ext2Inode> unused_ GUARDED_BY(lock_);  // oldest first
+  List<Ext2Inode> doomed_ GUARDED_BY(lock_);  // unlinked and unused, waiting for the memory to be deleted with
   WaitQueue evicted_;
 };
 

@@ -43,15 +43,10 @@ Result<Ref<Ext2Inode>> Ext2Inode::new_inode(uint32_t mode, DeviceNumber special,
     gid = own.gid;
     if (directory) mode |= kSetGroupId;
   }
-  uint32_t number = TRY(fs_.allocate_inode(ino(), directory));
-  Result<Ext2Inode*> made = create_new(fs_, number, mode, who.fsuid, gid, special);
-  if (!made.ok()) {
-    ignore_result(fs_.free_inode(number, directory));  // the first error is the one to report
-    return made.error();
-  }
+  Ext2Inode* made = TRY(create_new(fs_, ino(), mode, who.fsuid, gid, special));
   fs_.orphan_made();
-  fs_.inodes().insert(*made.value());
-  return Ref<Ext2Inode>::adopt(made.value());
+  fs_.inodes().insert(*made);
+  return Ref<Ext2Inode>::adopt(made);
 }
 
 Result<void> Ext2Inode::publish(StringView name, Ext2Inode& child) {

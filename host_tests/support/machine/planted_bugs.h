@@ -44,7 +44,13 @@ void observe_free(uint32_t frame);
 
 // One allocation in `allocation_failure_rate` fails, by a generator of its own; 0: none.
 inline uint32_t allocation_failure_rate = 0, allocation_failure_state = 1;
+// Or one at a chosen place, as with the kernel's /proc/self/fail-nth: after `allocations_before_failure` more as many fail; 0: none.
+inline uint32_t allocations_before_failure = 0, allocation_failures = 0;
 inline bool allocation_fails() {
+    if (allocation_failures != 0) {
+        if (allocations_before_failure != 0) return allocations_before_failure--, false;
+        return allocation_failures--, true;
+    }
     if (allocation_failure_rate == 0) return false;
     allocation_failure_state = allocation_failure_state * 1664525 + 1013904223;
     return (allocation_failure_state >> 8) % allocation_failure_rate == 0;
