@@ -5,6 +5,7 @@
 #include <span>
 
 #include "lib/log.h"
+#include "lib/wait_queue.h"
 
 namespace faultline {
 
@@ -12,8 +13,31 @@ namespace faultline {
 void log_set_console_level(LogLevel level);
 LogLevel log_console_level();
 
-// The oldest line whose sequence number is at least `sequence`, in the form of /dev/kmsg ("level,sequence,microseconds,-;text\n");
-// `sequence` becomes that line's number plus one. Returns the bytes written, 0 when there is no such line yet. Any context.
-size_t log_read_record(uint64_t& sequence, std::span<char> buffer);
+struct LogRecord {
+  static constexpr size_t kLongest = 976;  // bytes of text, as on Linux
+  uint64_t sequence, nanoseconds;          // lines are numbered from 0; time since boot
+  uint32_t priority;                       // facility * 8 + level, as in syslog(3); the kernel is facility 0
+  uint32_t length;
+  char text[kLongest];
+  StringView line() const { return {text, length}; }
+};
+
+// The oldest line whose number is at least `sequence`. False: there is none yet. Any context.
+bool log_read(uint64_t sequence, LogRecord& record);
+// A program's line, of at most kLongest bytes.
+void log_add(uint32_t priority, StringView text);
+
+struct LogExtent {
+  uint64_t first, end;  // numbers: of the oldest line that is still there, and of the next one to come
+  uint64_t cleared;     // what syslog(2) has been told to forget lies before this one
+};
+LogExtent log_extent();
+void log_clear(uint64_t before);
+
+// Woken with kPollIn when there are new lines. Boot makes it.
+void log_news_initialize();
+WaitQueue& log_news();
+// For the timer's interrupt: wakes those whom the writer of a line, in the midst of something, could not.
+void log_wake_readers();
 
 }  // namespace faultline

@@ -7,6 +7,7 @@
 
 #include "arch/clock.h"
 #include "arch/interrupt.h"
+#include "kernel/log.h"
 #include "kernel/process.h"
 #include "kernel/run_queue.h"
 #include "kernel/scheduler_internal.h"
@@ -300,6 +301,7 @@ void scheduler_enter_cpu() {
 
 void kernel_timer_interrupt() {
   timers_run_expired();
+  log_wake_readers();
   RunQueue& queue = this_queue();
   uint64_t now = clock_monotonic();
   if (queue.tick_deadline == 0 || now < queue.tick_deadline) return;

@@ -106,31 +106,38 @@ Result<uint32_t> sys_reboot(uint32_t magic, uint32_t magic2, uint32_t command) {
 
 namespace {
 
-// The log as syslog(2) gives it: "<level>[seconds.micros] text" lines, the newest that fit.
-Result<uint32_t> read_log(VirtAddr where, uint32_t bytes, uint64_t& sequence) {
-  Buffer<char> record = TRY(Buffer<char>::create(512)), line = TRY(Buffer<char>::create(512));
+// A line of the log as syslog(2) gives it.
+StringView log_line(const LogRecord& record, std::span<char> memory) {
+  const uint64_t micros = record.nanoseconds / 1000;
+  BufferSink sink(memory);
+  format(sink, "<{}>[{5}.{06}] {}\n", record.priority, micros / 1'000'000, micros % 1'000'000, record.line());
+  return sink.text();
+}
+
+// The lines from `sequence` on, or as many of the newest of them as fit.
+Result<uint32_t> read_log(VirtAddr where, uint32_t bytes, uint64_t sequence) {
+  constexpr size_t kPrefixBytes = 40;
+  Buffer<LogRecord> buffer = TRY(Buffer<LogRecord>::create(1));
+  Buffer<char> text = TRY(Buffer<char>::create(LogRecord::kLongest + kPrefixBytes));
+  LogRecord& record = buffer[0];
+  const std::span<char> memory(text.data(), text.size());
+  size_t total = 0;
+  for (uint64_t next = sequence; log_read(next, record); next = record.sequence + 1) total += log_line(record, memory).size();
   uint32_t done = 0;
-  for (;;) {
-    uint64_t before = sequence;
-    size_t length = log_read_record(sequence, {record.data(), record.size()});
-    if (length == 0) return done;
-    // "level,sequence,microseconds,-;text\n"
-    StringView text(record.data(), length);
-    StringView level = text.substring(0, text.find(','));
-    StringView rest = text.substring(text.find(';') + 1);
-    BufferSink sink({line.data(), line.size()});
-    format(sink, "<{}>{}", level, rest);
-    if (sink.text().size() > bytes - done) {
-      sequence = before;
-      return done;
+  for (uint64_t next = sequence; log_read(next, record); next = record.sequence + 1) {
+    StringView line = log_line(record, memory);
+    if (total > bytes) {
+      total -= line.size();
+      continue;
     }
-    TRY(user_write_bytes(where + done, sink.text().data(), sink.text().size()));
-    done += static_cast<uint32_t>(sink.text().size());
+    if (line.size() > bytes - done) break;  // written since we counted
+    TRY(user_write_bytes(where + done, line.data(), line.size()));
+    done += static_cast<uint32_t>(line.size());
   }
+  return done;
 }
 
 constexpr uint32_t kLogBufferSize = 64 * 1024;
-constinit Atomic<uint64_t> log_cleared{0};
 
 }  // namespace
 
@@ -138,24 +145,18 @@ Result<uint32_t> sys_syslog(uint32_t type, VirtAddr where, int32_t length) {
   constexpr uint32_t kClose = 0, kOpen = 1, kReadAll = 3, kReadClear = 4, kClear = 5, kConsoleOff = 6, kConsoleOn = 7,
                      kConsoleLevel = 8, kUnread = 9, kSize = 10;
   if (type != kReadAll && type != kSize && !current_process().credentials().is_superuser()) return Errno::kPERM;
-  uint64_t sequence = log_cleared.load(memory_order_relaxed);
   switch (type) {
     case kClose:
     case kOpen: return 0u;
     case kReadAll:
     case kReadClear: {
       if (length < 0 || where.value() == 0) return Errno::kINVAL;
-      uint32_t done = TRY(read_log(where, static_cast<uint32_t>(length), sequence));
-      if (type == kReadClear) log_cleared.store(sequence, memory_order_relaxed);
+      const LogExtent extent = log_extent();
+      uint32_t done = TRY(read_log(where, static_cast<uint32_t>(length), extent.cleared));
+      if (type == kReadClear) log_clear(extent.end);
       return done;
     }
-    case kClear: {
-      char discard[512];
-      while (log_read_record(sequence, {discard, sizeof discard}) != 0) {
-      }
-      log_cleared.store(sequence, memory_order_relaxed);
-      return 0u;
-    }
+    case kClear: log_clear(log_extent().end); return 0u;
     case kConsoleOff: log_set_console_level(LogLevel::kError); return 0u;
     case kConsoleOn: log_set_console_level(LogLevel::kNotice); return 0u;
     case kConsoleLevel:
