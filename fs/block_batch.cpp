@@ -3,6 +3,8 @@
 
 #include <bit>
 
+#include "arch/clock.h"
+
 namespace faultline {
 
 namespace {
@@ -74,7 +76,8 @@ void BlockBatch::wait_for(uint32_t limit) {
       InterruptLockGuard guard(lock_);
       if (static_cast<uint32_t>(std::popcount(busy_)) <= limit) return;
     }
-    ignore_result(block(SleepKind::kUninterruptible));  // spurious or not, we look again
+    const Deadline deadline{clock_monotonic() + BlockDevice::kPatience};
+    if (!block(SleepKind::kUninterruptible, deadline).ok()) device_.stalled();  // and we look again
   }
 }
 

@@ -50,6 +50,10 @@ class BlockDevice : public PageSource {
 
   // Queues the request; may sleep for a free slot; the device may reorder requests but a flush covers all writes completed before it.
   virtual void submit(BlockRequest& request) = 0;
+  // Somebody has waited kPatience for a request. A driver that has not heard of its device for so long ends all requests with kIO, and makes
+  // sure that the device does not touch their memory any more. May sleep.
+  static constexpr uint64_t kPatience = 30'000'000'000;  // nanoseconds
+  virtual void stalled() {}
 
   // Synchronous forms: sleep until done. kIO; kROFS; kINVAL past the end. `first` counts sectors.
   Result<void> transfer(BlockOperation operation, uint64_t first, std::span<const BlockSegment> segments);

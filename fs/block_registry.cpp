@@ -36,6 +36,7 @@ class Partition final : public BlockDevice {
     whole_.count(request);
     whole_.submit(request);
   }
+  void stalled() override { whole_.stalled(); }
 
  private:
   BlockDevice& whole_;
