@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <fstream>
 #include <random>
@@ -103,6 +104,28 @@ TEST(ReplacementSimulator, EveryPolicyFaultsOncePerPageWhenAllFit) {
     EXPECT_EQ(trace.references.size(), 2000u) << kind.name;
     for (const std::string& policy : policy_names()) EXPECT_EQ(count_faults(policy, trace, trace.pages()), trace.pages()) << kind.name << policy;
   }
+}
+
+// What docs/replacement.md says of the policy on synthetic traces.
+TEST(ReplacementSimulator, TheKernelsPolicyKeepsToItsBounds) {
+  double logarithms = 0, clock_logarithms = 0;
+  uint32_t runs = 0;
+  for (const GeneratorKind& kind : generator_kinds()) {
+    for (uint32_t seed : {1u, 2u}) {
+      const Trace trace = generate(kind.name, 400, 40000, seed);
+      for (uint32_t frames : parse_sizes("25%,50%,75%,80%", trace)) {
+        const double optimal = count_faults("opt", trace, frames), ours = count_faults("2q", trace, frames);
+        const double clock = count_faults("clock", trace, frames);
+        EXPECT_LE(ours / optimal, 3.5) << kind.name << " " << frames;
+        EXPECT_LE(ours / clock, 1.26) << kind.name << " " << frames;
+        logarithms += std::log(ours / optimal);
+        clock_logarithms += std::log(clock / optimal);
+        runs++;
+      }
+    }
+  }
+  EXPECT_LE(std::exp(logarithms / runs), 1.65);
+  EXPECT_LE(logarithms, clock_logarithms * 0.85);
 }
 
 class TraceFile {

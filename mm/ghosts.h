@@ -4,12 +4,18 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <optional>
 #include <span>
 
 namespace faultline {
 
-// A set-associative table: the name chooses a bucket, where its fingerprint takes the place of the oldest. A word is 16 bits of fingerprint,
-// never 0, and 16 of time; 0 is empty. Time is counted in evictions: what matters is how many others had to go meanwhile.
+struct Ghost {
+    uint32_t age;   // how many have gone since, itself included; in steps of a 4,096th of the table
+    bool is_marked;
+};
+
+// A set-associative table: the name chooses a bucket, where its fingerprint takes the place of the oldest. A word is 15 bits of fingerprint,
+// never 0, a mark of the caller's, and 16 bits of time; 0 is empty. Time is counted in evictions.
 class Ghosts {
   public:
     // The words are the caller's, and zero. None at all is allowed: then nobody is remembered.
@@ -21,28 +27,29 @@ class Ghosts {
         evictions_ = 0;
     }
 
-    void remember(uint32_t name) {
+    void remember(uint32_t name, bool is_marked) {
         const uint32_t mixed = mix(name);
         uint32_t* oldest = nullptr;
         for (uint32_t& word : bucket(mixed))
             if (!oldest || age(word) > age(*oldest)) oldest = &word;
-        if (oldest) *oldest = fingerprint(mixed) | now();
+        if (oldest) *oldest = fingerprint(mixed) | (is_marked ? kMark : 0) | now();
         evictions_++;
     }
 
-    // Whether the name was among the last `span` that were remembered; forgets it.
-    bool recall(uint32_t name, uint32_t span) {
+    // The name's ghost, if it was among the last `span` that were remembered; forgets it.
+    std::optional<Ghost> recall(uint32_t name, uint32_t span) {
         const uint32_t mixed = mix(name);
         for (uint32_t& word : bucket(mixed)) {
             if ((word & kFingerprint) != fingerprint(mixed) || age(word) > span / tick_) continue;
+            const Ghost ghost = {age(word) * tick_, (word & kMark) != 0};
             word = 0;
-            return true;
+            return ghost;
         }
-        return false;
+        return std::nullopt;
     }
 
   private:
-    static constexpr uint32_t kBucket = 8, kFingerprint = 0xffff0000u;
+    static constexpr uint32_t kBucket = 8, kFingerprint = 0xfffe0000u, kMark = 1u << 16;
     // The time of a word goes round after sixteen times as many evictions as there are words: its place is long taken by then.
     static constexpr uint32_t kTicks = 4096;
 
@@ -57,7 +64,7 @@ class Ghosts {
         return words_.subspan(number * bucket_, bucket_);
     }
     // From the bits that choose the bucket least.
-    static constexpr uint32_t fingerprint(uint32_t mixed) { return std::max<uint32_t>(mixed << 16, 1u << 16); }
+    static constexpr uint32_t fingerprint(uint32_t mixed) { return std::max<uint32_t>(mixed << 17, 1u << 17); }
     uint32_t now() const { return evictions_ / tick_ & 0xffff; }
     uint32_t age(uint32_t word) const { return word == 0 ? 0xffff : (now() - word) & 0xffff; }
 

@@ -1,15 +1,20 @@
-// Which page goes when memory is short (lecture row F4): 2Q (Johnson and Shasha, 1994) without a list that every hit would have to change, so
-// that the accessed bits of the page tables are all it needs. Pure: no locks, no allocation, no hardware. The kernel runs it over frames,
-// tools/replacement over a file of references. docs/replacement.md has the reasons and the figures.
+// Which page goes when memory is short (lecture row F4): 2Q (Johnson and Shasha, 1994) over accessed bits, with the adaptation of ARC (Megiddo
+// and Modha, 2003). Pure: no locks, no allocation, no hardware. The kernel runs it over frames, tools/replacement over a file of references.
+// docs/replacement.md has the reasons and the figures.
 //
 //   new page -> | young -> old | -> victim        probation: a FIFO in two halves. What a page did in its first half says only that it was
 //                          |                      needed once, so its accessed bit is cleared between the halves; a use in the second
 //   returning page -> main <- used again          half shows that it is needed again.
 //   main: CLOCK. The hand is the head of a list: a used page goes to the tail with its bit cleared, an unused one is the victim.
-//   ghosts: who went lately. Who comes back while it is still a ghost went too early, and goes straight to main.
+//   ghosts: who went lately. A page that comes back while it is one joins main, if it went a short while ago or if the page under main's
+//       hand is unused and can make room: a loop over more than fits would else push all of itself out of main, round after round.
+//   Probation's share follows the ghosts. One that went from main says that main is too small; one that went from probation a short while
+//       ago, that a somewhat larger probation would have kept it.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
+#include <optional>
 #include <span>
 
 #include "mm/ghosts.h"
@@ -44,8 +49,18 @@ class Replacement {
         if (policy == Policy::kTwoQueues) ghosts_.initialize(ghost_words);
     }
 
-    // kReturning if the page of this name is a ghost: one of as many as there are pages. To be asked once, when somebody needs the page.
-    Arrival arrival(uint32_t identity) { return ghosts_.recall(identity, count()) ? Arrival::kReturning : Arrival::kNew; }
+    // What insert() is to be told of the page of this name. To be asked once, when somebody needs the page, and right before it is inserted.
+    Arrival arrival(uint32_t identity) {
+        const std::optional<Ghost> ghost = ghosts_.recall(identity, count());
+        if (!ghost) return Arrival::kNew;
+        const uint32_t share = probation_share();
+        const bool went_just_now = ghost->age <= share * 3 / 2;
+        if (ghost->is_marked)
+            probation_share_ = share - std::min(share, kShareStep);
+        else if (went_just_now)
+            probation_share_ = std::min(share + kShareStep, count());
+        return went_just_now || main_has_room() ? Arrival::kReturning : Arrival::kNew;
+    }
 
     void insert(uint32_t page, Arrival arrival) {
         push(policy_ != Policy::kTwoQueues || arrival == Arrival::kReturning ? PageQueue::kMain : PageQueue::kYoung, page);
@@ -59,8 +74,8 @@ class Replacement {
 
     // The victim goes, and leaves a ghost of this name: a hash of where it can be read from.
     void evict(uint32_t page, uint32_t identity) {
+        ghosts_.remember(identity, pages_.queue(page) == PageQueue::kMain);
         remove(page);
-        ghosts_.remember(identity);
     }
 
     // The next victim, still queued: it must be evicted, removed or kept. kNoPage with count() != 0: kMaxLooks were not enough, ask again.
@@ -96,18 +111,35 @@ class Replacement {
     uint32_t first(PageQueue queue) const { return list(queue).head; }
 
   private:
-    static constexpr uint32_t kProbationPart = 4;  // probation has one in so many pages
+    static constexpr uint32_t kLeastPart = 20;  // probation has at least one in so many pages
+    static constexpr uint32_t kSlackPart = 16;
+    static constexpr uint32_t kShareStep = 2;
 
     // Doubly linked through Pages; pages leave at the head and join at the tail.
     struct List {
         uint32_t head = kNoPage, tail = kNoPage, count = 0;
     };
 
+    uint32_t probation_share() const { return std::clamp(probation_share_, count() / kLeastPart, count()); }
+    uint32_t probation_count() const { return count(PageQueue::kYoung) + count(PageQueue::kOld); }
+
+    // Whether main may have one page more: it is clearly smaller than it should be, or the page under its hand is unused and becomes the next
+    // victim. (Clearly: shares move with every page that comes and goes.)
+    bool main_has_room() {
+        const uint32_t page = list(PageQueue::kMain).head;
+        if (page == kNoPage || probation_count() > probation_share() + count() / kSlackPart + 1) return true;
+        if (!pages_.take_accessed(page)) {
+            hasten(page);
+            return true;
+        }
+        move(page, PageQueue::kMain);
+        return false;
+    }
+
     // Not empty, if any is.
     PageQueue queue_to_look_at() const {
-        const uint32_t young = count(PageQueue::kYoung), old = count(PageQueue::kOld);
-        if (young + old <= count() / kProbationPart && count(PageQueue::kMain) != 0) return PageQueue::kMain;
-        return young > old ? PageQueue::kYoung : PageQueue::kOld;
+        if (probation_count() <= probation_share() && count(PageQueue::kMain) != 0) return PageQueue::kMain;
+        return count(PageQueue::kYoung) > count(PageQueue::kOld) ? PageQueue::kYoung : PageQueue::kOld;
     }
 
     void move(uint32_t page, PageQueue to) {
@@ -149,6 +181,7 @@ class Replacement {
     [[no_unique_address]] Pages pages_;
     Policy policy_ = Policy::kTwoQueues;
     List lists_[3];
+    uint32_t probation_share_ = 0;  // pages; see probation_share() for its bounds
     Ghosts ghosts_;
 };
 
