@@ -61,8 +61,7 @@ void BlockBatch::submit_current() {
     InterruptLockGuard guard(lock_);
     busy_ |= 1u << current_;
   }
-  device_.count(request);
-  device_.submit(request);
+  device_.send(request);
   wait_for(kRequests - 1);
   InterruptLockGuard guard(lock_);
   current_ = static_cast<uint32_t>(std::countr_one(busy_));

@@ -38,6 +38,8 @@ struct BlockRequest : ListNode<> {
   }
 };
 
+extern Atomic<uint32_t> block_fault_rules;  // how many there are: fs/block_faults.h
+
 class BlockDevice : public PageSource {
  public:
   // `name` without /dev/: "vda", "hda1", "ram0"; it must live for ever. Registers nothing.
@@ -54,6 +56,13 @@ class BlockDevice : public PageSource {
   // sure that the device does not touch their memory any more. May sleep.
   static constexpr uint64_t kPatience = 30'000'000'000;  // nanoseconds
   virtual void stalled() {}
+  // The same for everybody but drivers: counted, and failed or delayed if somebody asked for that.
+  void send(BlockRequest& request) {
+    count(request);
+    if (block_fault_rules.load(memory_order_relaxed) != 0) [[unlikely]]
+      if (is_struck(request)) return;
+    submit(request);
+  }
 
   // Synchronous forms: sleep until done. kIO; kROFS; kINVAL past the end. `first` counts sectors.
   Result<void> transfer(BlockOperation operation, uint64_t first, std::span<const BlockSegment> segments);
@@ -68,11 +77,6 @@ class BlockDevice : public PageSource {
     Atomic<uint32_t> requests{0}, sectors{0};
   };
   const Counters& counters(BlockOperation operation) const { return counters_[static_cast<size_t>(operation)]; }
-  void count(const BlockRequest& request) {
-    Counters& counters = counters_[static_cast<size_t>(request.operation)];
-    counters.requests.fetch_add(1, memory_order_relaxed);
-    counters.sectors.fetch_add(request.sectors(), memory_order_relaxed);
-  }
 
   // The cache of the raw device: metadata of file systems and reads of /dev/vda share these pages.
   Object& object() { return object_; }
@@ -93,6 +97,12 @@ class BlockDevice : public PageSource {
     void acquire() override {}
     void release() override {}
   };
+  void count(const BlockRequest& request) {
+    Counters& counters = counters_[static_cast<size_t>(request.operation)];
+    counters.requests.fetch_add(1, memory_order_relaxed);
+    counters.sectors.fetch_add(request.sectors(), memory_order_relaxed);
+  }
+  bool is_struck(BlockRequest& request);  // true: it is complete, with an error (fs/block_faults.cpp)
   StringView name_;
   DeviceNumber number_;
   uint64_t sectors_;

@@ -33,8 +33,7 @@ class Partition final : public BlockDevice {
   // The requests' range has been checked against this partition's size by BlockBatch.
   void submit(BlockRequest& request) override {
     if (request.operation != BlockOperation::kFlush) request.sector += first_;
-    whole_.count(request);
-    whole_.submit(request);
+    whole_.send(request);
   }
   void stalled() override { whole_.stalled(); }
 

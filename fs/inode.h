@@ -145,6 +145,14 @@ class Inode : public RefCounted<Inode> {
   virtual Result<Ref<File>> open(uint32_t flags);
   // Data (and metadata unless `data_only`) is on stable storage, the device flushed. kIO.
   virtual Result<void> synchronize(bool data_only) { return (void)data_only, Result<void>(); }
+  // Where the file's data lies: the sectors from `sector` of it on, as far as they are in one piece. For who will move data without asking the
+  // file system again. kINVAL: a hole, the end, or no file on a disk.
+  struct DiskRun {
+    BlockDevice* device;
+    uint64_t sector;
+    uint64_t sectors;
+  };
+  virtual Result<DiskRun> locate(uint64_t sector) { return (void)sector, Errno::kINVAL; }
   virtual void touch_accessed() {}  // read(2) happened
   virtual void touch_modified() {}  // write(2) happened: mtime, ctime, and set-id bits go
 
@@ -160,6 +168,12 @@ class Inode : public RefCounted<Inode> {
   void end_writing() { uses_.fetch_sub(1, memory_order_release); }
   bool begin_running() { return begin_use(-1); }
   void end_running() { uses_.fetch_add(1, memory_order_release); }
+
+  // While memory is swapped to a file, nobody changes its data or shortens it (kTXTBSY), and it keeps its names (kPERM). False: it is already.
+  bool begin_swapping() { return !swapped_to_.exchange(true, memory_order_seq_cst); }
+  void end_swapping() { swapped_to_.store(false, memory_order_seq_cst); }
+  bool is_swapped_to() const { return swapped_to_.load(memory_order_seq_cst); }
+  Result<void> check_not_swapped_to() const { return is_swapped_to() ? Result<void>(Errno::kTXTBSY) : Result<void>(); }
 
  protected:
   virtual ~Inode();
@@ -180,6 +194,7 @@ class Inode : public RefCounted<Inode> {
   const FileType type_;
   Atomic<Pipe*> fifo_{nullptr};
   Atomic<FileLocks*> locks_{nullptr};
+  Atomic<bool> swapped_to_{false};
   Atomic<int32_t> uses_{0};  // files open for writing, or minus the programs that run it
   bool begin_use(int32_t step) {
     int32_t uses = uses_.load(memory_order_relaxed);

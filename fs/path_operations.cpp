@@ -12,8 +12,9 @@ Result<void> check_directory_change(PathWalk& walk, const Credentials& who) {
   return {};
 }
 
-// In a sticky directory only the owner of the name's inode, of the directory, and root remove or rename.
-Result<void> check_sticky(Inode& directory, Inode& victim, const Credentials& who) {
+// In a sticky directory only the owner of the name's inode, of the directory, and root remove or rename. Nobody does what memory is swapped to.
+Result<void> check_name_may_go(Inode& directory, Inode& victim, const Credentials& who) {
+  if (victim.is_swapped_to()) return Errno::kPERM;
   AccessAttributes access = directory.access_attributes();
   if ((access.mode & 01000) == 0 || who.fsuid == 0 || who.fsuid == access.uid) return {};
   return victim.access_attributes().uid == who.fsuid ? Result<void>() : Errno::kPERM;
@@ -92,7 +93,7 @@ Result<void> path_unlink(const NameCaller& caller, StringView name) {
   victim = Ref<Inode>(*child->inode());
   if (walk.has_trailing_slash() && !victim->is_directory()) return Errno::kNOTDIR;
   TRY(check_directory_change(walk, caller.who));
-  TRY(check_sticky(directory, *victim, caller.who));
+  TRY(check_name_may_go(directory, *victim, caller.who));
   if (victim->is_directory()) return Errno::kISDIR;
   if (child->is_mount_point()) return Errno::kBUSY;
   TRY(directory.unlink(walk.last(), *victim));
@@ -115,7 +116,7 @@ Result<void> path_remove_directory(const NameCaller& caller, StringView name) {
   victim = Ref<Inode>(*child->inode());
   if (!victim->is_directory()) return Errno::kNOTDIR;
   TRY(check_directory_change(walk, caller.who));
-  TRY(check_sticky(directory, *victim, caller.who));
+  TRY(check_name_may_go(directory, *victim, caller.who));
   if (child->is_mount_point()) return Errno::kBUSY;
   LockGuard victim_guard(victim->content_lock());  // nobody creates in it between the look and the removal
   TRY(directory.remove_directory(walk.last(), *victim));

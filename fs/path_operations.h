@@ -7,7 +7,7 @@ namespace faultline {
 
 // The walk's directory may be changed by `who`: kACCES, kROFS.
 Result<void> check_directory_change(PathWalk& walk, const Credentials& who);
-// The sticky bit's rule: kPERM.
-Result<void> check_sticky(Inode& directory, Inode& victim, const Credentials& who);
+// The sticky bit's rule, and that of active swap files: kPERM.
+Result<void> check_name_may_go(Inode& directory, Inode& victim, const Credentials& who);
 
 }  // namespace faultline

@@ -38,7 +38,7 @@ class TwoDirectoryLock {
 
 Result<void> may_move(PathWalk& walk, Inode& moved, bool changes_parent, const Credentials& who) {
   TRY(check_directory_change(walk, who));
-  TRY(check_sticky(walk.directory(), moved, who));
+  TRY(check_name_may_go(walk.directory(), moved, who));
   if (!moved.is_directory() || !changes_parent) return {};
   AccessAttributes access = moved.access_attributes();  // its ".." is rewritten
   return permission_check(who, access.mode, access.uid, access.gid, kMayWrite);
@@ -81,7 +81,7 @@ Result<void> rename_locked(Ends& ends, uint32_t flags, Ref<Inode>& moved_inode, 
   if (moved_inode == replaced) return {};  // two names of one inode: nothing to do, says POSIX
   TRY(may_move(ends.from, *moved_inode, ends.changes_parent(), ends.who));
   TRY(check_directory_change(ends.to, ends.who));
-  if (replaced) TRY(check_sticky(ends.to.directory(), *replaced, ends.who));
+  if (replaced) TRY(check_name_may_go(ends.to.directory(), *replaced, ends.who));
   if (moved->is_mount_point() || target->is_mount_point()) return Errno::kBUSY;
 
   Inode& directory = ends.from.directory();

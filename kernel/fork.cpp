@@ -67,6 +67,8 @@ Result<Ref<Process>> copy_process(Process& parent, uint32_t flags, VirtAddr stac
   child->dumpable_ = parent.dumpable_;
   child->no_new_privileges_ = parent.no_new_privileges_;
   child->personality_ = parent.personality_;
+  child->memory_adjustment_.store(parent.memory_adjustment_.load(memory_order_relaxed), memory_order_relaxed);
+  child->least_adjustment_.store(parent.least_adjustment_.load(memory_order_relaxed), memory_order_relaxed);
   return child;
 }
 

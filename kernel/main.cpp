@@ -15,6 +15,7 @@
 #include "fs/mount.h"
 #include "fs/namespace.h"
 #include "fs/proc/proc.h"
+#include "fs/swap_area.h"
 #include "fs/tmpfs/tmpfs.h"
 #include "kernel/boot_information.h"
 #include "kernel/files/kernel_log_file.h"
@@ -95,6 +96,7 @@ void start_system(void*) {
   mounts_initialize();
   anonymous_initialize();
   rename_initialize();
+  swap_areas_initialize();
   tmpfs_initialize();
   ext2_initialize();
   proc_initialize();

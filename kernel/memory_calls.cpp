@@ -23,6 +23,7 @@ Result<void> attach_file(MapRequest& request, File& file) {
     if (request.protection & kProtWrite) return Errno::kACCES;
     request.max_protection = kProtRead | kProtExecute;
   }
+  if (request.shared && (request.protection & kProtWrite) && file.inode()) TRY(file.inode()->check_not_swapped_to());
   request.object = TRY(file.map_object());
   if (request.grows_down) return Errno::kINVAL;                    // only private memory of the program's own grows
   if (request.object) request.backing = Ref<RegionBacking>(file);  // a null object stands for anonymous memory (/dev/zero)
@@ -31,7 +32,9 @@ Result<void> attach_file(MapRequest& request, File& file) {
 
 // Shared memory without a file: an object of its own, which dies with its last mapping.
 Result<void> attach_anonymous(MapRequest& request) {
-  if (request.shared) request.object = TRY(Object::create_anonymous(request.bytes));
+  if (!request.shared) return {};
+  const bool is_asked_for = !request.no_reserve || commit_mode() == Overcommit::kNever;
+  request.object = TRY(Object::create_anonymous(request.bytes, is_asked_for ? SharedPromise::kWhole : SharedPromise::kByPage));
   return {};
 }
 

@@ -144,8 +144,8 @@ Ref<Process> Process::next(uint32_t pid) {
 
 MemoryLimits current_memory_limits() {
   Process& self = current_process();
-  bool may_lock_all = self.credentials().is_superuser();
-  return {self.limit(Resource::kData), may_lock_all ? ~0ull : self.limit(Resource::kLockedMemory)};
+  bool is_superuser = self.credentials().is_superuser();
+  return {self.limit(Resource::kData), is_superuser ? ~0ull : self.limit(Resource::kLockedMemory), is_superuser};
 }
 
 void fault_count_minor() { running_thread().minor_faults++; }

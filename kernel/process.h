@@ -122,6 +122,7 @@ class Process : public RefCounted<Process>, public ListNode<AllProcessesTag>, pu
   uint32_t exit_status_ = 0;             // as wait(2) reports it
   Signal exit_signal_ = Signal::kChild;  // clone(2)'s
   uint32_t stop_report_ = 0;             // a status that waitpid(WUNTRACED, WCONTINUED) has not seen yet, or 0
+  uint64_t ending_seen_ = 0;             // when somebody in need of memory first found it ending; 0: not yet
   bool has_executed_ = false;            // setpgid of a child: kACCES afterwards
   Thread* vfork_waiter_ = nullptr;       // the parent, until exec or exit
   List<Thread, ThreadGroupTag> threads_;
@@ -165,6 +166,10 @@ class Process : public RefCounted<Process>, public ListNode<AllProcessesTag>, pu
   Signal parent_death_signal_ = Signal::kNone;
   bool dumpable_ = true, no_new_privileges_ = false;
   uint32_t personality_ = 0;
+
+  // For the killer (kernel/out_of_memory.h): set by anybody, read by it.
+  Atomic<int32_t> memory_adjustment_{0}, least_adjustment_{0};  // oom_score_adj, and what it may be lowered to without privilege
+  Atomic<bool> eats_memory_{false};
 
  private:
   template <typename T, typename... Arguments>

@@ -13,7 +13,7 @@ constinit Segment* segments[kMaxSegments] = {};
 
 namespace {
 
-constexpr uint32_t kCreate = 01000, kExclusive = 02000, kHugePages = 04000;                    // shmget's flags
+constexpr uint32_t kCreate = 01000, kExclusive = 02000, kHugePages = 04000, kNoReserve = 010000;                    // shmget's flags
 constexpr uint32_t kReadOnly = 010000, kRound = 020000, kRemap = 040000, kExecute = 0100000;  // shmat's flags
 
 constinit uint32_t next_sequence = 0;
@@ -68,7 +68,9 @@ Result<uint32_t> find_or_create(int32_t key, uint32_t bytes, uint32_t flags, Seg
 
 Result<Segment*> create(int32_t key, uint32_t bytes, uint32_t flags) {
   if (bytes == 0 || bytes > kKernelBase || (flags & kHugePages)) return Errno::kINVAL;
-  Ref<Object> memory = TRY(Object::create_anonymous(align_up(bytes, kPageSize)));
+  const bool is_asked_for = !(flags & kNoReserve) || commit_mode() == Overcommit::kNever;
+  Ref<Object> memory =
+      TRY(Object::create_anonymous(align_up(bytes, kPageSize), is_asked_for ? SharedPromise::kWhole : SharedPromise::kByPage));
   Segment* made = TRY(slab_new<Segment>(std::move(memory)));
   const Credentials& who = current_process().credentials();
   made->key = key;

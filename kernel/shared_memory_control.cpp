@@ -186,16 +186,19 @@ void shared_memory_describe(FormatSink& sink) {
   for (uint32_t i = 0; i < kMaxSegments; i++) {
     UserSegment user;
     uint32_t id;
+    Ref<Object> memory;
     {
       LockGuard guard(segments_lock);
       if (!segments[i]) continue;
       user = view(*segments[i]);
       id = segments[i]->id;
+      memory = segments[i]->object;
     }
+    auto bytes = [](uint32_t pages) { return uint64_t{pages} << kPageShift; };
     const UserPermissions& who = user.permissions;
     format(sink, "{10} {10}  {4o} {10} {5} {5}  {5} {5} {5} {5} {5} {10} {10} {10} {10} {10}\n", who.key, id, who.mode,
            user.bytes, user.creator, user.last, user.attachments, who.uid, who.gid, who.cuid, who.cgid, user.attached_low,
-           user.detached_low, user.changed_low, uint64_t{pages_for(user.bytes)} << kPageShift, 0);
+           user.detached_low, user.changed_low, bytes(memory->resident_pages()), bytes(memory->swapped_pages()));
   }
 }
 

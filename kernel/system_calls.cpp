@@ -9,6 +9,7 @@
 #include "kernel/system_identity.h"
 #include "mm/frames.h"
 #include "mm/slab.h"
+#include "mm/swap.h"
 
 namespace faultline {
 
@@ -63,10 +64,15 @@ Result<uint32_t> sys_sysinfo(UserPtr<UserSystemInformation> where) {
   info.uptime = static_cast<uint32_t>(clock_monotonic() / kNanosecondsPerSecond);
   scheduler_load_averages(info.loads);
   FrameStatistics frames = frame_statistics();
-  info.total = frames.total * kPageSize;
-  info.free = (frames.free + thread_cache_frames()) * kPageSize;
+  const SwapStatistics swap = swap_statistics();
+  // In bytes if all of it together can be said in them, else in pages.
+  info.unit = uint64_t{frames.total} + swap.total <= ~0u / kPageSize ? 1 : kPageSize;
+  auto units = [&info](uint32_t pages) { return info.unit == 1 ? pages * kPageSize : pages; };
+  info.total = units(frames.total);
+  info.free = units(frames.free + thread_cache_frames());
+  info.total_swap = units(swap.total);
+  info.free_swap = units(swap.free);
   info.processes = static_cast<uint16_t>(Process::count());
-  info.unit = 1;
   TRY(user_write(where, info));
   return 0u;
 }

@@ -67,7 +67,7 @@ void page_fault(TrapFrame& frame) {
     case FaultOutcome::kBusError: return fault_signal(frame, Signal::kBus, kCodeBusAddress, address.value());
     default: break;
   }
-  log(LogLevel::kError, "out of memory: killed process {} ({})", current_process().pid(), current_process().name());
+  // Whoever the killer chose ends anyway; nobody else was left to choose.
   signal_force(signal_info_from_kernel(Signal::kKill));
 }
 

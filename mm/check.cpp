@@ -138,13 +138,16 @@ class ObjectChecker {
 class SpaceChecker {
   public:
     static const char* check(AddressSpace& space) NO_THREAD_SAFETY_ANALYSIS {
-        uint32_t pages = 0;
+        uint32_t pages = 0, promised = 0;
         for (Region* region = space.regions_.first(); region; region = RegionSet::next(*region)) {
             Region* next = RegionSet::next(*region);
             CHECK(region->start < region->end && region->start.is_page_aligned() && region->end.is_page_aligned(), "a malformed region");
             CHECK(!next || region->end <= next->start, "regions overlap");
             pages += region->pages();
+            if (region->promised) promised += region->pages();
+            CHECK(!region->needs_promise(region->protection), "writable memory that was not promised");
         }
+        CHECK(promised == space.promised_pages_, "the count of promised pages is wrong");
         CHECK(pages == space.mapped_pages_, "the count of mapped pages is wrong");
         for (uint32_t i = 0; i < kKernelDirectoryIndex; i++) {
             Pte entry = pte_load(space.directory_slot(i));

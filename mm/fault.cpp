@@ -84,7 +84,7 @@ FaultOutcome AddressSpace::fault_ahead(VirtAddr address, Access access) {
 // The first attempt did not do: does what it asked for, and tries again until the fault is decided.
 FaultOutcome Fault::continue_from(Step step) {
     bool is_major = false;
-    for (uint32_t failures = 0;; step = attempt()) {
+    for (;; step = attempt()) {
         if (step == Step::kRead) {
             is_major = true;
             story.steps |= kFaultMajor;
@@ -117,12 +117,10 @@ FaultOutcome Fault::continue_from(Step step) {
             story.steps |= kFaultWaited;
             frame_wait(*busy_, kFrameBusy | kFrameWriteBack);
             break;
-        case Step::kMakeRoom: {
-            constexpr uint32_t kPatience = 3;
+        case Step::kMakeRoom:
             story.steps |= kFaultReclaimed;
-            if (!reclaim_with_write_back() && ++failures == kPatience) return FaultOutcome::kOutOfMemory;
+            if (!reclaim_or_end_somebody()) return FaultOutcome::kOutOfMemory;
             break;
-        }
         default:
             break;
         }

@@ -22,7 +22,7 @@ Fault::Step Fault::find_object_frame(Frame*& frame) NO_THREAD_SAFETY_ANALYSIS {
     }
     if (presence == Object::Presence::kAbsent && !object_->source_) {
         auto made = object_->insert_new_locked(object_index_, Zeroing::kZeroed, 0);
-        if (!made.ok()) return Step::kMakeRoom;
+        if (!made.ok()) return made.error() == Errno::kNOSPC ? Step::kBusError : Step::kMakeRoom;
         story.steps |= kFaultNewShared;
         frame = made.value();
     }

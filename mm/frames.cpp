@@ -127,7 +127,7 @@ void merge_batches_locked() REQUIRES(buddy.lock) {
 // Fills the empty magazine by half: a batch, or a block of that size, or whatever single frames there are.
 void refill_locked(Magazine& magazine, FrameUse use) {
     LockGuard guard(buddy.lock);
-    if (is_for_programs(use) && buddy.free.load(memory_order_relaxed) <= watermarks.least) return;
+    if (is_for_programs(use) && buddy.free.load(memory_order_relaxed) <= watermarks.least && !may_use_last_frames()) return;
     if (uint32_t frame = buddy.batches; frame != kNoFrame) {
         count_shared(-static_cast<int32_t>(kBatch));
         buddy.batches = frame_table[frame].previous;

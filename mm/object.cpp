@@ -5,6 +5,7 @@
 #include <machine/planted_bugs.h>
 
 #include "lib/string.h"
+#include "mm/commit.h"
 #include "mm/reclaim.h"
 
 namespace faultline {
@@ -43,7 +44,10 @@ uint32_t Object::dirty_pages() const {
 
 Result<void> Object::insert_locked(PageIndex index, Frame& frame, uint8_t flags, Demand demand) {
     ASSERT(frame.use == FrameUse::kObject);
+    CommitPromise promise;
+    if (promises_pages_ && !promise.take(1, 0).ok()) return Errno::kNOSPC;
     if (!pages_.set(index.value(), frame_number(frame).value() + 1)) return Errno::kNOMEM;
+    promise.keep();
     frame.object = this;
     frame.index = index.value();
     frame.set(static_cast<uint8_t>(flags | kFrameResident));
@@ -54,9 +58,10 @@ Result<void> Object::insert_locked(PageIndex index, Frame& frame, uint8_t flags,
 Result<Frame*> Object::insert_new_locked(PageIndex index, Zeroing zeroing, uint8_t flags, Demand demand) {
     FrameNumber number = TRY(frame_allocate(FrameUse::kObject, zeroing));
     Frame& frame = frame_record(number);
-    if (insert_locked(index, frame, flags, demand).ok()) return &frame;
+    auto inserted = insert_locked(index, frame, flags, demand);
+    if (inserted.ok()) return &frame;
     frame_free(number);
-    return Errno::kNOMEM;
+    return inserted.error();
 }
 
 void Object::remove_locked(Frame& frame) {
@@ -66,6 +71,7 @@ void Object::remove_locked(Frame& frame) {
     frame_unmap(frame, TableWait::kWait);
     reclaim_dequeue(frame);
     pages_.take(frame.index);
+    if (promises_pages_) commit_release(1);
     frame.object = nullptr;
     frame.clear(0xff);
     frame_unpin(frame);

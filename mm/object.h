@@ -64,11 +64,14 @@ enum class WriteBack : uint8_t {
   kWait,   // return when the source has taken all of it, with the first error seen
 };
 
+// How shared anonymous memory is promised (mm/commit.h): all of it when it is made, or each page when it comes, which may be kNOSPC.
+enum class SharedPromise : uint8_t { kWhole, kByPage };
+
 class Object : public ListNode<DirtyList> {
  public:
   // Shared anonymous memory (MAP_SHARED|MAP_ANONYMOUS, tmpfs, memfd, System V): counts its own users, and dies with the last. Swap is where
-  // its pages go when memory is short.
-  static Result<Ref<Object>> create_anonymous(uint64_t bytes);
+  // its pages go when memory is short. kNOMEM.
+  static Result<Ref<Object>> create_anonymous(uint64_t bytes, SharedPromise promise = SharedPromise::kWhole);
 
   // A cache of `source`, embedded in its owner (an inode, a device). References to it are references to the owner.
   Object(PageSource& source, uint64_t bytes);
@@ -162,7 +165,7 @@ class Object : public ListNode<DirtyList> {
   bool give_to_swap_locked(Frame& frame) REQUIRES(lock_);
   void drop_swapped_locked(PageIndex index) REQUIRES(lock_);
   bool is_past_end_locked(PageIndex index) const REQUIRES(lock_) { return index.byte() >= size_; }
-  // A new resident frame at an empty index. kNOMEM.
+  // A new resident frame at an empty index. kNOMEM; kNOSPC: it is not promised.
   Result<Frame*> insert_new_locked(PageIndex index, Zeroing zeroing, uint8_t flags, Demand demand = Demand::kWanted) REQUIRES(lock_);
   Result<void> insert_locked(PageIndex index, Frame& frame, uint8_t flags, Demand demand = Demand::kWanted) REQUIRES(lock_);
   // Takes a page that is neither busy nor under write-back out of the index and of every page table; D bits are lost.
@@ -202,6 +205,7 @@ class Object : public ListNode<DirtyList> {
   bool is_write_noted_ GUARDED_BY(lock_) = false;  // note_mapped_write() was called since the last write-back
   uint32_t next_miss_ GUARDED_BY(lock_) = 0, window_ GUARDED_BY(lock_) = 0;  // read-ahead
   uint32_t swapped_ GUARDED_BY(lock_) = 0;  // pages whose index names a slot
+  bool promises_pages_ = false;                // SharedPromise::kByPage; constant
   bool is_copied_ GUARDED_BY(lock_) = false;  // there may be private copies of its pages
   Errno write_error_ GUARDED_BY(lock_) = static_cast<Errno>(0);              // for the next kWait
 };

@@ -3,6 +3,7 @@
 #include "mm/object_anonymous.h"
 
 #include "lib/late.h"
+#include "mm/commit.h"
 #include "mm/reclaim.h"
 #include "mm/swap_cache.h"
 
@@ -16,7 +17,7 @@ void anonymous_objects_initialize() { all.construct(); }
 
 class AnonymousObject final : public Object, public ListNode<AllAnonymous> {
   public:
-    explicit AnonymousObject(uint64_t size) : Object(nullptr, size) { all->add(*this); }
+    AnonymousObject(uint64_t size, uint32_t promised) : Object(nullptr, size), promised_(promised) { all->add(*this); }
     ~AnonymousObject() override { all->remove(*this); }
     void acquire() override { users_.fetch_add(1, memory_order_relaxed); }
     bool try_acquire() override {
@@ -27,15 +28,23 @@ class AnonymousObject final : public Object, public ListNode<AllAnonymous> {
     void release() override {
         if (users_.fetch_sub(1, memory_order_acq_rel) != 1) return;
         drop_all();
+        commit_release(promised_);
         slab_delete(this);
     }
 
   private:
     Atomic<uint32_t> users_{1};
+    const uint32_t promised_;  // pages, for as long as it lives
 };
 
-Result<Ref<Object>> Object::create_anonymous(uint64_t bytes) {
-    return Ref<Object>::adopt(TRY(slab_new<AnonymousObject>(bytes)));
+Result<Ref<Object>> Object::create_anonymous(uint64_t bytes, SharedPromise how) {
+    CommitPromise promise;
+    const uint32_t pages = how == SharedPromise::kWhole ? pages_for(bytes) : 0;
+    if (pages != 0) TRY(promise.take(pages, 0));
+    Object* made = TRY(slab_new<AnonymousObject>(bytes, pages));
+    made->promises_pages_ = how == SharedPromise::kByPage;
+    promise.keep();
+    return Ref<Object>::adopt(made);
 }
 
 void AnonymousObjects::add(AnonymousObject& object) {
@@ -111,6 +120,7 @@ Object::Presence Object::fetch_locked(PageIndex index, Place& place) {
 void Object::drop_swapped_locked(PageIndex index) {
     SwapSlot slot(pages_.take(index.value()) & ~kSwapMark);
     swapped_--;
+    if (promises_pages_) commit_release(1);
     swap_entry_drop(slot);
 }
 

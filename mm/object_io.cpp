@@ -15,7 +15,7 @@ Result<size_t> Object::read(uint64_t offset, IoBuffer& buffer) {
         if (bytes > end - offset) bytes = static_cast<uint32_t>(end - offset);
         if (bytes > buffer.remaining()) bytes = static_cast<uint32_t>(buffer.remaining());
         auto page = pin_page(PageIndex::of_byte(offset), Missing::kRead);
-        if (!page.ok() && page.error() == Errno::kNOMEM && reclaim_with_write_back()) continue;
+        if (!page.ok() && page.error() == Errno::kNOMEM && reclaim_or_end_somebody()) continue;
         if (!page.ok() && page.error() == Errno::kINVAL) break;  // truncated since we looked
         auto moved = page.ok() ? buffer.put(page.value().data() + within, bytes) : Result<size_t>(page.error());
         if (!moved.ok()) return done > 0 ? Result<size_t>(done) : moved;
@@ -105,7 +105,7 @@ Result<size_t> Object::write(uint64_t offset, IoBuffer& buffer) {
         }();
         if (!moved.ok()) {
             bool can_retry = moved.error() == Errno::kNOMEM && buffer.remaining() == before;
-            if (can_retry && reclaim_with_write_back()) continue;
+            if (can_retry && reclaim_or_end_somebody()) continue;
             return done > 0 ? Result<size_t>(done) : moved;
         }
         done += moved.value();

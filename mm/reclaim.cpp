@@ -299,6 +299,13 @@ bool reclaim_with_write_back() {
     return false;
 }
 
+bool reclaim_or_end_somebody() {
+    constexpr uint32_t kPatience = 3;
+    for (uint32_t i = 0; i < kPatience; i++)
+        if (reclaim_with_write_back()) return true;
+    return memory_ran_out();
+}
+
 bool frame_unmap(Frame& frame, TableWait wait) {
     for (;;) {
         bool is_locked_out = false;

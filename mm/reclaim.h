@@ -37,6 +37,14 @@ bool reclaim_with_write_back();
 void reclaim_for_ever(void*);
 void reclaim_call();  // any context but under a lock that comes after the wait queues'
 
+// Nothing can be freed any more: somebody's memory is taken, and waited for. kernel/ implements it (its killer). Nothing may be held that the end of
+// a process needs. False: it is the caller that ends, or there is nobody to end.
+bool memory_ran_out();
+// Whether the running thread may take the frames that are kept back: it ends, and gives back more than it takes, or is the kernel's own. Any context.
+bool may_use_last_frames();
+// Frees something at any price: by reclaim_with_write_back(), or by memory_ran_out(). False as that.
+bool reclaim_or_end_somebody();
+
 // A cache above mm whose memory is no pages (names, inodes): gives back up to `wanted` of what nobody uses, the oldest first, and
 // says how many. May sleep. Boot registers them, those that hold the others' things first.
 using CacheShrinker = uint32_t (*)(uint32_t wanted);

@@ -29,7 +29,7 @@ void Region::destroy(Region* region) { slab_delete(region); }
 bool Region::continues_in(const Region& next) const {
     return end == next.start && protection == next.protection && max_protection == next.max_protection &&
            shared == next.shared && grows_down == next.grows_down && lock_mode == next.lock_mode &&
-           reading_order == next.reading_order && inheritance == next.inheritance && no_reserve == next.no_reserve &&
+           reading_order == next.reading_order && inheritance == next.inheritance && no_reserve == next.no_reserve && promised == next.promised &&
            kind == next.kind && object == next.object && backing == next.backing &&
            (!object || index_of(end) == next.object_offset);
 }
@@ -43,6 +43,7 @@ void Region::copy_attributes(const Region& from) {
     reading_order = from.reading_order;
     inheritance = from.inheritance;
     no_reserve = from.no_reserve;
+    promised = from.promised;
     kind = from.kind;
     object_offset = from.object_offset;
     object = from.object;

@@ -13,6 +13,7 @@ struct Region : TreeNode<Region> {
     bool shared : 1 = false;
     bool grows_down : 1 = false;
     bool no_reserve : 1 = false;
+    bool promised : 1 = false;  // its pages count in commit_promised, as they have since it was first writable
     LockMode lock_mode = LockMode::kNone;
     ReadingOrder reading_order = ReadingOrder::kNormal;
     Inheritance inheritance = Inheritance::kCopied;
@@ -37,6 +38,8 @@ struct Region : TreeNode<Region> {
     bool is_locked() const { return lock_mode != LockMode::kNone; }
     // What RLIMIT_DATA counts.
     bool is_data() const { return !shared && !grows_down && (protection & kProtWrite); }
+    // Whether becoming this makes all of it a promise that it has not been (Linux: VM_ACCOUNT).
+    bool needs_promise(Protection wanted) const { return (wanted & kProtWrite) && !shared && !no_reserve && !promised; }
     // Whether `next`, which begins where this ends, differs in nothing but place.
     bool continues_in(const Region& next) const;
     // Everything but place and tree.

@@ -75,6 +75,7 @@ void spaces_initialize(Policy replacement) {
         pool.count = 0;
     }
     spaces.construct();
+    commit_initialize();
     frame_wait_initialize();
     reclaim_initialize(replacement);
     objects_initialize();
@@ -97,11 +98,26 @@ Result<Ref<AddressSpace>> AddressSpace::fork(VirtAddr hot) {
     bool has_exceptions;
     {
         LockGuard guard(lock_);
+        CommitPromise promise;
+        const uint32_t inherited = inherited_promise();
+        const bool is_promised = inherited <= commit_unasked.load(memory_order_relaxed);
+        if (is_promised) TRY(promise.take(inherited, mapped_pages_));
+        // Else region by region, as Linux asks: what is possible of each is possible of many.
+        for (Region* region = regions_.first(); region && !is_promised; region = RegionSet::next(*region))
+            if (region->promised && region->inheritance != Inheritance::kLeftOut) TRY(promise.take(region->pages(), mapped_pages_));
         TRY(child->copy_tables_from(*this, hot));  // if it fails, the child's end gives back what it got
+        child->take_promise(promise);
         has_exceptions = has_exceptions_;
     }
     if (has_exceptions) TRY(child->apply_inheritance());
     return child;
+}
+
+// What fork promises the child: all but what is left out.
+uint32_t AddressSpace::inherited_promise() const {
+    if (!has_exceptions_) return promised_pages_;
+    return count_pages(VirtAddr(0), VirtAddr(kKernelBase),
+                       [](const Region& region) { return region.promised && region.inheritance != Inheritance::kLeftOut; });
 }
 
 // What a child does not get: locks, and what madvise said is not for it. It runs nowhere yet, and nobody else knows it.
@@ -117,6 +133,7 @@ Result<void> AddressSpace::apply_inheritance() NO_THREAD_SAFETY_ANALYSIS {
         if (region->inheritance == Inheritance::kCopied) continue;
         has_exceptions_ = true;
         if (region->inheritance == Inheritance::kLeftOut) {
+            region->promised = false;  // nobody promised it
             TRY(unmap_locked(region->start, region->end, dead));
         } else {
             TRY(own_tables_for_removal(region->start, region->end));
@@ -189,6 +206,7 @@ void AddressSpace::destroy(AddressSpace* space) NO_THREAD_SAFETY_ANALYSIS {
         table_drop(table);
     });
     space->regions_.clear();
+    commit_release(space->promised_pages_);
     spaces->remove(*space);
     free_directory(space->directory_);
     slab_delete(space);

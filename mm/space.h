@@ -12,6 +12,7 @@
 #include "lib/mutex.h"
 #include "lib/ref.h"
 #include "lib/result.h"
+#include "mm/commit.h"
 #include "mm/fault_story.h"
 #include "mm/object.h"
 #include "mm/page_table.h"
@@ -62,7 +63,7 @@ struct RegionView {
 struct RegionStatistics {
   static constexpr uint64_t kWhole = 1u << 12;  // of `proportional`: each page divided by its users
   uint32_t resident = 0, shared_clean = 0, shared_dirty = 0, private_clean = 0, private_dirty = 0, referenced = 0, anonymous = 0, swapped = 0;
-  uint64_t proportional = 0;
+  uint64_t proportional = 0, swapped_proportional = 0;
 };
 
 // An entry of a table or directory, and what it leads to.
@@ -225,6 +226,10 @@ class AddressSpace : public RefCounted<AddressSpace>, public ListNode<AllSpaces>
   Result<void> own_tables_for_removal(VirtAddr start, VirtAddr end) REQUIRES(lock_);
   // Empties the entries of a range: hide, flush, drop.
   void clear_range(VirtAddr start, VirtAddr end) REQUIRES(lock_);
+  void release_promise(uint32_t pages) REQUIRES(lock_) {
+    promised_pages_ -= pages;
+    commit_release(pages);
+  }
   // As clear_range, for who has the space for reading: a directory entry stays. All CPUs are flushed.
   void drop_pages(VirtAddr start, VirtAddr end) REQUIRES_SHARED(lock_);
   void lower_range(VirtAddr start, VirtAddr end, Protection protection) REQUIRES(lock_);
@@ -242,9 +247,11 @@ class AddressSpace : public RefCounted<AddressSpace>, public ListNode<AllSpaces>
   Result<void> read_ahead(VirtAddr start, VirtAddr end);
   struct Move;
   Result<VirtAddr> resize_or_move(const Move& move, Region& region, Owned<Region>& moved, DeadRegions& dead) REQUIRES(lock_);
-  Result<VirtAddr> move_region(const Move& move, Owned<Region>& moved, DeadRegions& dead) REQUIRES(lock_);
+  Result<VirtAddr> move_region(const Move& move, CommitPromise& promise, Owned<Region>& moved, DeadRegions& dead) REQUIRES(lock_);
   VirtAddr move_break(VirtAddr wanted, uint64_t data_limit, Owned<Region>& spare, DeadRegions& dead) REQUIRES(lock_);
   Result<void> apply_inheritance();
+  uint32_t inherited_promise() const REQUIRES(lock_);
+  void take_promise(CommitPromise& promise) NO_THREAD_SAFETY_ANALYSIS { promised_pages_ = promise.keep(); }  // of a child nobody knows yet
   FaultOutcome grow_stack(VirtAddr page);
   bool may_grow_stack(const Region& stack, VirtAddr page) const REQUIRES_SHARED(lock_);
   // A fault that no instruction took: the kernel brings a page beforehand, or into another space than the running one.
@@ -287,6 +294,7 @@ class AddressSpace : public RefCounted<AddressSpace>, public ListNode<AllSpaces>
   // Directory entries in use, by bit: set by faults (hence atomic), cleared under the lock for writing.
   Atomic<uint32_t> tables_[kKernelDirectoryIndex / 32] = {};
   uint32_t mapped_pages_ GUARDED_BY(lock_) = 0;
+  uint32_t promised_pages_ GUARDED_BY(lock_) = 0;  // of regions that are `promised`: this space's part of commit_promised
   LockMode future_lock_ GUARDED_BY(lock_) = LockMode::kNone;  // of regions to come
   bool has_exceptions_ GUARDED_BY(lock_) = false;  // some region is, or was, not for fork to copy as it is
   // Entries made less entries removed. Who removes entries without knowing the space counts in entries_lost instead: then this is too
@@ -304,6 +312,7 @@ FrameNumber zero_page();
 // What the current process may have, in bytes (setrlimit); `locked` is without bounds for the superuser. kernel/ implements it.
 struct MemoryLimits {
   uint64_t data = ~0ull, locked = ~0ull;
+  bool is_superuser = true;
 };
 MemoryLimits current_memory_limits();
 

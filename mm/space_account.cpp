@@ -1,6 +1,7 @@
 // Accounting: what each entry leads to and who else sees it, counted for /proc (smaps, pagemap, pagetables). Exact for the moment in which
 // an entry's table is locked, and no longer.
 #include "mm/space.h"
+#include "mm/swap_slots.h"
 
 namespace faultline {
 
@@ -21,8 +22,17 @@ uint32_t users_of(Frame& frame, const Frame& table) {
   return users;
 }
 
+// The same of a page in swap. Where the slot's other entries are is not known: each counts as one.
+uint32_t users_of_swapped(SwapSlot slot, const Frame& table) {
+  LockGuard guard(swap_lock);
+  return swap_record(slot).entries - 1 + table.map.load(memory_order_relaxed);
+}
+
 void count_entry(RegionStatistics& sum, Pte pte, Frame& table) {
-  if (pte_is_swapped(pte)) sum.swapped++;
+  if (pte_is_swapped(pte)) {
+    sum.swapped++;
+    sum.swapped_proportional += RegionStatistics::kWhole / users_of_swapped(pte_swap_slot(pte), table);
+  }
   if (!pte_has_frame(pte)) return;
   Frame& frame = frame_record(pte.frame());
   if (!frame.is_counted()) return;
@@ -81,6 +91,9 @@ uint32_t AddressSpace::recount_resident() {
 
 RegionStatistics AddressSpace::count_region(const Region& region) const {
   RegionStatistics sum;
+  // As Linux: all that the object has in swap, if it is mapped whole.
+  if (region.shared && region.object && region.object_offset == PageIndex(0) && pages_for(region.object->size()) <= region.pages())
+    sum.swapped = region.object->swapped_pages();
   VirtAddr last = region.end - kPageSize;
   for_each_table(region.start.directory_index(), last.directory_index(), [&](uint32_t index) {
     uint32_t from = index == region.start.directory_index() ? region.start.table_index() : 0;

@@ -107,7 +107,8 @@ Result<VirtAddr> AddressSpace::map(const MapRequest& request) {
     wanted.max_protection = request.max_protection;
     wanted.shared = request.shared;
     wanted.grows_down = request.grows_down;
-    wanted.no_reserve = request.no_reserve;
+    wanted.no_reserve = request.no_reserve && commit_mode() != Overcommit::kNever;
+    wanted.promised = wanted.needs_promise(request.protection);
     wanted.lock_mode = request.lock_mode;
     wanted.kind = request.kind;
     wanted.object_offset = request.object ? request.object_offset : PageIndex(0);
@@ -133,6 +134,8 @@ Result<VirtAddr> AddressSpace::map(const MapRequest& request) {
         start = TRY(choose_address(request, bytes, dead));
         wanted.start = start;
         wanted.end = start + bytes;
+        CommitPromise promise;
+        if (wanted.promised) TRY(promise.take(bytes >> kPageShift, mapped_pages_));
         if (!extend_neighbour(wanted, dead)) {
             if (!region) region = Owned<Region>(TRY(slab_new<Region>()));
             region->copy_attributes(wanted);
@@ -142,6 +145,7 @@ Result<VirtAddr> AddressSpace::map(const MapRequest& request) {
             mapped_pages_ += region->pages();
             regions_.insert(*region.leak());
         }
+        promised_pages_ += promise.keep();
     }
     // A page that cannot be had is left for its touch to tell.
     if (populates) populate(start, start + bytes, Populate::kAll);
@@ -288,22 +292,25 @@ Result<void> AddressSpace::unmap_locked(VirtAddr start, VirtAddr end, DeadRegion
         return result;
     }
     clear_range(start, end);
+    uint32_t released = 0;
     while (region && region->start < end) {
         Region* next = RegionSet::next(*region);
-        uint32_t before = region->pages();
+        uint32_t gone = region->pages();
         if (region->start < start) {
             regions_.resize(*region, region->start, start);
-            mapped_pages_ -= before - region->pages();
+            gone -= region->pages();
         } else if (region->end > end) {
             regions_.resize(*region, end, region->end);
-            mapped_pages_ -= before - region->pages();
+            gone -= region->pages();
         } else {
-            mapped_pages_ -= before;
             regions_.remove(*region);
             dead.add(region);
         }
+        mapped_pages_ -= gone;
+        if (region->promised) released += gone;
         region = next;
     }
+    if (released != 0) release_promise(released);
     return {};
 }
 
@@ -363,12 +370,13 @@ Result<void> AddressSpace::protect(VirtAddr start, uint32_t bytes, Protection pr
         if (!first->grows_down) return Errno::kINVAL;
         start = first->start;
     }
-    bool is_change = false, becomes_data = false;
+    bool is_change = false, becomes_data = false, becomes_promise = false;
     for (VirtAddr at = start;; last = RegionSet::next(*last)) {
         if (!last || last->start > at) return Errno::kNOMEM;  // a hole
         if (protection & ~last->max_protection) return Errno::kACCES;
         is_change |= last->protection != with_execution(protection, last->max_protection);
         becomes_data |= (protection & kProtWrite) && !(last->protection & kProtWrite);
+        becomes_promise |= last->needs_promise(protection);
         at = last->end;
         if (at >= end) break;
     }
@@ -377,14 +385,22 @@ Result<void> AddressSpace::protect(VirtAddr start, uint32_t bytes, Protection pr
         uint32_t more = count_pages(start, end, [](const Region& r) { return !r.is_data() && !r.shared && !r.grows_down; });
         TRY(check_data_limit(more));
     }
+    CommitPromise promise;
+    if (becomes_promise) {
+        uint32_t more = count_pages(start, end, [protection](const Region& r) { return r.needs_promise(protection); });
+        TRY(promise.take(more, mapped_pages_));
+    }
     bool is_lowering = !(protection & kProtWrite);
     Result<void> prepared;
     if (last->end > end || first->start < start) prepared = split_at_both(start, end);
     if (prepared.ok() && is_lowering) prepared = own_tables_with_entries(start, end);
     first = regions_.find(start);
     if (prepared.ok()) {
-        for (Region* region = first; region && region->start < end; region = RegionSet::next(*region))
+        for (Region* region = first; region && region->start < end; region = RegionSet::next(*region)) {
+            region->promised |= region->needs_promise(protection);
             region->protection = with_execution(protection, region->max_protection);
+        }
+        promised_pages_ += promise.keep();
         if (is_lowering) lower_range(start, end, protection);
     }
     merge_from(first, end + kPageSize, dead);

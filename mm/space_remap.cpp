@@ -125,19 +125,23 @@ Result<VirtAddr> AddressSpace::resize_or_move(const Move& move, Region& region, 
     if (region.object && index + pages < index) return Errno::kINVAL;
     uint32_t more = move.keeps_old ? pages : move.new_size > move.old_size ? (move.new_size - move.old_size) >> kPageShift : 0;
     if (more > 0) TRY(check_limits(more, region.is_data(), region.is_locked() && !move.keeps_old));
+    CommitPromise promise;
+    if (more > 0 && region.promised) TRY(promise.take(more, mapped_pages_));
     uint32_t growth = move.new_size - move.old_size;
     bool has_room = region.end == old_end && kKernelBase - old_end.value() >= growth && regions_.is_free(old_end, old_end + growth);
     if (may_stay && has_room) {
         regions_.resize(region, region.start, old_end + growth);
         mapped_pages_ += more;
+        promised_pages_ += promise.keep();
         merge_from(&region, region.end, dead);
         return move.from;
     }
     if (!move.may_move) return Errno::kNOMEM;
-    return move_region(move, moved, dead);
+    return move_region(move, promise, moved, dead);
 }
 
-Result<VirtAddr> AddressSpace::move_region(const Move& move, Owned<Region>& moved, DeadRegions& dead) {
+// `promise` is for what is more afterwards than before.
+Result<VirtAddr> AddressSpace::move_region(const Move& move, CommitPromise& promise, Owned<Region>& moved, DeadRegions& dead) {
     constexpr uint32_t kCuts = 4;  // at most so many regions come of it
     if (regions_.count() + kCuts > RegionSet::kLimit) return Errno::kNOMEM;
     MapRequest request;
@@ -155,6 +159,11 @@ Result<VirtAddr> AddressSpace::move_region(const Move& move, Owned<Region>& move
     moved->start = to;
     moved->end = to + move.new_size;
     if (move_size > 0) move_entries(move.from, to, move_size);
+    promised_pages_ += promise.keep();
+    if (region->promised && !move.keeps_old) {
+        region->promised = false;  // the promise moves along, as far as it is still needed
+        if (move.new_size < move.old_size) release_promise((move.old_size - move.new_size) >> kPageShift);
+    }
     if (move.keeps_old) region->lock_mode = LockMode::kNone;
     insert_region(*moved.leak(), dead);
     if (move.keeps_old || move.old_size == 0)
@@ -193,11 +202,13 @@ VirtAddr AddressSpace::move_break(VirtAddr wanted, uint64_t data_limit, Owned<Re
         uint32_t pages = (new_end - old_end) >> kPageShift;
         bool is_locked = future_lock_ != LockMode::kNone;
         if (!check_limits(pages, true, is_locked).ok() || !regions_.is_free(old_end, new_end)) return break_;
+        CommitPromise promise;
+        if (!promise.take(pages, mapped_pages_).ok()) return break_;
         constexpr Protection kAll = kProtRead | kProtWrite | kProtExecute;
         Protection protection = with_execution(kProtRead | kProtWrite, kAll);
         Region* heap = regions_.find(old_end - 1);
         if (heap && heap->kind == RegionKind::kHeap && heap->protection == protection && heap->lock_mode == future_lock_ &&
-            heap->inheritance == Inheritance::kCopied) {
+            heap->inheritance == Inheritance::kCopied && heap->promised) {
             regions_.resize(*heap, heap->start, new_end);
             mapped_pages_ += pages;
         } else {
@@ -208,8 +219,10 @@ VirtAddr AddressSpace::move_break(VirtAddr wanted, uint64_t data_limit, Owned<Re
             spare->protection = protection;
             spare->max_protection = kAll;
             spare->kind = RegionKind::kHeap;
+            spare->promised = true;
             insert_region(*spare.leak(), dead);
         }
+        promised_pages_ += promise.keep();
     }
     break_ = wanted;
     return break_;

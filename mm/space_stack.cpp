@@ -17,7 +17,11 @@ FaultOutcome AddressSpace::grow_stack(VirtAddr page) {
     if (!stack) return FaultOutcome::kNotMapped;
     if (page >= stack->start) return FaultOutcome::kResolved;  // another thread has grown it
     if (!may_grow_stack(*stack, page)) return FaultOutcome::kNotMapped;
-    mapped_pages_ += (stack->start - page) >> kPageShift;
+    const uint32_t pages = (stack->start - page) >> kPageShift;
+    CommitPromise promise;
+    if (stack->promised && !promise.take(pages, mapped_pages_).ok()) return FaultOutcome::kNotMapped;
+    promised_pages_ += promise.keep();
+    mapped_pages_ += pages;
     regions_.resize(*stack, page, stack->end);
     return FaultOutcome::kResolved;
 }

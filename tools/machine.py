@@ -44,6 +44,14 @@ def disk_options(path, number, interface="virtio", flags=""):
     return ["-drive", drive, "-device", "virtio-blk-pci,drive=disk%d" % number]
 
 
+def make_swap(path, mib):
+    """A disk to swap to, as big as it is told."""
+    with open(path, "wb") as file:
+        file.truncate(mib << 20)
+    subprocess.run(["mkswap", path], capture_output=True, check=True)
+    return path
+
+
 def kernel_options(arguments):
     """The kernel and its command line."""
     return ["-kernel", KERNEL, "-append", arguments]

@@ -107,6 +107,7 @@ Result<void> Ext2Inode::fill_hole_pages(uint32_t logical, uint32_t count) {
 
 Result<void> Ext2Inode::prepare_write(PageIndex first, uint32_t pages) {
   if (fs_.is_read_only()) return Errno::kROFS;
+  TRY(check_not_swapped_to());
   const uint32_t shift = kPageShift - fs_.block_shift();
   const uint64_t begin = static_cast<uint64_t>(first.value()) << shift, end = begin + (static_cast<uint64_t>(pages) << shift);
   if (first.byte() >= fs_.max_file_size() || end > ~0u) return Errno::kFBIG;
@@ -132,10 +133,21 @@ Result<void> Ext2Inode::prepare_blocks(uint64_t begin, uint64_t end) {
   return allocate_run(static_cast<uint32_t>(new_begin), static_cast<uint32_t>(end - new_begin), fs_.callers_reserve());
 }
 
+Result<Inode::DiskRun> Ext2Inode::locate(uint64_t sector) {
+  const uint32_t per_block = fs_.sectors_per_block(), end = blocks_for(data_.size());
+  const uint64_t logical = sector / per_block;
+  if (logical >= end) return Errno::kINVAL;
+  Ext2Run run = TRY(map_run(static_cast<uint32_t>(logical), end - static_cast<uint32_t>(logical)));
+  if (run.first == 0) return Errno::kINVAL;
+  const uint64_t within = sector % per_block;
+  return DiskRun{&fs_.block_device(), uint64_t{run.first} * per_block + within, uint64_t{run.count} * per_block - within};
+}
+
 // fallocate(2). The format has no blocks that count as unwritten: what is set aside is written, as zeroes, and nothing lies past the end.
 Result<void> Ext2Inode::allocate_range(uint32_t mode, uint64_t offset, uint64_t bytes) {
   const uint64_t size = data_.size(), end = offset + bytes;
   if (fs_.is_read_only()) return Errno::kROFS;
+  TRY(check_not_swapped_to());
   if (mode == (kAllocateKeepSize | kAllocatePunchHole))
     return punch_hole(offset, std::min(end, align_up<uint64_t>(size, kPageSize)));
   if (mode & ~kAllocateKeepSize) return Errno::kOPNOTSUPP;

@@ -281,6 +281,7 @@ Result<void> Ext2Inode::set_attributes(const AttributeChange& change) {
 Result<void> Ext2Inode::truncate(uint64_t bytes) {
   if (type() != FileType::kRegular) return is_directory() ? Errno::kISDIR : Errno::kINVAL;
   const uint64_t before = data_.size();
+  if (bytes <= before) TRY(check_not_swapped_to());
   if (bytes > fs_.max_file_size()) return Errno::kFBIG;
   if (bytes > 0x7fffffff) TRY(fs_.allow_large_file());
   if (bytes > before) TRY(trim());

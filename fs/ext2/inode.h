@@ -46,6 +46,7 @@ class Ext2Inode final : public Inode, public PageSource, public ListNode<> {
   Result<void> read_pages(PageIndex first, std::span<const FrameNumber> frames) override;
   Result<void> write_pages(PageIndex first, std::span<const FrameNumber> frames) override;
   Result<void> prepare_write(PageIndex first, uint32_t pages) override;
+  Result<DiskRun> locate(uint64_t sector) override;
 
   // For the inode cache.
   uint32_t ino() const { return static_cast<uint32_t>(number()); }

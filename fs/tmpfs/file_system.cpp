@@ -47,7 +47,7 @@ Result<Ref<TmpfsInode>> TmpfsFileSystem::make_inode(uint32_t mode, DeviceNumber 
     return made.error();
   }
   Ref<TmpfsInode> inode = Ref<TmpfsInode>::adopt(made.value());
-  if (inode->type() == FileType::kRegular) inode->object_ = TRY(Object::create_anonymous(0));
+  if (inode->type() == FileType::kRegular) inode->object_ = TRY(Object::create_anonymous(0, SharedPromise::kByPage));
   return inode;
 }
 

@@ -151,4 +151,8 @@ Result<uint32_t> sys_mount(UserPtr<const char> user_source, UserPtr<const char> 
 Result<uint32_t> sys_umount2(UserPtr<const char> user_target, uint32_t flags);
 Result<uint32_t> sys_umount(UserPtr<const char> target);
 
+// kernel/files/swap_calls.cpp
+Result<uint32_t> sys_swapon(UserPtr<const char> name, uint32_t flags);
+Result<uint32_t> sys_swapoff(UserPtr<const char> name);
+
 }  // namespace faultline

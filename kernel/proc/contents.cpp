@@ -67,12 +67,23 @@ void proc_put_escaped(FormatSink& sink, StringView text) {
   }
 }
 
+bool proc_take_number(StringView& text, uint32_t& number) {
+  constexpr uint32_t kLargestNumber = 1'000'000'000;
+  size_t digits = 0;
+  number = 0;
+  for (; digits < text.size() && text[digits] >= '0' && text[digits] <= '9' && number < kLargestNumber / 10; digits++)
+    number = number * 10 + static_cast<uint32_t>(text[digits] - '0');
+  text = text.substring(digits);
+  return digits != 0;
+}
+
 void proc_contents_initialize() {
   proc_register_processes(kProcesses);
   proc_register(kSelf);
   proc_register(kThreadSelf);
   proc_register(kMounts);
   proc_register_memory();
+  proc_register_swap();
   proc_register_processors();
   proc_register_devices();
   proc_register_settings();

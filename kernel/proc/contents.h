@@ -40,6 +40,8 @@ bool proc_may_inspect(Process& process);
 // A page count in the kB of proc(5).
 constexpr uint64_t proc_kilobytes(uint64_t pages) { return pages << (kPageShift - 10); }
 constexpr uint64_t proc_ticks(uint64_t nanoseconds) { return nanoseconds / (kNanosecondsPerSecond / kUserTicksPerSecond); }
+// Takes a decimal number off the front of `text`; false if there is none. What does not fit stays in the text.
+bool proc_take_number(StringView& text, uint32_t& number);
 // Text in which blanks and backslashes are octal, as in /proc/mounts.
 void proc_put_escaped(FormatSink& sink, StringView text);
 
@@ -59,6 +61,9 @@ Result<void> proc_show_environ(const ProcContext&, FormatSink&);
 Result<void> proc_show_limits(const ProcContext&, FormatSink&);  // process_limits.cpp
 Result<void> proc_show_fail_nth(const ProcContext&, FormatSink&);  // fail_nth.cpp
 Result<void> proc_store_fail_nth(const ProcContext&, StringView);
+Result<void> proc_show_score(const ProcContext&, FormatSink&);  // process_score.cpp
+Result<void> proc_show_score_adjustment(const ProcContext&, FormatSink&);
+Result<void> proc_store_score_adjustment(const ProcContext&, StringView);
 Result<void> proc_show_mounts(const ProcContext&, FormatSink&);  // mounts.cpp
 Result<void> proc_show_mountinfo(const ProcContext&, FormatSink&);
 extern const ProcNode kProcFdNode, kProcFdinfoNode, kProcExeNode, kProcCwdNode, kProcRootNode;  // process_files.cpp
@@ -66,8 +71,12 @@ void proc_owner_of_process(const ProcContext& context, uint32_t& uid, uint32_t& 
 
 Result<void> proc_show_cpuinfo(const ProcContext&, FormatSink&);  // cpuinfo.cpp
 void proc_register_memory();      // memory.cpp
+extern const ProcNode kProcSwapNode;  // swap.cpp
+extern const ProcNode kProcBlockFaultsNode;  // block_faults.cpp
+void proc_register_swap();
 void proc_register_processors();  // processors.cpp
 void proc_register_devices();     // devices.cpp
+extern const ProcNode kProcMemorySettingsNode;  // memory_settings.cpp
 void proc_register_settings();    // settings.cpp
 
 }  // namespace faultline

@@ -4,22 +4,6 @@
 
 namespace faultline {
 
-namespace {
-
-constexpr uint32_t kLargestNumber = 1'000'000'000;
-
-// Takes a decimal number off the front of `text`; false if there is none or it is too large.
-bool take_number(StringView& text, uint32_t& number) {
-  size_t digits = 0;
-  number = 0;
-  for (; digits < text.size() && text[digits] >= '0' && text[digits] <= '9' && number < kLargestNumber / 10; digits++)
-    number = number * 10 + static_cast<uint32_t>(text[digits] - '0');
-  text = text.substring(digits);
-  return digits != 0;
-}
-
-}  // namespace
-
 Result<void> proc_show_fail_nth(const ProcContext& context, FormatSink& sink) {
   if (context.process != current_process().pid()) return Errno::kPERM;
   format(sink, "{}\n", running_thread().injection.countdown);
@@ -30,10 +14,10 @@ Result<void> proc_show_fail_nth(const ProcContext& context, FormatSink& sink) {
 Result<void> proc_store_fail_nth(const ProcContext& context, StringView text) {
   if (context.process != current_process().pid()) return Errno::kPERM;
   uint32_t nth, failures = 1;
-  if (!take_number(text, nth)) return Errno::kINVAL;
+  if (!proc_take_number(text, nth)) return Errno::kINVAL;
   if (!text.empty() && text[0] == ' ') {
     text = text.substring(1);
-    if (!take_number(text, failures)) return Errno::kINVAL;
+    if (!proc_take_number(text, failures)) return Errno::kINVAL;
   }
   if (!text.empty()) return Errno::kINVAL;
   fault_injection_arm(nth, failures);

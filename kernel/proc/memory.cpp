@@ -1,4 +1,4 @@
-// /proc/meminfo, vmstat, swaps, and faultline/free_frames: where the machine's memory is, and what has been done with it.
+// /proc/meminfo, vmstat, and faultline/free_frames: where the machine's memory is, and what has been done with it.
 #include <iterator>
 
 #include "fs/block_batch.h"
@@ -7,6 +7,7 @@
 #include "kernel/proc/contents.h"
 #include "kernel/proc/drop_caches.h"
 #include "kernel/process.h"
+#include "mm/commit.h"
 #include "mm/frame.h"
 #include "mm/object.h"
 #include "mm/slab.h"
@@ -45,21 +46,24 @@ uint32_t mapped_file_pages() {
 
 Result<void> show_meminfo(const ProcContext&, FormatSink& sink) {
   MemoryView view = view_memory();
+  const SwapStatistics swap = swap_statistics();
   auto line = [&sink](StringView name, uint64_t pages) { format(sink, "{-15} {8} kB\n", name, proc_kilobytes(pages)); };
   line("MemTotal:", view.frames.total);
   line("MemFree:", view.frames.free);
   line("MemAvailable:", view.frames.free + view.of(FrameUse::kObject));
   line("Buffers:", view.buffers);
   line("Cached:", view.cached());
-  line("SwapCached:", 0);
-  line("SwapTotal:", 0);
-  line("SwapFree:", 0);
+  line("SwapCached:", swap.cached);
+  line("SwapTotal:", swap.total);
+  line("SwapFree:", swap.free);
   line("Dirty:", objects_dirty_pages());
   line("AnonPages:", view.of(FrameUse::kAnonymous));
   line("Mapped:", mapped_file_pages());
   line("Slab:", view.of(FrameUse::kSlab));
   line("KernelStack:", view.of(FrameUse::kKernelStack));
   line("PageTables:", view.of(FrameUse::kPageTable) + view.of(FrameUse::kPageDirectory));
+  line("CommitLimit:", commit_limit());
+  line("Committed_AS:", commit_promised.load(memory_order_relaxed));
   return {};
 }
 
@@ -73,6 +77,8 @@ Result<void> show_vmstat(const ProcContext&, FormatSink& sink) {
   BlockTransfers transfers = block_transfers();
   constexpr uint32_t kSectorsPerKilobyte = 1024 / kSectorSize;
   format(sink, "pgpgin {}\npgpgout {}\n", transfers.sectors_read / kSectorsPerKilobyte, transfers.sectors_written / kSectorsPerKilobyte);
+  const SwapStatistics swap = swap_statistics();
+  format(sink, "pswpin {}\npswpout {}\n", swap.in, swap.out);
   MachineUsage usage = machine_usage();
   format(sink, "pgalloc_normal {}\npgfree {}\n", view.frames.allocated, view.frames.freed);
   format(sink, "pgfault {}\npgmajfault {}\n", usage.minor_faults + usage.major_faults, usage.major_faults);
@@ -96,11 +102,6 @@ Result<void> show_slabinfo(const ProcContext&, FormatSink& sink) {
   return {};
 }
 
-Result<void> show_swaps(const ProcContext&, FormatSink& sink) {
-  sink.put("Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n");
-  return {};
-}
-
 // The number of free frames when nothing is kept that could be given back, mapped file pages included: what a test of leaks compares.
 Result<void> show_free_frames(const ProcContext&, FormatSink& sink) {
   format(sink, "{}\n", free_frames_without_caches());
@@ -119,17 +120,16 @@ Result<void> show_frames(const ProcContext&, FormatSink& sink) {
   frames.by_use[static_cast<size_t>(FrameUse::kAnonymous)] += swapped;
   frames.by_use[static_cast<size_t>(FrameUse::kFree)] -= swapped;
   for (uint32_t use = 0; use < std::size(kUses); use++) format(sink, "{} {}\n", kUses[use], frames.by_use[use]);
-  format(sink, "allocations {}\n", slab_allocations());
+  format(sink, "allocations {}\npromised {}\n", slab_allocations(), commit_promised.load(memory_order_relaxed));
   return {};
 }
 
 constexpr ProcNode kMeminfo = proc_file("meminfo", &show_meminfo);
 constexpr ProcNode kVmstat = proc_file("vmstat", &show_vmstat);
 constexpr ProcNode kSlabinfo = {.name = "slabinfo", .mode = kProcPrivateFile, .show = &show_slabinfo};
-constexpr ProcNode kSwaps = proc_file("swaps", &show_swaps);
 constexpr ProcNode kFreeFrames = proc_file("free_frames", &show_free_frames);
 constexpr ProcNode kFrames = proc_file("frames", &show_frames);
-constexpr const ProcNode* kOwn[] = {&kFreeFrames, &kFrames};
+constexpr const ProcNode* kOwn[] = {&kFreeFrames, &kFrames, &kProcSwapNode, &kProcBlockFaultsNode};
 constexpr ProcNode kFaultline = proc_directory("faultline", kOwn);
 
 }  // namespace
@@ -138,7 +138,6 @@ void proc_register_memory() {
   proc_register(kMeminfo);
   proc_register(kVmstat);
   proc_register(kSlabinfo);
-  proc_register(kSwaps);
   proc_register(kFaultline);
 }
 

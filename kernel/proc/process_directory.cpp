@@ -32,6 +32,12 @@ constexpr ProcNode kReferences = {
 constexpr ProcNode kCmdline = owned_file("cmdline", kProcFile, &proc_show_cmdline);
 constexpr ProcNode kEnviron = owned_file("environ", kProcPrivateFile, &proc_show_environ);
 constexpr ProcNode kLimits = owned_file("limits", kProcFile, &proc_show_limits);
+constexpr ProcNode kScore = owned_file("oom_score", kProcFile, &proc_show_score);
+constexpr ProcNode kScoreAdjustment = {.name = "oom_score_adj",
+                                       .mode = kProcWritableFile,
+                                       .show = &proc_show_score_adjustment,
+                                       .store = &proc_store_score_adjustment,
+                                       .owner = &proc_owner_of_process};
 constexpr ProcNode kMounts = owned_file("mounts", kProcFile, &proc_show_mounts);
 constexpr ProcNode kMountinfo = owned_file("mountinfo", kProcFile, &proc_show_mountinfo);
 constexpr ProcNode kFailNth = {.name = "fail-nth",
@@ -68,7 +74,7 @@ constexpr ProcNode kTask = {.name = "task", .mode = kProcDirectory, .dynamic = &
 
 constexpr const ProcNode* kProcessFiles[] = {
     &kStat,   &kStatm,  &kStatus,    &kComm,        &kMaps,        &kCmdline,      &kEnviron,     &kLimits,
-    &kMounts, &kMountinfo, &kSmaps, &kSmapsRollup, &kPagemap, &kPagetables, &kFailNth, &kFaults, &kReferences, &kTask, &kProcFdNode, &kProcFdinfoNode, &kProcExeNode, &kProcCwdNode, &kProcRootNode};
+    &kMounts, &kMountinfo, &kSmaps, &kSmapsRollup, &kPagemap, &kPagetables, &kScore, &kScoreAdjustment, &kFailNth, &kFaults, &kReferences, &kTask, &kProcFdNode, &kProcFdinfoNode, &kProcExeNode, &kProcCwdNode, &kProcRootNode};
 
 }  // namespace
 

@@ -32,7 +32,7 @@ bool put_map(const RegionView& region, void* context) {
   return true;
 }
 
-// The lines that smaps and smaps_rollup share, as Linux names them. Nothing here is huge, lazily freed or in swap.
+// The lines that smaps and smaps_rollup share, as Linux names them. Nothing here is huge or lazily freed.
 void put_statistics(FormatSink& sink, const RegionStatistics& pages) {
   auto line = [&sink](StringView name, uint64_t kilobytes) { format(sink, "{-15} {8} kB\n", name, kilobytes); };
   line("Rss:", proc_kilobytes(pages.resident));
@@ -43,8 +43,8 @@ void put_statistics(FormatSink& sink, const RegionStatistics& pages) {
   line("Private_Dirty:", proc_kilobytes(pages.private_dirty));
   line("Referenced:", proc_kilobytes(pages.referenced));
   line("Anonymous:", proc_kilobytes(pages.anonymous));
-  line("Swap:", 0);
-  line("SwapPss:", 0);
+  line("Swap:", proc_kilobytes(pages.swapped));
+  line("SwapPss:", proc_kilobytes(pages.swapped_proportional) / RegionStatistics::kWhole);
 }
 
 // The letters of proc(5), VmFlags.
@@ -96,6 +96,8 @@ bool add_region(const RegionView& region, const RegionStatistics& pages, void* c
   sum.private_dirty += pages.private_dirty;
   sum.referenced += pages.referenced;
   sum.anonymous += pages.anonymous;
+  sum.swapped += pages.swapped;
+  sum.swapped_proportional += pages.swapped_proportional;
   return true;
 }
 

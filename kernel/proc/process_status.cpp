@@ -62,6 +62,7 @@ void put_memory(FormatSink& sink, Process& process) {
   line("VmStk", memory.stack_pages);
   line("VmExe", memory.text_pages);
   line("VmPTE", memory.page_table_pages);
+  line("VmSwap", memory.swapped);
 }
 
 void put_signals(FormatSink& sink, Process& process, uint32_t thread_id) {

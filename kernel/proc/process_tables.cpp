@@ -32,8 +32,13 @@ Result<size_t> read_entries(const ProcContext& context, uint64_t offset, uint64_
 
 // admin-guide/mm/pagemap of Linux's documentation. There are no soft-dirty bits.
 uint64_t pagemap_entry(AddressSpace& space, uint64_t index, bool tells_frames) {
-  constexpr uint64_t kPresent = 1ull << 63, kFileOrShared = 1ull << 61, kExclusive = 1ull << 56;
+  constexpr uint64_t kPresent = 1ull << 63, kSwapped = 1ull << 62, kFileOrShared = 1ull << 61, kExclusive = 1ull << 56;
+  constexpr uint32_t kAreaBits = 5;
   EntryView view = space.view_entry(VirtAddr(static_cast<uint32_t>(index) << kPageShift));
+  if (pte_is_swapped(view.entry)) {
+    const SwapSlot slot = pte_swap_slot(view.entry);
+    return kSwapped | (tells_frames ? slot.area() | uint64_t{slot.page()} << kAreaBits : 0);
+  }
   if (!view.entry.is_present()) return 0;
   uint64_t entry = kPresent | (tells_frames ? view.entry.frame().value() : 0);
   if (view.use == FrameUse::kObject) entry |= kFileOrShared;

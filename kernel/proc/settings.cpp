@@ -3,7 +3,6 @@
 #include "fs/pipe.h"
 #include "kernel/pid.h"
 #include "kernel/proc/contents.h"
-#include "kernel/proc/drop_caches.h"
 #include "fs/devfs/random.h"
 #include "kernel/system_identity.h"
 
@@ -81,30 +80,13 @@ constexpr ProcNode kRandom = proc_directory("random", kRandomFiles);
 constexpr const ProcNode* kKernelFiles[] = {&kOsType, &kOsRelease, &kVersion, &kHostName, &kDomainName, &kPidMax, &kGroupsMax, &kRandom};
 constexpr ProcNode kKernel = proc_directory("kernel", kKernelFiles);
 
-// --- vm
-// 1 as documented: memory is promised without counting; it may run out on first use.
-constexpr ProcNode kOvercommit = proc_file("overcommit_memory", &show_number<1>);
-constexpr ProcNode kMaxMapCount = proc_file("max_map_count", &show_number<RegionSet::kLimit>);
-
-// 1: pages; 2: names and inodes; 3: both. Other numbers are kINVAL.
-Result<void> store_drop_caches(const ProcContext&, StringView text) {
-  if (text.size() != 1 || text[0] < '1' || text[0] > '3') return Errno::kINVAL;
-  if (text[0] == '3') drop_all_caches();
-  else if (text[0] == '2') drop_names();
-  else drop_page_cache();
-  return {};
-}
-constexpr ProcNode kDropCaches = {.name = "drop_caches", .mode = 0100200, .store = &store_drop_caches};
-constexpr const ProcNode* kVmFiles[] = {&kOvercommit, &kMaxMapCount, &kDropCaches};
-constexpr ProcNode kVm = proc_directory("vm", kVmFiles);
-
 // --- fs
 constexpr ProcNode kFileMax = proc_file("file-max", &show_number<0x7fffffff>);  // memory is the only limit
 constexpr ProcNode kPipeMaxSize = proc_file("pipe-max-size", &show_number<Pipe::kMaximumBytes>);
 constexpr const ProcNode* kFsFiles[] = {&kFileMax, &kPipeMaxSize};
 constexpr ProcNode kFs = proc_directory("fs", kFsFiles);
 
-constexpr const ProcNode* kSysDirectories[] = {&kKernel, &kVm, &kFs};
+constexpr const ProcNode* kSysDirectories[] = {&kKernel, &kProcMemorySettingsNode, &kFs};
 constexpr ProcNode kSys = proc_directory("sys", kSysDirectories);
 
 }  // namespace
