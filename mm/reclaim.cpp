@@ -202,6 +202,7 @@ class Reclaimer::Victims {
     bool was_contended() const { return was_contended_; }
 
   private:
+    static bool has_nowhere_to_go(const Frame& frame);
     bool has(uint32_t page) const { return std::find(pages_, pages_ + count_, page) != pages_ + count_; }
     uint32_t count_ = 0, pages_[SwapOut::kMost];
     bool is_mapped_ = false, was_contended_ = false;
@@ -215,7 +216,7 @@ void Reclaimer::Victims::choose(uint32_t wanted) {
         if (has(page)) break;  // once round
         queue.pages.keep(page);
         Frame& frame = frame_table[page];
-        if (is_dirty(frame)) continue;
+        if (is_dirty(frame) || has_nowhere_to_go(frame)) continue;
         if (frame.use == FrameUse::kObject && frame.object->lock_.is_held()) {
             was_contended_ = true;
             continue;
@@ -224,6 +225,12 @@ void Reclaimer::Victims::choose(uint32_t wanted) {
         is_mapped_ |= frame.map.load(memory_order_relaxed) != 0;
         pages_[count_++] = page;
     }
+}
+
+// A page without a source when no slot is left for it.
+bool Reclaimer::Victims::has_nowhere_to_go(const Frame& frame) NO_THREAD_SAFETY_ANALYSIS {
+    if (frame.use == FrameUse::kObject && frame.object->source_) return false;
+    return !frame_has_slot(frame) && swap_is_full();
 }
 
 void Reclaimer::Victims::flush() {

@@ -183,6 +183,7 @@ void swap_slot_give_back(SwapSlot slot) {
 
 SwapStore& swap_store(uint32_t area) { return *areas[area].store; }
 bool swap_is_on() { return open_areas.load(memory_order_relaxed) != 0; }
+bool swap_is_full() NO_THREAD_SAFETY_ANALYSIS { return used_slots == total_slots || !swap_is_on(); }
 bool swap_is_half_full() NO_THREAD_SAFETY_ANALYSIS { return used_slots > total_slots / 2; }
 
 bool swap_area_close(uint32_t number) {

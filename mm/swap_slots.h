@@ -32,6 +32,8 @@ SwapStore& swap_store(uint32_t area);
 
 // Some area takes pages. A hint unless swap_lock is held.
 bool swap_is_on();
+// No slot is left, or there is no swap. A hint.
+bool swap_is_full();
 // Past this, slots are worth more than the writes that they save.
 bool swap_is_half_full();
 
