@@ -432,7 +432,8 @@ void Fuzzer::remap() {
     auto result = process->space->remap(start, old_pages * kPageSize, new_pages * kPageSize, flags, target);
     if (!result.ok()) {
         // A fixed place is emptied before the move may fail.
-        if ((flags & kFixed) && result.error() == Errno::kNOMEM) adopt_holes(*process, target, new_pages);
+        bool may_be_emptied = result.error() == Errno::kNOMEM || (result.error() == Errno::kFAULT && old_pages == 0);
+        if ((flags & kFixed) && may_be_emptied) adopt_holes(*process, target, new_pages);
         return;
     }
     VirtAddr to = result.value();

@@ -403,6 +403,13 @@ TEST(mremap_of_nothing_duplicates_a_shared_mapping) {
     CHECK(raw_mremap(s, 0, 2 * kPage, MREMAP_MAYMOVE | MREMAP_FIXED, target) == long(target));
     CHECK(target[0] == 'a' && target[kPage] == 'X');
 }
+TEST(mremap_of_nothing_upon_itself_finds_nothing_left) {
+    char* p = map_pages(2, kRw, MAP_SHARED | MAP_ANONYMOUS);
+    CHECK(raw_mremap(p, 0, kPage, MREMAP_MAYMOVE | MREMAP_FIXED, p) == -1 && errno == EFAULT);
+    unsigned char resident;
+    CHECK_ERR(mincore(p, kPage, &resident), ENOMEM);  // its place had been made free
+    CHECK_OK(mincore(p + kPage, kPage, &resident));
+}
 TEST(mremap_moves_part_of_a_region) {
     char* p = map_pages(9);
     for (int i = 0; i < 9; i++) p[i * kPage] = i;
