@@ -53,7 +53,7 @@ Page made_by_mkswap(uint32_t kibibytes, const std::string& options) {
   char name[] = "/tmp/faultline-swap-XXXXXX";
   const int file = mkstemp(name);
   EXPECT_GE(file, 0);
-  EXPECT_EQ(ftruncate(file, off_t{kibibytes} * 1024), 0);
+  EXPECT_EQ(ftruncate(file, static_cast<off_t>(kibibytes) * 1024), 0);
   CommandResult result = run_command("PATH=$PATH:/sbin:/usr/sbin mkswap " + options + " " + name + " 2>&1");
   EXPECT_EQ(result.status, 0) << result.output;
   Page page = {};
