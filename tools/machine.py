@@ -19,6 +19,11 @@ RESET = 0
 os.environ["PATH"] += ":/sbin:/usr/sbin"  # mke2fs and debugfs, for those who are not root
 
 
+def i386_runner():
+    """What i386 programs need in front of them on this machine: see tools/i386-runner."""
+    return subprocess.run([os.path.join(TOOLS, "i386-runner")], stdout=subprocess.PIPE, text=True, check=True).stdout.split()
+
+
 def base_command(cpus, memory):
     """The machine without its disks, serial ports and kernel."""
     return [os.environ.get("QEMU", "qemu-system-i386"), "-accel", "tcg,thread=single" if cpus == 1 else "tcg",
