@@ -79,7 +79,7 @@ void trap_frame_initialize_user(TrapFrame& frame, VirtAddr entry, VirtAddr stack
 // Leaves to user mode through the frame at the stack's top; never returns. Interrupts off, preemption enabled.
 extern "C" [[noreturn]] void trap_return_to_user(TrapFrame* frame);
 
-// The address whose access raised the page fault (CR2). Read it before interrupts are enabled again.
+// The address whose access raised the last page fault (CR2), for reports.
 VirtAddr page_fault_address();
 
 // For a fault in the kernel that nothing resolved: if the instruction is one that may fault (a user copy), continues it at its
@@ -90,7 +90,9 @@ bool trap_fix_up(TrapFrame& frame);
 //
 // The first word of a Thread is `Atomic<uint32_t> work`: entry code reads it through the per-CPU current_thread.
 //
-// trap_dispatch: exceptions only (vectors 0 to 31, NMI and double fault excepted), interrupts off, from user mode or the kernel.
+// page_fault_dispatch: vector 14, with the address whose access raised it; interrupts off, from user mode or the kernel.
+extern "C" void page_fault_dispatch(TrapFrame* frame, VirtAddr address);
+// trap_dispatch: the other exceptions (vectors 0 to 31, NMI and double fault excepted), likewise.
 // Interrupts never get there: arch serves them, calling the handlers that interrupt_install and clock_arm name.
 extern "C" void trap_dispatch(TrapFrame* frame);
 // Entered with interrupts on; the result goes to frame->eax.

@@ -58,6 +58,9 @@ static_assert(Pte(FrameNumber(2), Pte::kPresent | Pte::kWritable | Pte::kUser).r
 // The kernel's pointer to a frame of RAM (xv6: P2V) and back (V2P). Only frames below the direct map's end.
 void* direct_map(FrameNumber frame);
 FrameNumber direct_map_frame(const void* pointer);
+// Zeroes or copies one page.
+void page_zero(FrameNumber frame);
+void page_copy(FrameNumber destination, FrameNumber source);
 // This CPU's TLB (and its cached directory entries for that address).
 void mmu_flush_page(VirtAddr page);
 void mmu_flush_all();
@@ -65,10 +68,6 @@ void mmu_flush_all();
 #include <machine/mmu_inline.h>
 namespace faultline {
 inline uint8_t* direct_map_bytes(FrameNumber frame) { return static_cast<uint8_t*>(direct_map(frame)); }
-
-// Zeroes or copies one page.
-void page_zero(FrameNumber frame);
-void page_copy(FrameNumber destination, FrameNumber source);
 
 // A slot of a table or directory. The processor sets A and D at any time, so changing a present entry is an exchange
 // or compare-exchange, whose old value is the truth; a plain store only replaces entries that are not present.

@@ -82,11 +82,11 @@ boot_entry:
     movl %eax, %cr0
 
     movl $boot_stack_top, %esp
-    pushl %ebp        // kernel_main's argument: where the loader's block lies
+    movl %ebp, %eax   // kernel_main's argument: where the loader's block lies
     xorl %ebp, %ebp   // the end of every backtrace
     pushl $0
-    movl $kernel_main, %eax
-    jmp *%eax
+    movl $kernel_main, %edx
+    jmp *%edx
 
 // An exception before there is anything to report it with.
 boot_trap:

@@ -37,9 +37,10 @@ trampoline_protected:
     orl $0x80010000, %eax   // PG, WP
     movl %eax, %cr0
     movl HERE(trampoline_stack), %esp
+    movl 4(%esp), %eax  // cpu_entry()'s argument
     xorl %ebp, %ebp
-    movl $cpu_entry, %eax
-    jmp *%eax
+    movl $cpu_entry, %edx
+    jmp *%edx
 
     .balign 8
 trampoline_gdt:

@@ -34,30 +34,22 @@ void fault_signal(const TrapFrame& frame, Signal signal, int32_t code, uint32_t 
   signal_force(signal_info_of_fault(signal, code, address));
 }
 
-void page_fault(TrapFrame& frame) {
-  VirtAddr address = page_fault_address();
-  bool from_user = frame.from_user();
+// Whether a fault of the kernel's own may be resolved: it touches user memory only in its copy routines, with interrupts on and no
+// spin lock held.
+bool is_user_copy(const TrapFrame& frame) {
   Thread& self = running_thread();
-  // The kernel touches user memory only in its copy routines, with interrupts on and no spin lock held.
-  bool may_resolve = address.is_user() && !self.is_kernel_thread() && self.space && (from_user || (frame.eflags & kInterruptFlag)) &&
-                     machine::preemption_depth() == 0;
-  if (!may_resolve) {
-    if (from_user) {
-      machine::interrupts_enable();
-      if (fault_is_watched()) fault_refused_watched(frame, address);
-      fault_signal(frame, Signal::kSegmentation, kCodeMapError + ((frame.error & kFaultProtection) ? 1 : 0), address.value());
-      return;
-    }
-    if (!trap_fix_up(frame)) panic_trap(frame, "page fault in the kernel");
-    return;
-  }
+  return !self.is_kernel_thread() && self.space && (frame.eflags & kInterruptFlag) && machine::preemption_depth() == 0;
+}
+
+// Nothing can be mapped there.
+void kernel_address_fault(TrapFrame& frame, VirtAddr address) {
   machine::interrupts_enable();
-  Access access = frame.error & kFaultWrite ? Access::kWrite : Access::kRead;
-  FaultOutcome outcome;
-  if (self.fault_watch.load(memory_order_relaxed)) [[unlikely]] outcome = fault_handle_watched(frame, address, access);
-  else outcome = self.space->handle_fault(address, access);
-  if (outcome == FaultOutcome::kResolved) [[likely]] return;
-  if (!from_user) {
+  if (fault_is_watched()) fault_refused_watched(frame, address);
+  fault_signal(frame, Signal::kSegmentation, kCodeMapError + ((frame.error & kFaultProtection) ? 1 : 0), address.value());
+}
+
+void unresolved_fault(TrapFrame& frame, VirtAddr address, FaultOutcome outcome) {
+  if (!frame.from_user()) {
     if (!trap_fix_up(frame)) panic_trap(frame, "page fault in the kernel");
     return;
   }
@@ -105,8 +97,20 @@ ExceptionSignal signal_of(uint32_t vector) {
 
 }  // namespace
 
+extern "C" void page_fault_dispatch(TrapFrame* frame, VirtAddr address) {
+  if (!address.is_user() && frame->from_user()) return kernel_address_fault(*frame, address);
+  bool may_resolve = frame->from_user() || (address.is_user() && is_user_copy(*frame));
+  if (!may_resolve) [[unlikely]] return unresolved_fault(*frame, address, FaultOutcome::kNotMapped);
+  machine::interrupts_enable();
+  Thread& self = running_thread();
+  Access access = frame->error & kFaultWrite ? Access::kWrite : Access::kRead;
+  FaultOutcome outcome;
+  if (self.fault_watch.load(memory_order_relaxed)) [[unlikely]] outcome = fault_handle_watched(*frame, address, access);
+  else outcome = self.space->handle_fault(address, access);
+  if (outcome != FaultOutcome::kResolved) [[unlikely]] unresolved_fault(*frame, address, outcome);
+}
+
 extern "C" void trap_dispatch(TrapFrame* frame) {
-  if (frame->vector == kVectorPageFault) [[likely]] return page_fault(*frame);
   if (!frame->from_user()) {
     if (!trap_fix_up(*frame)) panic_trap(*frame, "exception in the kernel");
     return;

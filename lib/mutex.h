@@ -29,7 +29,8 @@ class CAPABILITY("mutex") Mutex {
   WaitQueue waiters_;
 };
 
-// Many readers or one writer; a waiting writer keeps new readers out, so a reader must never take it twice.
+// Many readers or one writer; a waiting writer keeps new readers out, so a reader must never take it twice. One word holds the readers,
+// the writers that wait (there are fewer threads than either has room for) and the writer, so that nobody there is a zero.
 template <LockRank kRank>
 class CAPABILITY("read-write lock") RwLock {
  public:
@@ -37,13 +38,13 @@ class CAPABILITY("read-write lock") RwLock {
 
   void lock() ACQUIRE() NO_THREAD_SAFETY_ANALYSIS {
     lock_order_assert_may_sleep();
-    if (take_write()) return;
-    writers_waiting_.fetch_add(1, memory_order_seq_cst);
+    uint32_t nobody = 0;
+    if (state_.compare_exchange_strong(nobody, kWriter, memory_order_seq_cst)) return;
+    state_.fetch_add(kWaitingWriter, memory_order_seq_cst);
     ignore_result(wait_until(waiters_, [this] { return take_write(); }));
-    writers_waiting_.fetch_sub(1, memory_order_seq_cst);
   }
   void unlock() RELEASE() NO_THREAD_SAFETY_ANALYSIS {
-    state_.store(0, memory_order_seq_cst);
+    state_.fetch_and(~kWriter, memory_order_seq_cst);
     waiters_.wake_all();
   }
   void lock_shared() ACQUIRE_SHARED() NO_THREAD_SAFETY_ANALYSIS {
@@ -52,25 +53,30 @@ class CAPABILITY("read-write lock") RwLock {
   }
   bool try_lock_shared() TRY_ACQUIRE(true) NO_THREAD_SAFETY_ANALYSIS { return take_read(); }
   void unlock_shared() RELEASE_SHARED() NO_THREAD_SAFETY_ANALYSIS {
-    if (state_.fetch_sub(1, memory_order_seq_cst) == 1) waiters_.wake_all();
+    // Whoever waits is a writer, or waits behind one.
+    uint32_t before = state_.fetch_sub(1, memory_order_seq_cst);
+    if (before >= kWaitingWriter && before % kWaitingWriter == 1) [[unlikely]]
+      waiters_.wake_all();
   }
-  bool is_held_for_writing() const { return state_.load(memory_order_relaxed) == kWriter; }
+  bool is_held_for_writing() const { return state_.load(memory_order_relaxed) & kWriter; }
 
  private:
-  static constexpr uint32_t kWriter = 0x80000000u;
+  static constexpr uint32_t kWriter = 0x80000000u, kWaitingWriter = 0x10000u;
+  // For a writer that is counted as waiting.
   bool take_write() {
-    uint32_t expected = 0;
-    return state_.compare_exchange_strong(expected, kWriter, memory_order_seq_cst);
+    uint32_t state = state_.load(memory_order_relaxed);
+    while (!(state & kWriter) && state % kWaitingWriter == 0)
+      if (state_.compare_exchange_weak(state, (state - kWaitingWriter) | kWriter, memory_order_seq_cst)) return true;
+    return false;
   }
   bool take_read() {
-    if (writers_waiting_.load(memory_order_seq_cst) != 0) return false;
-    uint32_t state = state_.load(memory_order_relaxed);
-    while (state != kWriter)
+    uint32_t state = 0;  // tried without looking
+    do {
       if (state_.compare_exchange_weak(state, state + 1, memory_order_seq_cst)) return true;
+    } while (state < kWaitingWriter);
     return false;
   }
   Atomic<uint32_t> state_{0};
-  Atomic<uint32_t> writers_waiting_{0};
   WaitQueue waiters_;
 };
 

@@ -11,57 +11,78 @@
 
 namespace faultline {
 
-template <typename T>
-class [[nodiscard]] Result {
- public:
-  Result(Errno error) : error_(error) {}  // NOLINT: implicit so that `return Errno::kINVAL;` reads as the manual
-  Result(const T& value) : error_(kNone) { new (&value_) T(value); }
-  Result(T&& value) : error_(kNone) { new (&value_) T(std::move(value)); }
+// What a Result holds. Of a T that is trivially copyable it is so as well, and then travels in registers.
+template <typename T, bool kTrivial = std::is_trivially_copyable_v<T>>
+struct ResultStorage {
+  static constexpr Errno kNone = static_cast<Errno>(0);
+  explicit ResultStorage(Errno why) : error(why) {}
   template <typename U>
-    requires(std::is_convertible_v<U, T> && !std::is_same_v<std::remove_cvref_t<U>, T> &&
-             !std::is_same_v<std::remove_cvref_t<U>, Errno> && !std::is_same_v<std::remove_cvref_t<U>, Result>)
-  Result(U&& value) : error_(kNone) {  // NOLINT
-    new (&value_) T(std::forward<U>(value));
+  ResultStorage(std::in_place_t, U&& from) : error(kNone), value(std::forward<U>(from)) {}
+
+  Errno error;
+  union {
+    T value;
+  };
+};
+
+template <typename T>
+struct ResultStorage<T, false> {
+  static constexpr Errno kNone = static_cast<Errno>(0);
+  explicit ResultStorage(Errno why) : error(why) {}
+  template <typename U>
+  ResultStorage(std::in_place_t, U&& from) : error(kNone), value(std::forward<U>(from)) {}
+  ResultStorage(ResultStorage&& other) : error(other.error) {
+    if (error == kNone) new (&value) T(std::move(other.value));
   }
-  Result(Result&& other) : error_(other.error_) {
-    if (ok()) new (&value_) T(std::move(other.value_));
+  ResultStorage(const ResultStorage& other) : error(other.error) {
+    if (error == kNone) new (&value) T(other.value);
   }
-  Result(const Result& other) : error_(other.error_) {
-    if (ok()) new (&value_) T(other.value_);
-  }
-  Result& operator=(Result&& other) {
+  ResultStorage& operator=(ResultStorage&& other) {
     if (this != &other) {
-      this->~Result();
-      new (this) Result(std::move(other));
+      this->~ResultStorage();
+      new (this) ResultStorage(std::move(other));
     }
     return *this;
   }
-  ~Result() {
-    if (ok()) value_.~T();
+  ~ResultStorage() {
+    if (error == kNone) value.~T();
   }
 
-  bool ok() const { return error_ == kNone; }
-  Errno error() const { return error_; }
+  Errno error;
+  union {
+    T value;
+  };
+};
+
+template <typename T>
+class [[nodiscard]] Result {
+ public:
+  Result(Errno error) : held_(error) {}  // NOLINT: implicit so that `return Errno::kINVAL;` reads as the manual
+  Result(const T& value) : held_(std::in_place, value) {}
+  Result(T&& value) : held_(std::in_place, std::move(value)) {}
+  template <typename U>
+    requires(std::is_convertible_v<U, T> && !std::is_same_v<std::remove_cvref_t<U>, T> &&
+             !std::is_same_v<std::remove_cvref_t<U>, Errno> && !std::is_same_v<std::remove_cvref_t<U>, Result>)
+  Result(U&& value) : held_(std::in_place, std::forward<U>(value)) {}  // NOLINT
+
+  bool ok() const { return held_.error == ResultStorage<T>::kNone; }
+  Errno error() const { return held_.error; }
   T& value() {
     ASSERT(ok());
-    return value_;
+    return held_.value;
   }
   const T& value() const {
     ASSERT(ok());
-    return value_;
+    return held_.value;
   }
   T release_value() {
     ASSERT(ok());
-    return std::move(value_);
+    return std::move(held_.value);
   }
-  T value_or(T fallback) const { return ok() ? value_ : fallback; }
+  T value_or(T fallback) const { return ok() ? held_.value : fallback; }
 
  private:
-  static constexpr Errno kNone = static_cast<Errno>(0);
-  Errno error_;
-  union {
-    T value_;
-  };
+  ResultStorage<T> held_;
 };
 
 template <>

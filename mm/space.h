@@ -280,8 +280,10 @@ class AddressSpace : public RefCounted<AddressSpace>, public ListNode<AllSpaces>
   void count_resident(int32_t pages) {
     uint32_t now = resident_.fetch_add(static_cast<uint32_t>(pages), memory_order_relaxed) + static_cast<uint32_t>(pages);
     if (static_cast<int32_t>(now) > static_cast<int32_t>(peak_resident_.load(memory_order_relaxed))) {
-      if (losses_seen_.load(memory_order_relaxed) != entries_lost.load(memory_order_relaxed)) [[unlikely]] now = recount_resident();
-      if (now > peak_resident_.load(memory_order_relaxed)) peak_resident_.store(now, memory_order_relaxed);
+      if (losses_seen_.load(memory_order_relaxed) == entries_lost.load(memory_order_relaxed)) [[likely]]
+        peak_resident_.store(now, memory_order_relaxed);
+      else if (now = recount_resident(); now > peak_resident_.load(memory_order_relaxed))
+        peak_resident_.store(now, memory_order_relaxed);
     }
   }
   // Exactly, from the tables.

@@ -1,4 +1,4 @@
-# Finds the compilers. The kernel needs only a freestanding C++ compiler for i386 and libgcc; the user programs need a
+# Finds the compilers. The kernel needs only a freestanding C++ compiler for i386; the user programs need a
 # whole cross toolchain with a static C library.
 
 ifeq ($(filter clang clang++ clang-%,$(notdir $(CC) $(TOOLCHAIN))),)
@@ -24,7 +24,7 @@ warnings := -Wall -Wextra -Wshadow $(if $(filter 1,$(WERROR)),-Werror)
 # A trap finds the kernel's stack on any word, so functions must not count on more, and align what needs it themselves.
 ifeq ($(TOOLCHAIN),clang)
 CLANGXX := $(firstword $(shell command -v clang++ clang++-19 clang++-18 clang++-17 clang++-16 clang++-15 clang++-14 2>/dev/null))
-# clang takes libstdc++'s headers and libgcc from the cross GCC that it finds by its target. Its -mgeneral-regs-only
+# clang takes libstdc++'s headers from the cross GCC that it finds by its target. Its -mgeneral-regs-only
 # refuses libstdc++'s mere mention of long double, so the vector units are ruled out one by one instead.
 KERNEL_CXX := $(CLANGXX) --target=i686-linux-gnu
 general_registers := -mno-mmx -mno-sse
@@ -37,7 +37,9 @@ general_registers := -mgeneral-regs-only
 stack_alignment := -mpreferred-stack-boundary=2
 endif
 
-LIBGCC = $(shell $(KERNEL_CXX) -m32 -print-libgcc-file-name)
+# Arguments and small structures (a Result of a number, an address) in registers. libgcc passes them on the stack, hence
+# arch/x86/compiler_calls.cpp.
+calling_convention := -mregparm=3 -freg-struct-return
 
 # Programs for user space, and the host tests in 32 bits.
 USER_PREFIX ?= i686-linux-gnu-

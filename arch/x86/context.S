@@ -1,10 +1,8 @@
-// void context_switch(Context& from, const Context& to): the callee-saved registers on the old stack, then the new one.
+// void context_switch(Context& from (eax), const Context& to (edx)): the callee-saved registers on the old stack, then the new one.
 
     .text
     .globl context_switch
 context_switch:
-    movl 4(%esp), %eax
-    movl 8(%esp), %edx
     pushl %ebp
     pushl %ebx
     pushl %esi
@@ -16,5 +14,12 @@ context_switch:
     popl %ebx
     popl %ebp
     ret
+
+// Where a new context begins: calls %esi with %ebx, under a return address of 0, where backtraces end.
+    .globl context_begin
+context_begin:
+    movl %ebx, %eax
+    pushl $0
+    jmp *%esi
 
     .section .note.GNU-stack, "", @progbits

@@ -5,14 +5,14 @@
 
 namespace faultline {
 
+extern "C" void context_begin();
+
 void context_prepare(Context& context, void* stack_top, void (*entry)(void*), void* argument) {
-  // What context_switch() pops: four registers and a return address. entry() sees a caller of 0, where backtraces end.
+  auto word = [](auto* pointer) { return static_cast<uint32_t>(reinterpret_cast<uintptr_t>(pointer)); };
+  // What context_switch() pops: edi, esi, ebx, ebp and a return address.
   uint32_t* stack = static_cast<uint32_t*>(stack_top);
-  *--stack = static_cast<uint32_t>(reinterpret_cast<uintptr_t>(argument));
-  *--stack = 0;
-  *--stack = static_cast<uint32_t>(reinterpret_cast<uintptr_t>(entry));
-  for (int i = 0; i < 4; i++) *--stack = 0;
-  context.stack_pointer = static_cast<uint32_t>(reinterpret_cast<uintptr_t>(stack));
+  for (uint32_t value : {word(&context_begin), 0u, word(argument), word(entry), 0u}) *--stack = value;
+  context.stack_pointer = word(stack);
 }
 
 void trap_frame_initialize_user(TrapFrame& frame, VirtAddr entry, VirtAddr stack) {

@@ -120,18 +120,6 @@ void mmu_initialize(FrameNumber memory_end, BootFrameSource source) {
   double_fault_directory_set(physical(&kernel_directory));
 }
 
-void page_zero(FrameNumber frame) {
-  void* to = direct_map(frame);
-  uint32_t count = kPageSize / 4;
-  asm volatile("rep stosl" : "+D"(to), "+c"(count) : "a"(0) : "memory");
-}
-void page_copy(FrameNumber destination, FrameNumber source) {
-  void* to = direct_map(destination);
-  const void* from = direct_map(source);
-  uint32_t count = kPageSize / 4;
-  asm volatile("rep movsl" : "+D"(to), "+S"(from), "+c"(count) : : "memory");
-}
-
 void mmu_initialize_directory(FrameNumber directory) {
   uint32_t* entries = static_cast<uint32_t*>(direct_map(directory));
   memset(entries, 0, kKernelDirectoryIndex * sizeof(uint32_t));

@@ -1,5 +1,5 @@
-// Trap entry and exit: pushes a TrapFrame (arch/context.h), gives the kernel its segments, calls C++, restores. All gates
-// clear the interrupt flag. SDM volume 3, 6.12 to 6.14.
+// Trap entry and exit: pushes a TrapFrame (arch/context.h), gives the kernel its segments, calls C++, restores. C++ finds its
+// arguments in eax, edx, ecx (-mregparm=3). All gates clear the interrupt flag. SDM volume 3, 6.12 to 6.14.
 
 #include "arch/x86/selectors.h"
 
@@ -52,25 +52,23 @@ trap_stubs:
     .set vector, vector + 1
     .endr
 
-page_fault_entry:
-    save_frame
-    pushl %esp
-    call trap_dispatch
-    addl $4, %esp
-    jmp trap_exit
-
 exception_entry:
     save_frame
-    pushl %esp
+    movl %esp, %eax
     call exception_dispatch
-    addl $4, %esp
     jmp trap_exit
 
 interrupt_entry:
     save_frame
-    pushl %esp
+    movl %esp, %eax
     call interrupt_dispatch
-    addl $4, %esp
+    jmp trap_exit
+
+page_fault_entry:
+    save_frame
+    movl %esp, %eax
+    movl %cr2, %edx
+    call page_fault_dispatch
 
 trap_exit:
     cli
@@ -95,10 +93,9 @@ system_call_entry:
     pushl $VECTOR_SYSTEM_CALL
     save_frame
     xorl %ebp, %ebp  // the end of the kernel's backtrace
-    pushl %esp
+    movl %esp, %eax
     sti
     call system_call_dispatch
-    addl $4, %esp
     cli
 
 // Interrupts off, the frame at the stack's top.
@@ -131,9 +128,8 @@ return_iret:
     iret
 
 user_work:
-    pushl %esp
+    movl %esp, %eax
     call return_to_user_work
-    addl $4, %esp
     cli
     jmp return_to_user
 
@@ -164,7 +160,7 @@ bad_iret:
 // [[noreturn]] void trap_return_to_user(TrapFrame* frame)
     .globl trap_return_to_user
 trap_return_to_user:
-    movl 4(%esp), %esp
+    movl %eax, %esp
     jmp return_to_user
 
 // Entered by the task gate with its own stack and an error code of 0 on it; the faulting state is in the main task segment.

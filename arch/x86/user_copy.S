@@ -1,5 +1,5 @@
 // Copies between the kernel and user memory (arch/user_copy.h). A fault that mm could not resolve continues at the
-// instruction's fix-up, which counts what is missing. Programs cannot name kernel addresses: each call checks first.
+// instruction's fix-up, which counts what is missing. Arguments are in eax, edx, ecx (-mregparm=3). Programs cannot name kernel addresses: each call checks first.
 
 #define KERNEL_BASE 0x80000000
 
@@ -11,48 +11,40 @@
     .popsection
 .endm
 
-// %edx: user address, %ecx: bytes. Leaves by `bad` when they reach past user space; uses %eax.
-.macro check_range bad
-    movl %edx, %eax
-    addl %ecx, %eax
+// Whether %ecx bytes from a user address on lie in user space. If not, leaves by `bad`, with the end in %ecx.
+.macro check_range address, bad
+    addl \address, %ecx
     jc \bad
-    cmpl $KERNEL_BASE, %eax
+    cmpl $KERNEL_BASE, %ecx
     ja \bad
+    subl \address, %ecx
 .endm
 
 // size_t user_copy_in(void* destination, VirtAddr source, size_t bytes)
     .balign 16
     .globl user_copy_in
 user_copy_in:
-    movl 8(%esp), %edx
-    movl 12(%esp), %ecx
-    check_range copy_refused
+    check_range %edx, from_refused
     cmpl $4, %ecx
-    ja copy_in_many
+    ja copy_many
     je copy_in_4
     cmpl $1, %ecx
     je copy_in_1
     cmpl $2, %ecx
-    je copy_in_2
-copy_in_many:
-    movl 4(%esp), %eax
-    jmp copy_many
-copy_in_4:
-    movl (%edx), %eax
-    movl 4(%esp), %edx
-    movl %eax, (%edx)
+    jne copy_many
+copy_in_2:
+    movw (%edx), %dx
+    movw %dx, (%eax)
     xorl %eax, %eax
     ret
-copy_in_2:
-    movw (%edx), %ax
-    movl 4(%esp), %edx
-    movw %ax, (%edx)
+copy_in_4:
+    movl (%edx), %edx
+    movl %edx, (%eax)
     xorl %eax, %eax
     ret
 copy_in_1:
-    movb (%edx), %al
-    movl 4(%esp), %edx
-    movb %al, (%edx)
+    movb (%edx), %dl
+    movb %dl, (%eax)
     xorl %eax, %eax
     ret
     may_fault copy_in_4, copy_refused
@@ -63,42 +55,40 @@ copy_in_1:
     .balign 16
     .globl user_copy_out
 user_copy_out:
-    movl 4(%esp), %edx
-    movl 12(%esp), %ecx
-    check_range copy_refused
-    movl 8(%esp), %eax
+    check_range %eax, to_refused
     cmpl $4, %ecx
-    ja copy_out_many
+    ja copy_many
     je copy_out_4
     cmpl $1, %ecx
     je copy_out_1
     cmpl $2, %ecx
-    je copy_out_2
-copy_out_many:
-    xchgl %eax, %edx
-    jmp copy_many
-copy_out_4:
-    movl (%eax), %eax
-write_4:
-    movl %eax, (%edx)
+    jne copy_many
+    movw (%edx), %dx
+write_2:
+    movw %dx, (%eax)
     xorl %eax, %eax
     ret
-copy_out_2:
-    movw (%eax), %ax
-write_2:
-    movw %ax, (%edx)
+copy_out_4:
+    movl (%edx), %edx
+write_4:
+    movl %edx, (%eax)
     xorl %eax, %eax
     ret
 copy_out_1:
-    movb (%eax), %al
+    movb (%edx), %dl
 write_1:
-    movb %al, (%edx)
+    movb %dl, (%eax)
     xorl %eax, %eax
     ret
     may_fault write_4, copy_refused
     may_fault write_2, copy_refused
     may_fault write_1, copy_refused
 
+from_refused:
+    subl %edx, %ecx
+    jmp copy_refused
+to_refused:
+    subl %eax, %ecx
 copy_refused:
     movl %ecx, %eax
     ret
@@ -133,11 +123,10 @@ copy_dwords_faulted:
     .balign 16
     .globl user_zero
 user_zero:
-    movl 4(%esp), %edx
-    movl 8(%esp), %ecx
-    check_range copy_refused
+    movl %edx, %ecx
+    check_range %eax, to_refused
     pushl %edi
-    movl %edx, %edi
+    movl %eax, %edi
     movl %ecx, %edx
     andl $3, %edx
     shrl $2, %ecx
@@ -163,9 +152,9 @@ zero_dwords_faulted:
 user_copy_string_in:
     pushl %edi
     pushl %esi
-    movl 12(%esp), %edi
-    movl 16(%esp), %esi
-    movl 20(%esp), %ecx
+    pushl %ecx
+    movl %eax, %edi
+    movl %edx, %esi
     movl $KERNEL_BASE, %edx
     subl %esi, %edx  // bytes up to the border
     jbe string_faulted
@@ -202,7 +191,7 @@ string_next:
     decl %ecx
     jnz string_next
 string_full:
-    cmpl 20(%esp), %edx
+    cmpl (%esp), %edx
     jne string_faulted
     movl %edx, %eax
     jmp string_return
@@ -210,6 +199,7 @@ string_end:
     subl %ecx, %edx
     movl %edx, %eax
 string_return:
+    popl %ecx
     popl %esi
     popl %edi
     ret
@@ -222,12 +212,10 @@ string_faulted:
     .balign 16
     .globl user_load_u32
 user_load_u32:
-    movl 4(%esp), %edx
-    cmpl $KERNEL_BASE - 4, %edx
+    cmpl $KERNEL_BASE - 4, %eax
     ja word_faulted
 load_word:
-    movl (%edx), %eax
-    movl 8(%esp), %edx
+    movl (%eax), %eax
     movl %eax, (%edx)
     movl $1, %eax
     ret
@@ -241,18 +229,20 @@ word_faulted:
     .balign 16
     .globl user_compare_exchange_u32
 user_compare_exchange_u32:
-    movl 4(%esp), %edx
-    cmpl $KERNEL_BASE - 4, %edx
+    cmpl $KERNEL_BASE - 4, %eax
     ja word_faulted
-    movl 8(%esp), %ecx
-    movl (%ecx), %eax
-    movl 12(%esp), %ecx
+    pushl %ebx
+    movl %eax, %ebx
+    movl (%edx), %eax
 exchange_word:
-    lock cmpxchgl %ecx, (%edx)
-    movl 8(%esp), %ecx
-    movl %eax, (%ecx)
+    lock cmpxchgl %ecx, (%ebx)
+    movl %eax, (%edx)
+    popl %ebx
     movl $1, %eax
     ret
-    may_fault exchange_word, word_faulted
+exchange_faulted:
+    popl %ebx
+    jmp word_faulted
+    may_fault exchange_word, exchange_faulted
 
     .section .note.GNU-stack, "", @progbits

@@ -71,6 +71,8 @@ INL void touch_r(u32 p, u32 len, u32 step = PAGE) { for (u32 e = p + len; p != e
 #define REPS(n) for (int rep_ = 0; rep_ < (n); rep_++)
 #define TIMED(ops, body) do { u64 t0_ = tsc(); body; rec(tsc() - t0_, ops); } while (0)
 #define LOOP(n, body) for (int i_ = (n); i_; i_--) { body; }
+struct SysInfo { u32 uptime, loads[3], totalram, freeram, sharedram, bufferram, totalswap, freeswap; u16 procs, pad; u32 totalhigh, freehigh, unit; u8 tail[8]; };
+static i32 freemem(u64 *out) { SysInfo si; memset(&si, 0, sizeof si); TRY(sc1(NR_sysinfo, (u32)&si)); *out = (u64)si.freeram * (si.unit ? si.unit : 1); return 0; }
 static i32 drain_exact(i32 fd, void *p, u32 n) {
     u32 o = 0;
     while (o < n) { i32 r = sc3(NR_read, (u32)fd, (u32)p + o, n - o); if (r <= 0) return r ? r : -32; o += (u32)r; }

@@ -84,8 +84,6 @@ static i32 r_ep100() { return eprow(100); }
 static i32 r_ep1000() { return eprow(1000); }
 
 // ---------------------------------------------------------------- kernel memory (bytes, not ticks)
-struct SysInfo { u32 uptime, loads[3], totalram, freeram, sharedram, bufferram, totalswap, freeswap; u16 procs, pad; u32 totalhigh, freehigh, unit; u8 tail[8]; };
-static i32 freemem(u64 *out) { SysInfo si; memset(&si, 0, sizeof si); TRY(sc1(NR_sysinfo, (u32)&si)); *out = (u64)si.freeram * (si.unit ? si.unit : 1); return 0; }
 static void settle() { u32 ts[2] = {1, 200000000}; sc2(NR_nanosleep, (u32)ts, 0); }   // deferred frees and counters
 // Cold, one sample: caches filled by earlier objects would hide the cost. The ballast empties
 // the allocator's per-CPU page list first, whose pages do not count as free.

@@ -89,6 +89,8 @@ static i32 r_fork() { return forkexit(15, 10); }
 static i32 r_forkcall() { return forkcall(31); }
 static i32 r_fork16() { TRY(dirty_heap(16 * MiB)); return forkexit(9, 1); }
 static i32 r_forkcall16() { TRY(dirty_heap(16 * MiB)); return forkcall(9); }
+// Where there is no room for them, -ENOMEM rather than a fight for memory.
+static i32 r_forkcall512() { u64 free; TRY(freemem(&free)); if (free < (u64)(512 + 64) * MiB) return -12; TRY(dirty_heap(512 * MiB)); return forkcall(9); }
 static i32 cowrow(bool in_child) {
     enum { LEN = 4 * MiB, NP = LEN / PAGE };
     i32 p = TRY(xmmap(LEN, RD | WR, PRIVATE | ANON)); touch_w((u32)p, LEN);

@@ -31,6 +31,7 @@ static const Row rows[] = {
     {"ipc.futex_pp", r_futexpp, "wake+wait round trip, shared page"}, {"sched.yield", r_yield, "per yield, 2 yielding processes"},
     {"proc.fork_call", r_forkcall, "fork() as the parent sees it, small process"}, {"proc.fork_exit", r_fork, "fork+exit+wait, small process"},
     {"proc.fork_call_16M", r_forkcall16, "fork() alone, 16 MiB dirty anon"}, {"proc.fork_exit_16M", r_fork16, "fork+exit+wait, 16 MiB dirty anon"},
+    {"proc.fork_call_512M", r_forkcall512, "fork() alone, 512 MiB dirty anon (n/a on a machine with less than that free)"},
     {"proc.fork_exec", r_exec, "fork+execve(hello)+wait"}, {"proc.vfork_exec", r_vexec, "vfork+execve(hello)+wait"},
     {"proc.fork_exec_libc", r_exec2, "fork+execve(static libc program)+wait"},
     {"cow.child_write", r_cow, "per page: child writes pages shared after fork (copy)"},

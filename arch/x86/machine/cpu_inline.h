@@ -76,4 +76,14 @@ inline bool interrupts_enabled() {
   return (flags & 0x200) != 0;
 }
 
+// (high:low) / divisor, for high < divisor.
+struct WordDivision {
+  uint32_t quotient, remainder;
+};
+inline WordDivision divide_by_word(uint32_t high, uint32_t low, uint32_t divisor) {
+  WordDivision result;
+  asm("divl %4" : "=a"(result.quotient), "=d"(result.remainder) : "a"(low), "d"(high), "rm"(divisor) : "cc");
+  return result;
+}
+
 }  // namespace faultline::machine

@@ -11,6 +11,17 @@ inline void* direct_map(FrameNumber frame) { return reinterpret_cast<void*>(kKer
 inline FrameNumber direct_map_frame(const void* pointer) {
   return FrameNumber((static_cast<uint32_t>(reinterpret_cast<uintptr_t>(pointer)) - kKernelBase) >> kPageShift);
 }
+inline void page_zero(FrameNumber frame) {
+  void* to = direct_map(frame);
+  uint32_t count = kPageSize / 4;
+  asm volatile("rep stosl" : "+D"(to), "+c"(count) : "a"(0) : "memory");
+}
+inline void page_copy(FrameNumber destination, FrameNumber source) {
+  void* to = direct_map(destination);
+  const void* from = direct_map(source);
+  uint32_t count = kPageSize / 4;
+  asm volatile("rep movsl" : "+D"(to), "+S"(from), "+c"(count) : : "memory");
+}
 inline void mmu_flush_page(VirtAddr page) { asm volatile("invlpg (%0)" : : "r"(page.value()) : "memory"); }
 
 }  // namespace faultline

@@ -34,4 +34,13 @@ inline uint32_t interrupts_save_and_disable() { return emulated.interrupts_disab
 inline void interrupts_restore(uint32_t) { emulated.interrupts_disabled[emulated.current]--; }
 inline bool interrupts_enabled() { return emulated.interrupts_disabled[emulated.current] == 0; }
 
+struct WordDivision {
+    uint32_t quotient, remainder;
+};
+inline WordDivision divide_by_word(uint32_t high, uint32_t low, uint32_t divisor) {
+    if (high >= divisor) __builtin_trap();  // as the processor would
+    uint64_t number = uint64_t{high} << 32 | low;
+    return {static_cast<uint32_t>(number / divisor), static_cast<uint32_t>(number % divisor)};
+}
+
 }  // namespace faultline::machine
