@@ -51,8 +51,11 @@ TEST(Tree, StaysSortedBalancedAndSummedThroughRandomChanges) {
             tree.remove(item);
             model.erase(item.key);
         } else {
-            tree.insert(item);
-            model.insert(item.key);
+            auto place = model.insert(item.key).first;
+            if (step % 2)
+                tree.insert(item);
+            else
+                tree.insert_after(place == model.begin() ? nullptr : &items[*std::prev(place) / 3], item);
         }
         if (step % 50) continue;
         uint32_t sum = 0;

@@ -65,7 +65,7 @@ Result<uint32_t> map(uint32_t address, uint32_t bytes, uint32_t protection, uint
   bool fixed = flags & (kMapFixed | kMapFixedNoReplace);
   if (fixed && address > kKernelBase - bytes) return Errno::kNOMEM;
   if (fixed && (address & kPageMask)) return Errno::kINVAL;
-  if ((flags & kMapLocked) && current_memory_limits().locked == 0) return Errno::kPERM;
+  if ((flags & kMapLocked) && current_locked_limit() == 0) return Errno::kPERM;
   MapRequest request;
   request.address = VirtAddr(fixed ? address : address & ~kPageMask);
   request.bytes = align_up(bytes, kPageSize);

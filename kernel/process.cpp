@@ -142,11 +142,13 @@ Ref<Process> Process::next(uint32_t pid) {
   return number ? Ref<Process>(*pid_find_locked(number)) : Ref<Process>();
 }
 
-MemoryLimits current_memory_limits() {
+uint64_t current_data_limit() { return current_process().limit(Resource::kData); }
+uint64_t current_locked_limit() {
   Process& self = current_process();
-  bool is_superuser = self.credentials().is_superuser();
-  return {self.limit(Resource::kData), is_superuser ? ~0ull : self.limit(Resource::kLockedMemory), is_superuser};
+  return self.credentials().is_superuser() ? ~0ull : self.limit(Resource::kLockedMemory);
 }
+
+bool current_may_use_the_reserve() { return current_process().credentials().is_superuser(); }
 
 void fault_count_minor() { running_thread().minor_faults++; }
 void fault_count_major() { running_thread().major_faults++; }

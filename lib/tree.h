@@ -27,8 +27,9 @@ class TreeNode {
 };
 
 // T derives from TreeNode<T>. Traits has
-//   static bool less(const T&, const T&)                        a strict order
-//   static bool update(T& node, const T* left, const T* right)  recomputes the augmentation of `node`; whether it changed
+//   static bool less(const T&, const T&)                        a strict order, for insert()
+//   static bool update(T& node, const T* left, const T* right)  recomputes the augmentation of `node`; whether what those above
+//                                                               say has to be computed again
 template <typename T, typename Traits>
 class Tree {
   public:
@@ -74,9 +75,17 @@ class Tree {
             above = *link;
             link = Traits::less(value, *above) ? &base(*above).left_ : &base(*above).right_;
         }
-        base(value).parent_ = above;
-        *link = &value;
-        repair_upwards(&value);
+        link_below(above, *link, value);
+    }
+
+    // `value` comes right behind `before` in the order; first of all behind null.
+    void insert_after(T* before, T& value) {
+        ASSERT(!base(value).is_linked());
+        if (before && !right(*before)) return link_below(before, base(*before).right_, value);
+        T* top = before ? right(*before) : root_;
+        if (!top) return link_below(nullptr, root_, value);
+        T* above = leftmost(top);
+        link_below(above, base(*above).left_, value);
     }
 
     void remove(T& value) {
@@ -99,7 +108,7 @@ class Tree {
 
     // After the caller has changed what the augmentation of `value` is computed from (not its place in the order).
     void refresh(T& value) {
-        for (T* node = &value; node && update(*node); node = parent(*node)) {}
+        for (T* node = &value; node && Traits::update(*node, left(*node), right(*node)); node = parent(*node)) {}
     }
 
     // Makes this empty tree a copy of `other` in shape: `copy(const T&)` returns a new node, or null to give up. False
@@ -143,13 +152,19 @@ class Tree {
         while (right(*node)) node = right(*node);
         return node;
     }
-    static bool update(T& node) {
-        uint32_t l = height(left(node)), r = height(right(node)), before = base(node).height_;
-        base(node).height_ = (l > r ? l : r) + 1;
-        bool changed = Traits::update(node, left(node), right(node));
-        return changed || base(node).height_ != before;
+    // The heights of its subtrees are l and r. Whether what those above say has to be computed again.
+    static bool update(T& node, uint32_t l, uint32_t r) {
+        const uint32_t now = (l > r ? l : r) + 1, before = base(node).height_;
+        base(node).height_ = now;
+        return Traits::update(node, left(node), right(node)) || now != before;
     }
+    static void update(T& node) { update(node, height(left(node)), height(right(node))); }
 
+    void link_below(T* above, T*& link, T& value) {
+        base(value).parent_ = above;
+        link = &value;
+        repair_upwards(&value);
+    }
     T*& link_to(const T& node) {
         T* above = parent(node);
         return !above ? root_ : left(*above) == &node ? base(*above).left_ : base(*above).right_;
@@ -196,28 +211,30 @@ class Tree {
         update(*up);
         return up;
     }
-    T* balance(T& node) {
-        int lean = static_cast<int>(height(left(node))) - static_cast<int>(height(right(node)));
-        if (lean > 1) {
+    // The side that leans too far gives its child as the new root of this subtree; returns that.
+    T* rotate(T& node, bool leans_left) {
+        if (leans_left) {
             T* child = left(node);
             if (height(left(*child)) < height(right(*child))) rotate_left(*child);
             return rotate_right(node);
         }
-        if (lean < -1) {
-            T* child = right(node);
-            if (height(right(*child)) < height(left(*child))) rotate_right(*child);
-            return rotate_left(node);
-        }
-        return &node;
+        T* child = right(node);
+        if (height(right(*child)) < height(left(*child))) rotate_right(*child);
+        return rotate_left(node);
     }
     // Stops where nothing changes any more; not below `moved`, which has a place whose former owner's facts are unknown.
     void repair_upwards(T* node, T* moved = nullptr) {
         while (node) {
-            bool changed = update(*node);
-            T* top = balance(*node);
+            const uint32_t l = height(left(*node)), r = height(right(*node));
+            T* top = node;
+            bool changed = true;
+            if (l > r + 1 || r > l + 1) [[unlikely]]
+                top = rotate(*node, l > r);
+            else
+                changed = update(*node, l, r);
             if (node == moved)
                 moved = nullptr;
-            else if (!changed && top == node && !moved)
+            else if (!changed && !moved)
                 return;
             node = parent(*top);
         }

@@ -28,7 +28,7 @@ bool may_be_promised(uint32_t pages, uint32_t mapped_pages) {
         break;
     }
     int64_t allowed = commit_limit();
-    if (!current_memory_limits().is_superuser)
+    if (!current_may_use_the_reserve())
         allowed -= commit_settings.admin_reserve.load(memory_order_relaxed) / kKilobytesPerPage;
     allowed -= std::min(mapped_pages / 32, commit_settings.user_reserve.load(memory_order_relaxed) / kKilobytesPerPage);
     return commit_promised.load(memory_order_relaxed) < allowed;

@@ -37,10 +37,139 @@
 
 namespace faultline {
 
+inline Fault::Step Fault::attempt_here() {
+    SharedLockGuard guard(space_.lock_);
+    region_ = space_.regions_.first_after(page_);
+    if (!region_) return Step::kNotMapped;
+    if (page_ < region_->start) return region_->grows_down ? Step::kGrowStack : Step::kNotMapped;
+    if (!region_->allows(access_)) return Step::kNotAllowed;
+    object_ = region_->object.get();
+    if (!object_) return resolve();
+    object_index_ = region_->index_of(page_);
+    LockGuard object_guard(object_->lock_);
+    return resolve();
+}
+
+Fault::Step Fault::attempt() { return attempt_here(); }
+
+// The table.
+inline Fault::Step Fault::resolve() {
+    index_ = page_.table_index();
+    const PteSlot& directory = space_.directory_slot(page_.directory_index());
+    for (;;) {
+        Pte entry = pte_load(directory);
+        if (!entry.is_writable()) [[unlikely]] {
+            if (entry.is_present() && !is_write() && pte_load(table_slots(entry.frame())[index_]).is_present())
+                return decided(FaultDecision::kAllowedAlready);
+            if (!space_.own_table(page_.directory_index()).ok()) return Step::kMakeRoom;
+            continue;
+        }
+        Frame& record = frame_record(entry.frame());
+        TableLock lock(record);
+        // Another thread may have had it replaced since.
+        if (pte_load(directory).without(Pte::kAccessed) == entry.without(Pte::kAccessed)) [[likely]]
+            return resolve_in_table(entry.frame(), record);
+    }
+}
+
+// The entry, under its table's lock.
+inline Fault::Step Fault::resolve_in_table(FrameNumber table, Frame& record) {
+    table_ = table;
+    table_record_ = &record;
+    slot_ = table_slots(table).data() + index_;
+    Pte old = pte_load(slot());
+    if (old.is_empty()) return resolve_empty();
+    story.before = old;
+    story.decision = FaultDecision::kAllowedAlready;
+    if (pte_is_swapped(old)) [[unlikely]] {
+        if (Step step = resolve_swapped(old); step != Step::kDone || !is_write()) return step;
+        old = pte_load(slot());
+    }
+    if (pte_is_kept(old)) {
+        old = pte_revealed(old);
+        pte_store(slot(), old);
+        story.decision = FaultDecision::kRevealed;
+    }
+    ASSERT(old.is_present());
+    if (!is_write() || old.is_writable()) return Step::kDone;
+    return resolve_read_only(old);
+}
+
+inline Fault::Step Fault::resolve_empty() {
+    if (!is_private_anonymous()) return map_object_page();
+    return is_write() ? map_zeroed() : map_zero_page();
+}
+
+// The zero page costs nothing, so a read gets it for all untouched pages of the aligned eight: who reads one reads on.
+Fault::Step Fault::map_zero_page() {
+    constexpr uint32_t kWindow = 8;
+    uint32_t from = index_ & ~(kWindow - 1), to = from + kWindow;
+    uint32_t below = (page_ - region_->start) >> kPageShift, above = (region_->end - page_) >> kPageShift;
+    if (index_ - from > below) from = index_ - below;
+    if (to - index_ > above) to = index_ + above;
+    Frame& table = table_record();
+    PteSlot* slots = table_slots(table_).data();
+    const Pte zero = marked(pte_readable(zero_page()));
+    const uint32_t live = table.table.live;
+    for (uint32_t index = from; index < to; index++)
+        if (pte_load(slots[index]).is_empty()) slot_fill(table, slots[index], index, zero, FrameKind::kUncounted);
+    story.neighbours = static_cast<uint8_t>(table.table.live - live - 1);
+    return decided(FaultDecision::kZeroPage);
+}
+
+inline Fault::Step Fault::map_zeroed() {
+    auto frame = frame_allocate(FrameUse::kAnonymous, Zeroing::kZeroed);
+    if (!frame.ok()) return Step::kMakeRoom;
+    story.decision = FaultDecision::kZeroFrame;
+    return install(frame.value(), pte_writable(frame.value()));
+}
+
+inline Fault::Step Fault::resolve_read_only(Pte old) {
+    Frame& frame = frame_record(old.frame());
+    if (old.frame() == zero_page() && !planted(Bug::kZeroPageExclusive)) return copy_from(old, FaultDecision::kZeroPageReplaced);
+    if (pte_is_shared(old)) return write_shared(old, frame);
+    if (frame.use == FrameUse::kObject) return copy_from_object(old);
+    // Stable: a second user would come through this entry, whose table is locked and ours.
+    bool is_sole = frame.map.load(memory_order_relaxed) <= 1;
+    bool is_still = frame.pins.load(memory_order_relaxed) == 0 || planted(Bug::kPinIgnored) || planted(Bug::kReusedDuringWriteBack);
+    if (!is_sole || (!is_still && old.frame() != zero_page())) return copy_from(old, FaultDecision::kCopied);
+    if (frame.is(kFrameResident) && !leave_slot(frame)) return copy_from(old, FaultDecision::kCopied);
+    slot().fetch_or(Pte::kWritable | Pte::kDirty | Pte::kAccessed, memory_order_seq_cst);
+    return decided(FaultDecision::kMadeWritable);
+}
+
+// A writable copy takes the place of a present entry. `decision` says of what: the zero page's is made by zeroing.
+Fault::Step Fault::copy_from(Pte old, FaultDecision decision) {
+    const bool is_zero = decision == FaultDecision::kZeroPageReplaced;
+    auto copy = frame_allocate(FrameUse::kAnonymous, is_zero ? Zeroing::kZeroed : Zeroing::kNotNeeded);
+    if (!copy.ok()) return Step::kMakeRoom;
+    if (!is_zero) page_copy(copy.value(), old.frame());
+    Frame& frame = frame_record(old.frame());
+    story.users = frame.map.load(memory_order_relaxed);
+    story.decision = decision;
+    reverse_map_add_first(frame_record(copy.value()), place());
+    pte_exchange(slot(), marked(pte_writable(copy.value())));
+    if (swap_is_on()) [[unlikely]] reclaim_enqueue(frame_record(copy.value()));
+    if (!planted(Bug::kCopyWithoutFlush)) flush_page(space_.cpus_, page_);
+    if (!frame.is_counted()) {
+        table_record().reverse++;
+        space_.count_resident(1);
+        return Step::kDone;
+    }
+    bool unused;
+    {
+        NestedFrameLock lock(frame);
+        reverse_map_remove(frame, place());
+        unused = frame_let_go(frame);
+    }
+    if (unused) frame_free(old.frame());
+    return Step::kDone;
+}
+
 FaultOutcome AddressSpace::handle_fault(VirtAddr address, Access access) {
     if (!address.is_user()) return FaultOutcome::kNotMapped;
     Fault fault(*this, address.page_floor(), access);
-    Fault::Step step = fault.attempt();
+    Fault::Step step = fault.attempt_here();
     if (step != Fault::Step::kDone) [[unlikely]]
         return fault.continue_from(step);
     fault_count_minor();
@@ -59,7 +188,7 @@ FaultOutcome AddressSpace::handle_fault_watched(VirtAddr address, Access access,
     uint64_t begin = clock_cycles();
     FaultOutcome outcome = fault.continue_from(fault.attempt());
     uint64_t ticks = clock_cycles() - begin;
-    story = fault.story;
+    static_cast<FaultNotes&>(story) = fault.story;
     story.cost = ticks < ~0u ? static_cast<uint32_t>(ticks) : ~0u;
     story.directory_before = directory_before;
     story.directory_after = directory_entry(page);
@@ -81,7 +210,6 @@ FaultOutcome AddressSpace::fault_ahead(VirtAddr address, Access access) {
     return outcome;
 }
 
-// The first attempt did not do: does what it asked for, and tries again until the fault is decided.
 FaultOutcome Fault::continue_from(Step step) {
     bool is_major = false;
     for (;; step = attempt()) {
@@ -125,132 +253,6 @@ FaultOutcome Fault::continue_from(Step step) {
             break;
         }
     }
-}
-
-Fault::Step Fault::attempt() {
-    SharedLockGuard guard(space_.lock_);
-    region_ = space_.regions_.find(page_);
-    if (!region_) {
-        Region* above = space_.regions_.first_after(page_);
-        return above && space_.may_grow_stack(*above, page_) ? Step::kGrowStack : Step::kNotMapped;
-    }
-    if (!region_->allows(access_)) return Step::kNotAllowed;
-    object_ = region_->object.get();
-    if (!object_) return resolve();
-    object_index_ = region_->index_of(page_);
-    LockGuard object_guard(object_->lock_);
-    return resolve();
-}
-
-// The table.
-Fault::Step Fault::resolve() {
-    index_ = page_.table_index();
-    for (;;) {
-        Pte entry = space_.directory_entry(page_);
-        if (entry.is_present() && !entry.is_writable() && !is_write() &&
-            pte_load(table_slots(entry.frame())[index_]).is_present())
-            return decided(FaultDecision::kAllowedAlready);
-        if (!entry.is_writable()) [[unlikely]] {
-            if (!space_.own_table(page_.directory_index()).ok()) return Step::kMakeRoom;
-            continue;
-        }
-        TableLock lock(frame_record(entry.frame()));
-        // Another thread may have had it replaced since.
-        Pte now = space_.directory_entry(page_);
-        if (now.is_writable() && now.frame() == entry.frame()) [[likely]]
-            return resolve_in_table(entry.frame());
-    }
-}
-
-// The entry, under its table's lock.
-Fault::Step Fault::resolve_in_table(FrameNumber table) {
-    table_ = table;
-    Pte old = pte_load(slot());
-    if (old.is_empty()) return resolve_empty();
-    story.before = old;
-    if (pte_is_swapped(old)) [[unlikely]] return resolve_swapped(old);
-    story.decision = FaultDecision::kAllowedAlready;
-    if (pte_is_kept(old)) {
-        old = pte_revealed(old);
-        pte_store(slot(), old);
-        story.decision = FaultDecision::kRevealed;
-    }
-    ASSERT(old.is_present());
-    if (!is_write() || old.is_writable()) return Step::kDone;
-    return resolve_read_only(old);
-}
-
-Fault::Step Fault::resolve_empty() {
-    if (!is_private_anonymous()) return map_object_page();
-    return is_write() ? map_zeroed() : map_zero_page();
-}
-
-// The zero page costs nothing, so a read gets it for all untouched pages of the aligned eight: who reads one reads on.
-Fault::Step Fault::map_zero_page() {
-    constexpr uint32_t kWindow = 8;
-    uint32_t from = index_ & ~(kWindow - 1), to = from + kWindow;
-    uint32_t below = (page_ - region_->start) >> kPageShift, above = (region_->end - page_) >> kPageShift;
-    if (index_ - from > below) from = index_ - below;
-    if (to - index_ > above) to = index_ + above;
-    Frame& table = frame_record(table_);
-    PteSlot* slots = table_slots(table_).data();
-    const Pte zero = marked(pte_readable(zero_page()));
-    const uint32_t live = table.table.live;
-    for (uint32_t index = from; index < to; index++)
-        if (pte_load(slots[index]).is_empty()) slot_fill(table, slots[index], index, zero, FrameKind::kUncounted);
-    story.neighbours = static_cast<uint8_t>(table.table.live - live - 1);
-    return decided(FaultDecision::kZeroPage);
-}
-
-Fault::Step Fault::map_zeroed() {
-    auto frame = frame_allocate(FrameUse::kAnonymous, Zeroing::kZeroed);
-    if (!frame.ok()) return Step::kMakeRoom;
-    story.decision = FaultDecision::kZeroFrame;
-    return install(frame.value(), pte_writable(frame.value()));
-}
-
-Fault::Step Fault::resolve_read_only(Pte old) {
-    Frame& frame = frame_record(old.frame());
-    if (old.frame() == zero_page() && !planted(Bug::kZeroPageExclusive)) return copy_from(old, FrameNumber::none());
-    if (pte_is_shared(old)) return write_shared(old, frame);
-    if (frame.use == FrameUse::kObject) return copy_from_object(old);
-    // Stable: a second user would come through this entry, whose table is locked and ours.
-    bool is_sole = frame.map.load(memory_order_relaxed) <= 1;
-    bool is_still = frame.pins.load(memory_order_relaxed) == 0 || planted(Bug::kPinIgnored) || planted(Bug::kReusedDuringWriteBack);
-    if (!is_sole || (!is_still && old.frame() != zero_page())) return copy_from(old, old.frame());
-    if (frame.is(kFrameResident) && !leave_slot(frame)) return copy_from(old, old.frame());
-    slot().fetch_or(Pte::kWritable | Pte::kDirty | Pte::kAccessed, memory_order_seq_cst);
-    return decided(FaultDecision::kMadeWritable);
-}
-
-// A writable copy of `source` (none: zeroes) takes the place of a present entry.
-Fault::Step Fault::copy_from(Pte old, FrameNumber source) {
-    bool is_zero = source.is_none();
-    auto copy = frame_allocate(FrameUse::kAnonymous, is_zero ? Zeroing::kZeroed : Zeroing::kNotNeeded);
-    if (!copy.ok()) return Step::kMakeRoom;
-    if (!is_zero) page_copy(copy.value(), source);
-    story.users = frame_record(old.frame()).map.load(memory_order_relaxed);
-    story.decision = is_zero                                                  ? FaultDecision::kZeroPageReplaced
-                     : frame_record(source).use == FrameUse::kObject ? FaultDecision::kFileCopied
-                                                                     : FaultDecision::kCopied;
-    reverse_map_add_first(frame_record(copy.value()), Locator(table_, index_));
-    pte_exchange(slot(), marked(pte_writable(copy.value())));
-    if (swap_is_on()) reclaim_enqueue(frame_record(copy.value()));
-    if (!planted(Bug::kCopyWithoutFlush)) flush_page(space_.cpus_, page_);
-    Frame& frame = frame_record(old.frame());
-    if (!frame.is_counted()) {
-        frame_record(table_).reverse++;
-        space_.count_resident(1);
-        return Step::kDone;
-    }
-    bool unused;
-    {
-        NestedFrameLock lock(frame);
-        reverse_map_remove(frame, Locator(table_, index_));
-        unused = frame_let_go(frame);
-    }
-    if (unused) frame_free(old.frame());
-    return Step::kDone;
 }
 
 }  // namespace faultline

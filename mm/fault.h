@@ -22,8 +22,10 @@ class Fault {
     };
     // One attempt from the top.
     Step attempt();
+    [[gnu::always_inline]] inline Step attempt_here();  // the same, inline
+    // After an attempt that did not do: does what it asked for, and tries again until the fault is decided.
     FaultOutcome continue_from(Step step);
-    FaultStory story;
+    FaultNotes story;
 
   private:
     Step read_page();
@@ -32,52 +34,62 @@ class Fault {
 
     // The way of the most frequent faults is one function in the end: its parts are inline.
     [[gnu::always_inline]] inline Step resolve() REQUIRES_SHARED(space_.lock_);
-    [[gnu::always_inline]] inline Step resolve_in_table(FrameNumber table);
+    [[gnu::always_inline]] inline Step resolve_in_table(FrameNumber table, Frame& record);
     [[gnu::always_inline]] inline Step resolve_empty();
     [[gnu::always_inline]] inline Step install(FrameNumber frame, Pte pte);
-    Step resolve_read_only(Pte old);
+    [[gnu::always_inline]] inline Step resolve_read_only(Pte old);
     Step resolve_swapped(Pte old);
     bool leave_slot(Frame& frame);
-    Step map_zeroed();
+    [[gnu::always_inline]] inline Step map_zeroed();
     Step map_zero_page();
     Step map_object_page();
     Step write_shared(Pte old, Frame& frame);
-    Step copy_from(Pte old, FrameNumber source);
+    Step copy_from(Pte old, FaultDecision decision);
     Step copy_from_object(Pte old);
     Step find_object_frame(Frame*& frame);
-    void map_neighbours();
-    bool add_mapper(Frame& frame, Locator place);
+    uint32_t map_neighbours();
+    [[gnu::always_inline]] inline uint32_t map_resident(const uintptr_t* resident, uint32_t first, uint32_t count);
     bool may_be_dirtied(const Frame& frame) const;
     bool is_write() const { return access_ == Access::kWrite; }
     bool is_private_anonymous() const { return object_ == nullptr; }
     Pte marked(Pte pte) const { return region_->is_locked() ? pte.with(kPteLocked) : pte; }
+    Step ask(Step for_what) {
+        wanted_ = Ref<Object>(region_->object).leak();
+        reading_order_ = region_->reading_order;
+        return for_what;
+    }
     Step decided(FaultDecision decision) {
         story.decision = decision;
         return Step::kDone;
     }
-    PteSlot& slot() const { return table_slots(table_)[index_]; }
+    PteSlot& slot() const { return *slot_; }
+    Frame& table_record() const { return *table_record_; }
+    Locator place() const { return Locator(table_, index_); }
 
     AddressSpace& space_;
     const VirtAddr page_;
     const Access access_;
-    Region* region_ = nullptr;
-    Object* object_ = nullptr;
+    Region* region_;
+    Object* object_;
     PageIndex object_index_;
     FrameNumber table_;
-    uint32_t index_ = 0;  // in the table
-    // For what an attempt asks for:
-    Ref<Object> wanted_;
-    ReadingOrder reading_order_ = ReadingOrder::kNormal;
-    const Frame* busy_ = nullptr;
+    Frame* table_record_;
+    uint32_t index_;  // in the table
+    PteSlot* slot_;
+    // For what an attempt asks for; set by who asks:
+    Object* wanted_;  // with a reference, which who answers takes over
+    ReadingOrder reading_order_;
+    const Frame* busy_;
     SwapSlot wanted_slot_;
 };
 
 // A new frame that nobody else knows becomes the entry.
 inline Fault::Step Fault::install(FrameNumber frame, Pte pte) {
-    reverse_map_add_first(frame_record(frame), Locator(table_, index_));
-    slot_fill(frame_record(table_), slot(), index_, marked(pte), FrameKind::kCounted);
+    Frame& record = frame_record(frame);
+    reverse_map_add_first(record, place());
+    slot_fill(table_record(), slot(), index_, marked(pte), FrameKind::kCounted);
     space_.count_resident(1);
-    if (swap_is_on()) [[unlikely]] reclaim_enqueue(frame_record(frame));
+    if (swap_is_on()) [[unlikely]] reclaim_enqueue(record);
     return Step::kDone;
 }
 

@@ -6,16 +6,19 @@
 
 namespace faultline {
 
-// Deliberately not initialised, but for what is added to: the unwatched fault writes what it writes, and nobody reads it.
-struct FaultStory {
+// What the staircase itself notes. Deliberately not initialised, but for what is added to: the unwatched fault writes what it writes, and
+// nobody reads it.
+struct FaultNotes {
   FaultDecision decision;
-  uint8_t steps;       // FaultStep
+  uint8_t steps = 0;   // FaultStep
   uint8_t neighbours;  // entries filled beside the page's own
   uint32_t users;      // of the frame that was to be copied
-  Pte before, after;   // the entry; only `before` is the staircase's
-  Pte directory_before, directory_after;
+  Pte before;          // the entry
+};
+
+struct FaultStory : FaultNotes {
+  Pte after, directory_before, directory_after;
   uint32_t cost;  // ticks of the cycle counter
-  FaultStory() : steps(0) {}
 };
 
 }  // namespace faultline

@@ -20,14 +20,13 @@ Fault::Step Fault::resolve_swapped(Pte old) {
     Step step = Step::kWait;
     const Pte pte = marked(pte_readable(frame_number(*frame)));
     if (!frame->is(kFrameBusy)) {
-        bool mapped = slot_swap_in(frame_record(table_), slot(), index_, *frame, pte).ok();
+        bool mapped = slot_swap_in(table_record(), slot(), index_, *frame, pte).ok();
         step = mapped ? decided(FaultDecision::kSwappedIn) : Step::kMakeRoom;
         if (mapped && swap_is_half_full()) swap_cache_leave(*frame);
     }
     frame_unlock(*frame);
-    if (step != Step::kDone) return step;
-    space_.count_resident(1);
-    return is_write() ? resolve_read_only(pte) : step;
+    if (step == Step::kDone) space_.count_resident(1);
+    return step;
 }
 
 // Whoever writes to a page has it alone: other entries must not find it by its slot, nor the device take half of what is written. False: it cannot be had.

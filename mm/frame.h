@@ -157,12 +157,14 @@ inline bool frame_is_unused(const Frame& frame) {
 // As frame_is_unused(), and takes an anonymous frame out of the swap cache if that is all that keeps it and no entry names its slot.
 bool frame_let_go(Frame& frame);
 
-// Whether a private page's record belongs to whoever holds the lock of the one table that maps it, and owns no block: nobody pins it, and a
-// second user would come through that table, and it is on no queue and has no slot. The lock is looked at last: who took away the last pin or the other mapping may still hold it.
+// Whether a private page's record belongs to whoever holds the lock of the one table that maps it, and owns no block: nobody pins it, a
+// second user would come through that table, and it is on no queue and has no slot. The lock is looked at last, with the rest of the
+// record's first word: who took away the last pin or the other mapping may still hold it.
 inline bool frame_is_ours_alone(const Frame& frame) {
-    return frame.use == FrameUse::kAnonymous && frame.map.load(memory_order_acquire) == 1 && (frame.reverse & 1) &&
-           frame.pins.load(memory_order_acquire) == 0 && !frame.is(kFrameResident) && !frame.is_queued() &&
-           frame.lock.load(memory_order_acquire) == 0;
+    using Word [[gnu::may_alias]] = uint32_t;
+    constexpr uint32_t kUnlockedAndPrivate = static_cast<uint32_t>(FrameUse::kAnonymous) << 8 | uint32_t{Frame::kNoList} << 24;
+    return frame.map.load(memory_order_acquire) == 1 && (frame.reverse & 1) && frame.pins.load(memory_order_acquire) == 0 &&
+           __atomic_load_n(reinterpret_cast<const Word*>(&frame), __ATOMIC_ACQUIRE) == kUnlockedAndPrivate;
 }
 
 // Sleeps while any of `flags` (kFrameBusy, kFrameWriteBack) is set. Nothing may be held that the I/O needs. The caller looks again.
@@ -172,7 +174,8 @@ void frame_wake(Frame& frame, uint8_t flags);
 
 void frame_wait_initialize();  // boot
 
-// Frames that are unused, freed together: one turn of the locks for many, and a full batch goes to the shared lists as it is.
+// Frames that are unused, freed together: one turn of the locks for many, and a full batch goes to the shared lists as it is. They are
+// chained through their records (`next`), and all of one use.
 class FreeBatch {
   public:
     FreeBatch() = default;
@@ -181,16 +184,22 @@ class FreeBatch {
     }
     FreeBatch(const FreeBatch&) = delete;
     FreeBatch& operator=(const FreeBatch&) = delete;
-    void add(FrameNumber frame) {
-        frames_[count_++] = frame.value();
-        if (count_ == kFrames) flush();
+    void add(Frame& frame) {
+        if (frame.use != use_) [[unlikely]] {
+            if (count_ > 0) flush();
+            use_ = frame.use;
+        }
+        frame.use = FrameUse::kFree;
+        frame.next = first_;
+        first_ = frame_number(frame).value();
+        if (++count_ == kFrames) flush();
     }
     static constexpr uint32_t kFrames = 16;
 
   private:
     void flush();
-    uint32_t count_ = 0;
-    uint32_t frames_[kFrames];
+    uint32_t count_ = 0, first_ = kNoFrame;
+    FrameUse use_ = FrameUse::kFree;
 };
 
 // A frame known to hold only zeroes goes back where the next zeroed allocation finds it.

@@ -125,7 +125,7 @@ void merge_batches_locked() REQUIRES(buddy.lock) {
 }
 
 // Fills the empty magazine by half: a batch, or a block of that size, or whatever single frames there are.
-void refill_locked(Magazine& magazine, FrameUse use) {
+[[gnu::noinline]] void refill_locked(Magazine& magazine, FrameUse use) {
     LockGuard guard(buddy.lock);
     if (is_for_programs(use) && buddy.free.load(memory_order_relaxed) <= watermarks.least && !may_use_last_frames()) return;
     if (uint32_t frame = buddy.batches; frame != kNoFrame) {
@@ -143,17 +143,20 @@ void refill_locked(Magazine& magazine, FrameUse use) {
     while (magazine.count < kBatch && (block = buddy_allocate_locked(0)) != kNoFrame) magazine.frames[magazine.count++] = block;
 }
 
-// kBatch frames of no magazine any more join the shared lists.
+// kBatch frames of no magazine any more, chained, join the shared lists.
+void give_chain(uint32_t first) {
+    LockGuard guard(buddy.lock);
+    count_shared(kBatch);
+    frame_table[first].previous = buddy.batches;
+    buddy.batches = first;
+}
 void give_batch(const uint32_t* frames) {
     uint32_t chain = kNoFrame;
     for (uint32_t i = 0; i < kBatch; i++) {
         frame_table[frames[i]].next = chain;
         chain = frames[i];
     }
-    LockGuard guard(buddy.lock);
-    count_shared(kBatch);
-    frame_table[chain].previous = buddy.batches;
-    buddy.batches = chain;
+    give_chain(chain);
 }
 
 void put_locked(Magazine& magazine, uint32_t frame) {
@@ -171,33 +174,33 @@ void initialize_record(Frame& frame, FrameUse use) {
     frame.index = 0;
 }
 
-// The fast path: pops this CPU's magazine. kNoFrame when it and the buddy allocator are empty.
-uint32_t take_frame(FrameUse use, Zeroing zeroing) {
-    PreemptionGuard guard;
-    Magazine& magazine = magazines[this_cpu()];
+// Pops a frame; kNoFrame when the magazine and the buddy allocator are empty.
+[[gnu::noinline]] uint32_t take_frame(Magazine& magazine, FrameUse use, Zeroing zeroing) {
     magazine.lock.lock_raw();
     bool is_low = false;
-    if (magazine.count == 0) {
+    if (magazine.count == 0) [[unlikely]] {
         refill_locked(magazine, use);
         is_low = buddy.free.load(memory_order_relaxed) < watermarks.low;
     }
     uint32_t number = kNoFrame;
-    bool is_zero = false;
-    if (magazine.zeroed_count > 0 && (zeroing == Zeroing::kZeroed || magazine.count == 0)) {
+    bool is_ready = zeroing == Zeroing::kNotNeeded;
+    if (magazine.zeroed_count > 0 && (!is_ready || magazine.count == 0)) [[unlikely]] {
         number = magazine.zeroed[--magazine.zeroed_count];
-        is_zero = true;
-    } else if (magazine.count > 0) {
+        is_ready = true;
+    } else if (magazine.count > 0) [[likely]] {
         number = magazine.frames[--magazine.count];
     }
-    if (number != kNoFrame) {
+    if (number != kNoFrame) [[likely]] {
         magazine.by_use[static_cast<uint32_t>(use)]++;
         magazine.allocated++;
     }
     magazine.lock.unlock_raw();
-    if (is_low) reclaim_call();
-    if (number == kNoFrame) return number;
+    if (is_low) [[unlikely]]
+        reclaim_call();
+    if (number == kNoFrame) [[unlikely]]
+        return number;
     initialize_record(frame_table[number], use);
-    if (zeroing == Zeroing::kZeroed && !is_zero) page_zero(FrameNumber(number));
+    if (!is_ready) page_zero(FrameNumber(number));
     return number;
 }
 
@@ -308,7 +311,11 @@ void frames_initialize(std::span<const FrameRange> usable) {
 Result<FrameNumber> frame_allocate(FrameUse use, Zeroing zeroing) {
     if (machine::allocation_fails()) return Errno::kNOMEM;
     for (uint32_t attempt = 0;; attempt++) {
-        uint32_t number = take_frame(use, zeroing);
+        uint32_t number;
+        {
+            PreemptionGuard guard;
+            number = take_frame(magazines[this_cpu()], use, zeroing);
+        }
         if (number != kNoFrame) [[likely]]
             return FrameNumber(number);
         if (!make_room(attempt, 1, use)) return Errno::kNOMEM;
@@ -339,22 +346,27 @@ void frame_change_use(FrameNumber number, FrameUse use) {
 }
 
 void FreeBatch::flush() {
+    for (uint32_t frame = first_; frame != kNoFrame; frame = frame_table[frame].next) {
+        DEBUG_ASSERT(frame_table[frame].map.load(memory_order_relaxed) == 0 && frame_table[frame].pins.load(memory_order_relaxed) == 0);
+        poison(FrameNumber(frame));
+        machine::observe_free(frame);
+    }
     PreemptionGuard guard;
     Magazine& magazine = magazines[this_cpu()];
     magazine.lock.lock_raw();
-    for (uint32_t i = 0; i < count_; i++) {
-        Frame& frame = frame_table[frames_[i]];
-        DEBUG_ASSERT(frame.map.load(memory_order_relaxed) == 0 && frame.pins.load(memory_order_relaxed) == 0);
-        poison(FrameNumber(frames_[i]));
-        count_freed(magazine, frame);
-    }
+    magazine.by_use[static_cast<uint32_t>(use_)] -= count_;
     static_assert(kFrames == kBatch);
-    if (count_ == kBatch)
-        give_batch(frames_);
-    else
-        for (uint32_t i = 0; i < count_; i++) put_locked(magazine, frames_[i]);
+    if (count_ == kBatch) {
+        give_chain(first_);
+    } else {
+        for (uint32_t frame = first_, next; frame != kNoFrame; frame = next) {
+            next = frame_table[frame].next;  // which putting may change
+            put_locked(magazine, frame);
+        }
+    }
     magazine.lock.unlock_raw();
     count_ = 0;
+    first_ = kNoFrame;
 }
 
 void frame_free_zeroed(FrameNumber number) {

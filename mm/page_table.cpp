@@ -59,24 +59,30 @@ Result<FrameNumber> copy_locked(FrameNumber old, FlushBatch* batch) {
     NewTableLock lock(record);
     PteSlot* slots = table_slots(copy).data();
     bool failed = false;
-    uint32_t failed_at = 0;
+    uint32_t failed_at = 0, live = 0, counted = 0;
     table_for_each(old, 0, kEntriesPerTable - 1, [&](uint32_t index, PteSlot& slot, Pte pte) {
         if (failed) return;
         if (pte_is_swapped(pte)) {
             if (!planted(Bug::kSlotNotCountedAtCopy)) swap_entry_add(pte_swap_slot(pte));
-            return slot_fill(record, slots[index], index, pte, FrameKind::kUncounted);
+            live++;
+            return pte_store(slots[index], pte);
         }
         Frame& frame = frame_record(pte.frame());
         if (!is_worth_copying(pte, frame)) return;
         pte = lower_for_copy(slot, pte, slot_address(record, index), batch);
-        if (!frame.is_counted()) return slot_fill(record, slots[index], index, pte, FrameKind::kUncounted);
-        slot_fill(record, slots[index], index, pte, FrameKind::kCounted);
+        pte_store(slots[index], pte);
+        live++;
+        if (!frame.is_counted()) return;
         NestedFrameLock frame_lock(frame);
+        counted++;
         if (reverse_map_add_second(frame, Locator(copy, index)) || reverse_map_add(frame, Locator(copy, index)).ok()) return;
         pte_store(slots[index], Pte());
         failed = true;
         failed_at = index;
     });
+    record.table.live = static_cast<uint16_t>(live);
+    record.reverse = counted;
+    record.groups = frame_record(old).groups;
     if (!failed) return copy;
     forget_locators(copy, failed_at);
     record.reverse = 0;
@@ -123,7 +129,7 @@ void add_writable(FrameNumber table, FlushBatch& batch) {
     }
     if (!is_unused) return;
     reclaim_dequeue(frame);
-    unused.add(old.frame());
+    unused.add(frame);
 }
 
 }  // namespace
@@ -135,6 +141,14 @@ Result<FrameNumber> table_create(uint32_t directory_index) {
     record.table.directory = static_cast<uint16_t>(directory_index);
     record.map.store(1, memory_order_relaxed);
     return table;
+}
+
+bool table_has_only(FrameNumber table, uint32_t first, uint32_t last) {
+    bool found = false;
+    auto look = [&](uint32_t, PteSlot&, Pte) { return !(found = true); };
+    if (first > 0) table_for_each(table, 0, first - 1, look);
+    if (!found && last < kEntriesPerTable - 1) table_for_each(table, last + 1, kEntriesPerTable - 1, look);
+    return !found;
 }
 
 uint32_t table_count(FrameNumber table, uint32_t first, uint32_t last) {
@@ -185,7 +199,7 @@ void slots_drop(FrameNumber table, uint32_t first, uint32_t last) {
         if (!frame_is_ours_alone(frame)) return drop(record, slot, index, unused);
         pte_store(slot, Pte());
         frame.map.store(0, memory_order_relaxed);
-        unused.add(pte.frame());
+        unused.add(frame);
         alone++;
     });
     record.table.live = static_cast<uint16_t>(record.table.live - alone);

@@ -64,6 +64,8 @@ void table_for_each(FrameNumber table, uint32_t first, uint32_t last, Visit visi
     }
 }
 
+// Whether no slot outside first..last is live.
+bool table_has_only(FrameNumber table, uint32_t first, uint32_t last);
 // The live slots among first..last.
 uint32_t table_count(FrameNumber table, uint32_t first, uint32_t last);
 

@@ -7,26 +7,29 @@ namespace faultline {
 namespace {
 using RegionTree = Tree<Region, RegionTraits>;
 
-// The highest gap of at least `bytes` within [low, high) between the regions of a subtree.
-bool gap_within(const Region* node, uint32_t bytes, uint32_t low, uint32_t high, uint32_t& found) {
-    if (!node || node->subtree_gap < bytes || node->subtree_start >= high || node->subtree_end <= low) return false;
-    auto fits = [&](uint32_t from, uint32_t to) {
-        if (from < low) from = low;
-        if (to > high) to = high;
+// The highest gap of at least `bytes` within [low, high) below the regions of a subtree. A bound that promised too much is put right, so that
+// it misleads once.
+bool find_gap_within(Region* node, uint32_t bytes, VirtAddr low, VirtAddr high, VirtAddr& found) {
+    if (!node || node->subtree_gap < bytes) return false;
+    auto fits = [&] {
+        VirtAddr from = node->previous_end() > low ? node->previous_end() : low, to = node->start < high ? node->start : high;
         if (to < from || to - from < bytes) return false;
         found = to - bytes;
         return true;
     };
-    const Region *left = RegionTree::left(*node), *right = RegionTree::right(*node);
-    return gap_within(right, bytes, low, high, found) || (right && fits(node->end.value(), right->subtree_start)) ||
-           (left && fits(left->subtree_end, node->start.value())) || gap_within(left, bytes, low, high, found);
+    Region *left = RegionTree::left(*node), *right = RegionTree::right(*node);
+    if (node->end < high && find_gap_within(right, bytes, low, high, found)) return true;
+    if (fits()) return true;
+    if (node->previous_end() > low && find_gap_within(left, bytes, low, high, found)) return true;
+    RegionTraits::update(*node, left, right);
+    return false;
 }
 
 }  // namespace
 
 void Region::destroy(Region* region) { slab_delete(region); }
 
-bool Region::continues_in(const Region& next) const {
+bool Mapping::continues_in(const Mapping& next) const {
     return end == next.start && protection == next.protection && max_protection == next.max_protection &&
            shared == next.shared && grows_down == next.grows_down && lock_mode == next.lock_mode &&
            reading_order == next.reading_order && inheritance == next.inheritance && no_reserve == next.no_reserve && promised == next.promised &&
@@ -34,40 +37,7 @@ bool Region::continues_in(const Region& next) const {
            (!object || index_of(end) == next.object_offset);
 }
 
-void Region::copy_attributes(const Region& from) {
-    protection = from.protection;
-    max_protection = from.max_protection;
-    shared = from.shared;
-    grows_down = from.grows_down;
-    lock_mode = from.lock_mode;
-    reading_order = from.reading_order;
-    inheritance = from.inheritance;
-    no_reserve = from.no_reserve;
-    promised = from.promised;
-    kind = from.kind;
-    object_offset = from.object_offset;
-    object = from.object;
-    backing = from.backing;
-}
-
-Region* RegionSet::search(VirtAddr address) const {
-    Region* node = tree_.root();
-    while (node) {
-        if (address < node->start)
-            node = RegionTree::left(*node);
-        else if (address >= node->end)
-            node = RegionTree::right(*node);
-        else {
-            last_found_.store(node, memory_order_relaxed);
-            return node;
-        }
-    }
-    return nullptr;
-}
-
-Region* RegionSet::first_after(VirtAddr address) const {
-    Region* last = last_found_.load(memory_order_relaxed);
-    if (last && address >= last->start && address < last->end) return last;
+Region* RegionSet::search_after(VirtAddr address) const {
     Region *node = tree_.root(), *best = nullptr;
     while (node) {
         if (address < node->end) {
@@ -78,50 +48,99 @@ Region* RegionSet::first_after(VirtAddr address) const {
             node = RegionTree::right(*node);
         }
     }
+    if (best) last_found_.store(best, memory_order_relaxed);
     return best;
 }
 
-VirtAddr RegionSet::find_gap(uint32_t bytes, VirtAddr low, VirtAddr high) const {
-    const Region* root = tree_.root();
+VirtAddr RegionSet::find_gap(uint32_t bytes, VirtAddr low, VirtAddr high) {
     if (high < low || high - low < bytes) return VirtAddr(0);
-    if (!root || root->subtree_start >= high.value()) return high - bytes;
-    if (root->subtree_end <= high.value() && high.value() - root->subtree_end >= bytes)
-        return high - bytes;
-    uint32_t found;
-    if (gap_within(root, bytes, low.value(), high.value(), found)) return VirtAddr(found);
-    bool below = root->subtree_start >= bytes && root->subtree_start - bytes >= low.value();
-    return below ? VirtAddr(root->subtree_start - bytes) : VirtAddr(0);
+    VirtAddr found(0);
+    // The highest gap of this size is often where the last search ended.
+    if (full_bytes_ != 0 && bytes >= full_bytes_ && high == full_below_) {
+        if (const Region* above = first_after(full_above_)) {
+            VirtAddr top = above->start < high ? above->start : high, bottom = above->previous_end() > low ? above->previous_end() : low;
+            if (bottom <= top && top - bottom >= bytes) found = top - bytes;
+        }
+    }
+    if (found == VirtAddr(0)) found = search_gap(bytes, low, high);
+    full_bytes_ = found == VirtAddr(0) ? 0 : bytes;
+    full_above_ = found;
+    full_below_ = high;
+    return found;
+}
+
+VirtAddr RegionSet::search_gap(uint32_t bytes, VirtAddr low, VirtAddr high) {
+    const Region* last = tree_.last();
+    VirtAddr bottom = last && last->end > low ? last->end : low;
+    if (bottom <= high && high - bottom >= bytes) return high - bytes;
+    VirtAddr found(0);
+    find_gap_within(tree_.root(), bytes, low, high, found);
+    return found;
+}
+
+void RegionSet::set_gap_below(Region* region, uint32_t bytes) {
+    if (!region) return;
+    bool has_grown = bytes > region->gap_below;
+    region->gap_below = bytes;
+    if (has_grown) tree_.refresh(*region);
+}
+
+void RegionSet::insert(Region& region) {
+    Region* after = first_after(region.start);
+    Region* before = after ? previous(*after) : tree_.last();
+    region.gap_below = region.start - (before ? before->end : VirtAddr(0));
+    if (after) after->gap_below = after->start - region.end;
+    tree_.insert_after(before, region);
+    count_++;
+}
+
+void RegionSet::take_out(Region& region, Region* next_found) {
+    if (last_found_.load(memory_order_relaxed) == &region) last_found_.store(next_found, memory_order_relaxed);
+    tree_.remove(region);
+    count_--;
+}
+
+void RegionSet::remove(Region& region) {
+    Region* after = next(region);
+    note_free(region.end);
+    take_out(region, after);
+    if (after) set_gap_below(after, after->start - region.previous_end());
 }
 
 void RegionSet::resize(Region& region, VirtAddr start, VirtAddr end) {
     if (region.object && start >= region.start) region.object_offset = region.index_of(start);
-    region.start = start;
-    region.end = end;
-    tree_.refresh(region);
+    if (end < region.end) note_free(region.end);
+    if (start > region.start) note_free(start);
+    if (end != region.end) {
+        if (Region* after = next(region)) set_gap_below(after, after->start - end);
+        region.end = end;
+    }
+    if (start != region.start) {
+        VirtAddr before = region.previous_end();
+        region.start = start;
+        set_gap_below(&region, start - before);
+    }
 }
 
 void RegionSet::split(Region& region, VirtAddr at, Region& upper) {
-    upper.copy_attributes(region);
     upper.start = at;
-    upper.end = region.end;
     if (region.object) upper.object_offset = region.index_of(at);
-    resize(region, region.start, at);
-    insert(upper);
+    upper.gap_below = 0;
+    region.end = at;
+    tree_.insert_after(&region, upper);
+    count_++;
 }
 
 void RegionSet::absorb_next(Region& region, Region& next) {
-    VirtAddr end = next.end;
-    remove(next);
-    resize(region, region.start, end);
+    region.end = next.end;
+    take_out(next, &region);
 }
 
 Result<void> RegionSet::copy(const RegionSet& other) {
     bool copied = tree_.copy_shape(other.tree_, [](const Region& from) -> Region* {
-        auto made = slab_new<Region>();
+        auto made = slab_new<Region>(from);
         if (!made.ok()) return nullptr;
-        made.value()->copy_attributes(from);
-        made.value()->start = from.start;
-        made.value()->end = from.end;
+        made.value()->gap_below = from.gap_below;
         return made.value();
     });
     if (!copied) return Errno::kNOMEM;
@@ -131,11 +150,11 @@ Result<void> RegionSet::copy(const RegionSet& other) {
 
 void RegionSet::clear() {
     last_found_.store(nullptr, memory_order_relaxed);
-    count_ = 0;
+    count_ = full_bytes_ = 0;
     tree_.clear([](Region& region) { slab_delete(&region); });
 }
 
-DeadRegions::~DeadRegions() {
+void DeadRegions::end() {
     while (first_) slab_delete(std::exchange(first_, first_->next_dead));
 }
 

@@ -7,7 +7,8 @@
 
 namespace faultline {
 
-struct Region : TreeNode<Region> {
+// What a region says, without its place in the set.
+struct Mapping {
     VirtAddr start, end;  // page-aligned, start < end
     Protection protection = 0, max_protection = 0;
     bool shared : 1 = false;
@@ -22,12 +23,6 @@ struct Region : TreeNode<Region> {
     Ref<Object> object;       // null: private anonymous
     Ref<RegionBacking> backing;
 
-    static void destroy(Region* region);
-
-    // Of the subtree: its outer bounds and the largest gap between its regions.
-    uint32_t subtree_start = 0, subtree_end = 0, subtree_gap = 0;
-    Region* next_dead = nullptr;  // see DeadRegions
-
     uint32_t pages() const { return (end - start) >> kPageShift; }
     PageIndex index_of(VirtAddr page) const { return object_offset + ((page - start) >> kPageShift); }
     bool allows(Access access) const {
@@ -41,31 +36,30 @@ struct Region : TreeNode<Region> {
     // Whether becoming this makes all of it a promise that it has not been (Linux: VM_ACCOUNT).
     bool needs_promise(Protection wanted) const { return (wanted & kProtWrite) && !shared && !no_reserve && !promised; }
     // Whether `next`, which begins where this ends, differs in nothing but place.
-    bool continues_in(const Region& next) const;
-    // Everything but place and tree.
-    void copy_attributes(const Region& from);
+    bool continues_in(const Mapping& next) const;
+};
+
+struct Region : TreeNode<Region>, Mapping {
+    Region() = default;
+    Region(const Region& other) : TreeNode<Region>(), Mapping(other) {}  // says the same, and is in no set
+    static void destroy(Region* region);
+
+    uint32_t gap_below = 0;    // bytes to the end of the region before this, or to address 0
+    uint32_t subtree_gap = 0;  // no region of this subtree has a larger one: exact when made, and again when a search was misled
+    Region* next_dead = nullptr;  // see DeadRegions
+
+    VirtAddr previous_end() const { return start - gap_below; }
 };
 
 struct RegionTraits {
-    static bool less(const Region& a, const Region& b) { return a.start < b.start; }
+    // A bound that sinks concerns nobody above: theirs are bounds still.
     static bool update(Region& node, const Region* left, const Region* right) {
-        uint32_t start = node.start.value(), end = node.end.value(), gap = 0;
-        if (left) {
-            gap = start - left->subtree_end;
-            if (left->subtree_gap > gap) gap = left->subtree_gap;
-            start = left->subtree_start;
-        }
-        if (right) {
-            uint32_t between = right->subtree_start - end;
-            if (between > gap) gap = between;
-            if (right->subtree_gap > gap) gap = right->subtree_gap;
-            end = right->subtree_end;
-        }
-        bool changed = start != node.subtree_start || end != node.subtree_end || gap != node.subtree_gap;
-        node.subtree_start = start;
-        node.subtree_end = end;
+        uint32_t gap = node.gap_below;
+        if (left && left->subtree_gap > gap) gap = left->subtree_gap;
+        if (right && right->subtree_gap > gap) gap = right->subtree_gap;
+        bool has_grown = gap > node.subtree_gap;
         node.subtree_gap = gap;
-        return changed;
+        return has_grown;
     }
 };
 
@@ -73,51 +67,62 @@ class RegionSet {
   public:
     // Not locked: the space's lock guards it.
     Region* find(VirtAddr address) const {
-        Region* last = last_found_.load(memory_order_relaxed);
-        return last && address >= last->start && address < last->end ? last : search(address);
+        Region* found = first_after(address);
+        return found && address >= found->start ? found : nullptr;
     }
     // The region with the lowest addresses that ends after `address`.
-    Region* first_after(VirtAddr address) const;
+    Region* first_after(VirtAddr address) const {
+        Region* last = last_found_.load(memory_order_relaxed);
+        return last && address < last->end && address >= last->previous_end() ? last : search_after(address);
+    }
     bool is_free(VirtAddr start, VirtAddr end) const {
         Region* region = first_after(start);
         return !region || region->start >= end;
     }
-    // The highest place for `bytes` within [low, high); 0 if there is none.
-    VirtAddr find_gap(uint32_t bytes, VirtAddr low, VirtAddr high) const;
+    // The highest place for `bytes` within [low, high); 0 if there is none. Under the lock for writing.
+    VirtAddr find_gap(uint32_t bytes, VirtAddr low, VirtAddr high);
 
     // max_map_count of Linux: more would let one process fill the kernel's memory with regions.
     static constexpr uint32_t kLimit = 65530;
     uint32_t count() const { return count_; }
 
-    void insert(Region& region) {
-        tree_.insert(region);
-        count_++;
-    }
-    void remove(Region& region) {
-        count_--;
-        last_found_.store(nullptr, memory_order_relaxed);
-        tree_.remove(region);
-    }
+    void insert(Region& region);
+    void remove(Region& region);
     // New bounds that keep the region between its neighbours.
     void resize(Region& region, VirtAddr start, VirtAddr end);
-    // Cuts `region` at `at`, within it; `upper` (fresh) becomes the part from `at` on.
+    // Cuts `region` at `at`, within it; `upper` (a copy of it) becomes the part from `at` on.
     void split(Region& region, VirtAddr at, Region& upper);
     // `region` grows over the next one, which continues it and is taken out.
     void absorb_next(Region& region, Region& next);
 
     Region* first() const { return tree_.first(); }
+    Region* last() const { return tree_.last(); }
     static Region* next(const Region& region) { return Tree<Region, RegionTraits>::next(region); }
     static Region* previous(const Region& region) { return Tree<Region, RegionTraits>::previous(region); }
     // Copies of all regions of `other` into this empty set. kNOMEM: what was made is here, to be cleared.
     Result<void> copy(const RegionSet& other);
     void clear();
 
-  private:
-    Region* search(VirtAddr address) const;
-
+  protected:
     Tree<Region, RegionTraits> tree_;
+
+  private:
+    Region* search_after(VirtAddr address) const;
+    VirtAddr search_gap(uint32_t bytes, VirtAddr low, VirtAddr high);
+    // `region`, if there is one, has so many bytes free below it now.
+    void set_gap_below(Region* region, uint32_t bytes);
+    void take_out(Region& region, Region* next_found);
+    // Space that ends at `end` is free from now on.
+    void note_free(VirtAddr end) {
+        if (end > full_above_) full_above_ = end;
+    }
+
     uint32_t count_ = 0;
-    mutable Atomic<Region*> last_found_{nullptr};  // by find(), which readers of the lock race in
+    mutable Atomic<Region*> last_found_{nullptr};  // where searches are likely to end; readers of the lock race in setting it
+    // Of the last search for a gap: above `full_above_`, but for a gap that it lies in or at the start of, none below `full_below_` has
+    // `full_bytes_`. No bytes: nothing is known.
+    VirtAddr full_above_, full_below_;
+    uint32_t full_bytes_ = 0;
 };
 
 // Regions taken out of a set, ended when no lock is held any more: the last reference to a file may close it.
@@ -126,7 +131,9 @@ class DeadRegions {
     DeadRegions() = default;
     DeadRegions(const DeadRegions&) = delete;
     DeadRegions& operator=(const DeadRegions&) = delete;
-    ~DeadRegions();
+    ~DeadRegions() {
+        if (first_) end();
+    }
     void add(Region* region) {
         if (!region) return;
         region->next_dead = first_;
@@ -134,6 +141,7 @@ class DeadRegions {
     }
 
   private:
+    void end();
     Region* first_ = nullptr;
 };
 

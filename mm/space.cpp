@@ -10,9 +10,11 @@
 #include "mm/space_list.h"
 
 namespace faultline {
+
+constinit FrameNumber zero_frame;
+
 namespace {
 
-FrameNumber zero_frame;
 constinit Late<SpaceList> spaces;
 // The space whose directory this CPU has loaded, null for the kernel's own. Written by that CPU with interrupts off.
 constinit AddressSpace* active[kMaxCpus] = {};
@@ -61,7 +63,6 @@ void directories_drain() {
     }
 }
 
-FrameNumber zero_page() { return zero_frame; }
 SpaceList& space_list() { return *spaces; }
 
 void spaces_initialize(Policy replacement) {

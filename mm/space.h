@@ -184,6 +184,10 @@ class AddressSpace : public RefCounted<AddressSpace>, public ListNode<AllSpaces>
   // Calls visit(directory index) for every table in use in first..last.
   template <typename Visit>
   void for_each_table(uint32_t first, uint32_t last, Visit visit) const {
+    if (first == last) {  // as for most ranges
+      if (tables_[first / 32].load(memory_order_relaxed) & 1u << first % 32) visit(first);
+      return;
+    }
     for (uint32_t word = first / 32; word <= last / 32; word++) {
       uint32_t bits = tables_[word].load(memory_order_relaxed);
       if (word == first / 32) bits &= ~0u << first % 32;
@@ -201,9 +205,11 @@ class AddressSpace : public RefCounted<AddressSpace>, public ListNode<AllSpaces>
   VirtAddr mapping_ceiling() const;
   bool is_in_the_way(VirtAddr end) const REQUIRES_SHARED(lock_);
   // A mapping that continues a neighbour makes that grow; false: it needs a region of its own.
-  bool extend_neighbour(const Region& wanted, DeadRegions& dead) REQUIRES(lock_);
+  bool extend_neighbour(const Mapping& wanted, DeadRegions& dead) REQUIRES(lock_);
   void insert_region(Region& region, DeadRegions& dead) REQUIRES(lock_);
   Result<void> unmap_locked(VirtAddr start, VirtAddr end, DeadRegions& dead) REQUIRES(lock_);
+  // Cuts a region; returns the part from `at` on. kNOMEM.
+  Result<Region*> cut(Region& region, VirtAddr at) REQUIRES(lock_);
   // Cuts regions so that `start` and `end` are borders. kNOMEM: only harmless cuts were made.
   Result<void> split_at(VirtAddr at) REQUIRES(lock_);
   Result<void> split_at_both(VirtAddr start, VirtAddr end) REQUIRES(lock_) {
@@ -309,14 +315,15 @@ class AddressSpace : public RefCounted<AddressSpace>, public ListNode<AllSpaces>
 };
 
 // The page of zeroes that every untouched anonymous page shows, read-only and uncounted.
-FrameNumber zero_page();
+extern FrameNumber zero_frame;
+inline FrameNumber zero_page() { return zero_frame; }
 
-// What the current process may have, in bytes (setrlimit); `locked` is without bounds for the superuser. kernel/ implements it.
-struct MemoryLimits {
-  uint64_t data = ~0ull, locked = ~0ull;
-  bool is_superuser = true;
-};
-MemoryLimits current_memory_limits();
+// What the current process may have, in bytes (setrlimit); all bits set: without bounds, as locked memory is for the superuser. kernel/
+// implements them.
+uint64_t current_data_limit();
+uint64_t current_locked_limit();
+// Whether its promises of memory may reach into what overcommit mode 2 reserves for the superuser.
+bool current_may_use_the_reserve();
 
 // Upward notifications that kernel/ implements: one fault of the current thread was served from memory / had to wait for the disk.
 void fault_count_minor();

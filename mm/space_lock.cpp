@@ -24,7 +24,7 @@ void AddressSpace::mark_locked_entries(VirtAddr start, VirtAddr end) {
 
 Result<void> AddressSpace::lock_pages(VirtAddr start, uint32_t bytes, LockMode mode) {
   uint64_t stop = align_up<uint64_t>(uint64_t{start.value()} + bytes, kPageSize);
-  if (mode != LockMode::kNone && current_memory_limits().locked == 0) return Errno::kPERM;
+  if (mode != LockMode::kNone && current_locked_limit() == 0) return Errno::kPERM;
   start = start.page_floor();
   if (stop == start.value()) return {};
   if (stop > kKernelBase) return stop > ~0u ? Errno::kINVAL : Errno::kNOMEM;
@@ -48,7 +48,7 @@ Result<void> AddressSpace::lock_pages(VirtAddr start, uint32_t bytes, LockMode m
 
 Result<void> AddressSpace::lock_all(std::optional<LockMode> now, LockMode future) {
   bool is_locking = future != LockMode::kNone || (now && *now != LockMode::kNone);
-  uint64_t limit = current_memory_limits().locked;
+  uint64_t limit = current_locked_limit();
   if (is_locking && limit == 0) return Errno::kPERM;
   {
     DeadRegions dead;

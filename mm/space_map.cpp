@@ -15,7 +15,8 @@ namespace {
 constexpr uint32_t kLowestMapping = 64 * 1024;  // of addresses the kernel chooses
 constexpr uint32_t kGuard = AddressSpace::kGuardPages * kPageSize;
 
-bool is_user_range(VirtAddr start, uint64_t bytes) { return start.value() + bytes <= kKernelBase; }
+// Whether the bytes, rounded up to pages, lie in user space; of whole pages if `start` is aligned.
+bool is_user_range(VirtAddr start, uint32_t bytes) { return start.value() <= kKernelBase && bytes <= kKernelBase - start.value(); }
 
 }  // namespace
 
@@ -64,15 +65,15 @@ void AddressSpace::insert_region(Region& region, DeadRegions& dead) {
     merge_from(&region, region.end, dead);
 }
 
-bool AddressSpace::extend_neighbour(const Region& wanted, DeadRegions& dead) {
-    Region* before = regions_.find(wanted.start - 1);
-    Region* after = regions_.find(wanted.end);
-    if (before && before->continues_in(wanted)) {
-        regions_.resize(*before, before->start, wanted.end);
-        if (after) merge_from(before, before->end, dead);
-    } else if (after && wanted.continues_in(*after)) {
+bool AddressSpace::extend_neighbour(const Mapping& wanted, DeadRegions& dead) {
+    Region* after = regions_.first_after(wanted.start);
+    Region* before = after ? RegionSet::previous(*after) : regions_.last();
+    if (after && wanted.continues_in(*after)) {
         regions_.resize(*after, wanted.start, after->end);
         after->object_offset = wanted.object_offset;
+        if (before && before->end == wanted.start) merge_from(before, wanted.end, dead);
+    } else if (before && before->continues_in(wanted)) {
+        regions_.resize(*before, before->start, wanted.end);
     } else {
         return false;
     }
@@ -102,7 +103,7 @@ Result<VirtAddr> AddressSpace::map(const MapRequest& request) {
     if (request.object && request.object_offset.value() + (bytes >> kPageShift) < request.object_offset.value())
         return Errno::kOVERFLOW;
     DeadRegions dead;
-    Region wanted;
+    Mapping wanted;
     wanted.protection = with_execution(request.protection, request.max_protection);
     wanted.max_protection = request.max_protection;
     wanted.shared = request.shared;
@@ -126,11 +127,13 @@ Result<VirtAddr> AddressSpace::map(const MapRequest& request) {
         populates |= wanted.lock_mode == LockMode::kLocked;
         if (regions_.count() > RegionSet::kLimit) return Errno::kNOMEM;
         auto checked = check_limits(bytes >> kPageShift, wanted.is_data(), wanted.is_locked());
-        if (!checked.ok() && request.fixed && !request.no_replace && is_user_range(request.address, bytes)) {
-            uint32_t replaced = count_pages(request.address, request.address + bytes, [](const Region&) { return true; });
-            checked = check_limits((bytes >> kPageShift) - replaced, wanted.is_data(), wanted.is_locked());
+        if (!checked.ok()) [[unlikely]] {
+            if (request.fixed && !request.no_replace && is_user_range(request.address, bytes)) {
+                uint32_t replaced = count_pages(request.address, request.address + bytes, [](const Region&) { return true; });
+                checked = check_limits((bytes >> kPageShift) - replaced, wanted.is_data(), wanted.is_locked());
+            }
+            TRY(checked);
         }
-        TRY(checked);
         start = TRY(choose_address(request, bytes, dead));
         wanted.start = start;
         wanted.end = start + bytes;
@@ -138,9 +141,7 @@ Result<VirtAddr> AddressSpace::map(const MapRequest& request) {
         if (wanted.promised) TRY(promise.take(bytes >> kPageShift, mapped_pages_));
         if (!extend_neighbour(wanted, dead)) {
             if (!region) region = Owned<Region>(TRY(slab_new<Region>()));
-            region->copy_attributes(wanted);
-            region->start = wanted.start;
-            region->end = wanted.end;
+            static_cast<Mapping&>(*region) = wanted;
             if (request.lent_backing) region->backing = Ref<RegionBacking>(*request.lent_backing);
             mapped_pages_ += region->pages();
             regions_.insert(*region.leak());
@@ -160,14 +161,14 @@ Result<void> AddressSpace::check_limits(uint32_t more, bool is_data, bool is_loc
 }
 
 Result<void> AddressSpace::check_data_limit(uint32_t more) const {
-    uint64_t limit = current_memory_limits().data;
+    uint64_t limit = current_data_limit();
     if (limit >= kKernelBase) return {};
     uint32_t now = count_pages(VirtAddr(0), VirtAddr(kKernelBase), [](const Region& region) { return region.is_data(); });
     return now + more > limit >> kPageShift ? Result<void>(Errno::kNOMEM) : Result<void>();
 }
 
 Result<void> AddressSpace::check_locked_limit(uint32_t more) const {
-    uint64_t limit = current_memory_limits().locked;
+    uint64_t limit = current_locked_limit();
     if (limit >= kKernelBase) return {};
     uint32_t now = count_pages(VirtAddr(0), VirtAddr(kKernelBase), [](const Region& region) { return region.is_locked(); });
     return now + more > limit >> kPageShift ? Result<void>(Errno::kAGAIN) : Result<void>();
@@ -195,11 +196,16 @@ FaultOutcome AddressSpace::populate(VirtAddr start, VirtAddr end, Populate how) 
     return FaultOutcome::kResolved;
 }
 
+Result<Region*> AddressSpace::cut(Region& region, VirtAddr at) {
+    if (regions_.count() >= RegionSet::kLimit) return Errno::kNOMEM;
+    Region* upper = TRY(slab_new<Region>(region));
+    regions_.split(region, at, *upper);
+    return upper;
+}
+
 Result<void> AddressSpace::split_at(VirtAddr at) {
     Region* region = regions_.find(at);
-    if (!region || region->start == at) return {};
-    if (regions_.count() >= RegionSet::kLimit) return Errno::kNOMEM;
-    regions_.split(*region, at, *TRY(slab_new<Region>()));
+    if (region && region->start != at) TRY(cut(*region, at));
     return {};
 }
 
@@ -248,7 +254,7 @@ void AddressSpace::clear_range(VirtAddr start, VirtAddr end) {
         TableLock lock(record);
         uint32_t from = first_slot(index), to = last_slot(index);
         bool is_whole = from == 0 && to == kEntriesPerTable - 1;
-        if (is_whole || table_count(table, from, to) == record.table.live) {
+        if (is_whole || table_has_only(table, from, to)) {
             pte_store(directory, pte_hidden(pte_load(directory)));
             if (planted(Bug::kUnmapWithoutFlush)) return;
             batch.add(slot_address(record, from));
@@ -287,11 +293,13 @@ Result<void> AddressSpace::unmap_locked(VirtAddr start, VirtAddr end, DeadRegion
     Region* region = regions_.first_after(start);
     if (!region || region->start >= end) return {};
     if (region->start < start && region->end > end) TRY(split_at(end));
-    if (auto result = own_tables_for_removal(start, end); !result.ok()) {
-        merge_from(region, end + kPageSize, dead);
-        return result;
+    if (has_tables(start, end)) {
+        if (auto result = own_tables_for_removal(start, end); !result.ok()) {
+            merge_from(region, end + kPageSize, dead);
+            return result;
+        }
+        clear_range(start, end);
     }
-    clear_range(start, end);
     uint32_t released = 0;
     while (region && region->start < end) {
         Region* next = RegionSet::next(*region);
@@ -315,7 +323,7 @@ Result<void> AddressSpace::unmap_locked(VirtAddr start, VirtAddr end, DeadRegion
 }
 
 Result<void> AddressSpace::unmap(VirtAddr start, uint32_t bytes) {
-    if (!start.is_page_aligned() || bytes == 0 || !is_user_range(start, align_up<uint64_t>(bytes, kPageSize)))
+    if (!start.is_page_aligned() || bytes == 0 || !is_user_range(start, bytes))
         return Errno::kINVAL;
     DeadRegions dead;
     LockGuard guard(lock_);
@@ -347,20 +355,28 @@ void AddressSpace::lower_range(VirtAddr start, VirtAddr end, Protection protecti
         uint32_t from = index == start.directory_index() ? start.table_index() : 0;
         uint32_t to = index == last.directory_index() ? last.table_index() : kEntriesPerTable - 1;
         TableLock lock(record);
+        uint32_t run = 0, lowered = 0;  // a run of neighbours is flushed as one range
         table_for_each(table, from, to, [&](uint32_t i, PteSlot& slot, Pte pte) {
             if (!pte.is_present()) return;
             if (protection == kProtNone && !planted(Bug::kHiddenLeavesPresent)) return slot_hide(record, slot, i, batch);
             if (!pte.is_writable()) return;
             slot.fetch_and(~Pte::kWritable, memory_order_seq_cst);
-            if (!planted(Bug::kProtectWithoutFlush)) batch.add(slot_address(record, i));
+            if (planted(Bug::kProtectWithoutFlush)) return;
+            if (i != run + lowered) {
+                if (lowered > 0) batch.add(slot_address(record, run), lowered);
+                run = i;
+                lowered = 0;
+            }
+            lowered++;
         });
+        if (lowered > 0) batch.add(slot_address(record, run), lowered);
     });
 }
 
 Result<void> AddressSpace::protect(VirtAddr start, uint32_t bytes, Protection protection, Reach reach) {
     if (!start.is_page_aligned()) return Errno::kINVAL;
     if (bytes == 0) return {};
-    if (!is_user_range(start, align_up<uint64_t>(bytes, kPageSize))) return Errno::kNOMEM;
+    if (!is_user_range(start, bytes)) return Errno::kNOMEM;
     VirtAddr end = start + align_up(bytes, kPageSize);
     DeadRegions dead;
     LockGuard guard(lock_);
@@ -381,7 +397,7 @@ Result<void> AddressSpace::protect(VirtAddr start, uint32_t bytes, Protection pr
         if (at >= end) break;
     }
     if (!is_change) return {};
-    if (becomes_data) {
+    if (becomes_data && current_data_limit() < kKernelBase) {
         uint32_t more = count_pages(start, end, [](const Region& r) { return !r.is_data() && !r.shared && !r.grows_down; });
         TRY(check_data_limit(more));
     }
@@ -392,9 +408,15 @@ Result<void> AddressSpace::protect(VirtAddr start, uint32_t bytes, Protection pr
     }
     bool is_lowering = !(protection & kProtWrite);
     Result<void> prepared;
-    if (last->end > end || first->start < start) prepared = split_at_both(start, end);
+    if (first->start < start) {
+        auto upper = cut(*first, start);
+        if (!upper.ok()) return upper.error();
+        if (last == first) last = upper.value();
+        first = upper.value();
+    }
+    if (last->end > end)
+        if (auto upper = cut(*last, end); !upper.ok()) prepared = upper.error();
     if (prepared.ok() && is_lowering) prepared = own_tables_with_entries(start, end);
-    first = regions_.find(start);
     if (prepared.ok()) {
         for (Region* region = first; region && region->start < end; region = RegionSet::next(*region)) {
             region->promised |= region->needs_promise(protection);

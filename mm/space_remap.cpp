@@ -155,7 +155,7 @@ Result<VirtAddr> AddressSpace::move_region(const Move& move, CommitPromise& prom
     if (move_size < move.old_size) TRY(own_tables_for_removal(move.from + move_size, old_end));
     Region* region = regions_.find(move.from);  // making room may have cut it
     if (!region) return Errno::kFAULT;           // or taken it away: a second place (old_size 0) for memory, upon that memory
-    moved->copy_attributes(*region);
+    static_cast<Mapping&>(*moved) = *region;
     if (region->object) moved->object_offset = region->index_of(move.from);
     moved->start = to;
     moved->end = to + move.new_size;

@@ -198,7 +198,9 @@ void observe_free(uint32_t frame) {
 }
 }  // namespace machine
 
-MemoryLimits current_memory_limits() { return {}; }
+uint64_t current_data_limit() { return ~0ull; }
+uint64_t current_locked_limit() { return ~0ull; }
+bool current_may_use_the_reserve() { return true; }
 bool memory_ran_out() { return false; }
 bool may_use_last_frames() { return true; }
 void fault_count_minor() { host::fault_counts.minor++; }
