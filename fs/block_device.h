@@ -68,7 +68,7 @@ class BlockDevice : public PageSource {
   Result<void> transfer(BlockOperation operation, uint64_t first, std::span<const BlockSegment> segments);
   Result<void> flush();
 
-  // For one file system at a time: false if another has it.
+  // For one file system, or swap, at a time: false if another has it.
   bool claim() { return !claimed_.exchange(true, memory_order_acquire); }
   void unclaim() { claimed_.store(false, memory_order_release); }
 
@@ -117,5 +117,23 @@ Result<void> block_device_register(BlockDevice& device);
 BlockDevice* block_device_find(StringView name);
 BlockDevice* block_device_find(DeviceNumber number);
 BlockDevice* block_device_at(uint32_t index);  // in order of registration; null past the last
+
+// A device claimed for as long as this lives, or for good.
+class DeviceClaim {
+ public:
+  explicit DeviceClaim(BlockDevice& device) : device_(device), is_ours_(device.claim()), is_granted_(is_ours_) {}
+  ~DeviceClaim() {
+    if (is_ours_) device_.unclaim();
+  }
+  DeviceClaim(const DeviceClaim&) = delete;
+  DeviceClaim& operator=(const DeviceClaim&) = delete;
+  bool is_granted() const { return is_granted_; }
+  void keep() { is_ours_ = false; }  // whoever has it from now on calls unclaim()
+
+ private:
+  BlockDevice& device_;
+  bool is_ours_;
+  const bool is_granted_;
+};
 
 }  // namespace faultline

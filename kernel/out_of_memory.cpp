@@ -91,16 +91,18 @@ void announce(const Choice& choice) {
 
 // The process ends, and all others that live in the same memory, which comes back only with the last. False: somebody else is ending already.
 bool end_with_memory(Process& chosen, const AddressSpace* space) {
-  InterruptLockGuard guard(process_table_lock);
-  if (find_ending_locked()) return false;
-  for (Process& process : all_processes()) {
-    bool shares;
-    {
-      LockGuard space_guard(process.lock_);
-      shares = space && process.space_.get() == space;
-    }
-    if (&process == &chosen || shares)
-      ignore_result(signal_send_locked(process, signal_info_from_kernel(Signal::kKill)));  // not real-time: cannot fail
+  auto kill_locked = [](Process& process) REQUIRES(process_table_lock) {
+    ignore_result(signal_send_locked(process, signal_info_from_kernel(Signal::kKill)));  // not real-time: cannot fail
+  };
+  {
+    InterruptLockGuard guard(process_table_lock);
+    if (find_ending_locked()) return false;
+    kill_locked(chosen);
+  }
+  for (Ref<Process> process = Process::next(1); process; process = Process::next(process->pid() + 1)) {
+    if (!space || process->shared_space().get() != space) continue;
+    InterruptLockGuard guard(process_table_lock);
+    kill_locked(*process);
   }
   return true;
 }
@@ -133,7 +135,9 @@ MemoryEater::~MemoryEater() { current_process().eats_memory_.store(false, memory
 
 bool may_use_last_frames() {
   Thread* self = static_cast<Thread*>(machine::current_thread_pointer());
-  return !self || self->is_kernel_thread() || self->process().ending_;
+  if (!self || self->is_kernel_thread()) return true;
+  // One that was bringing memory back from swap would go on until none is left.
+  return self->process().ending_ && !self->process().eats_memory_.load(memory_order_relaxed);
 }
 
 bool memory_ran_out() {

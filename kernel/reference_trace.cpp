@@ -10,7 +10,6 @@
 namespace faultline {
 
 void references_seen(AddressSpace& space, VirtAddr address, const FaultStory& story) {
-  constexpr uint32_t kNeighbours = 16;  // no fault fills more than the aligned sixteen
   RecentPages& recent = running_thread().recent_pages;
   const VirtAddr page = address.page_floor();
   if (std::find(recent.pages.begin(), recent.pages.end(), page) == recent.pages.end()) {
@@ -18,7 +17,7 @@ void references_seen(AddressSpace& space, VirtAddr address, const FaultStory& st
     recent.next = (recent.next + 1) % kRecentPages;
     space.hide_pages(first, 1);
   }
-  if (story.neighbours != 0) space.hide_pages(VirtAddr(page.value() & ~(kNeighbours * kPageSize - 1)), kNeighbours, recent.pages);
+  if (story.neighbours != 0) space.hide_pages(VirtAddr(page.value() & ~(kFaultWindow * kPageSize - 1)), kFaultWindow, recent.pages);
 }
 
 }  // namespace faultline

@@ -87,7 +87,7 @@ Result<uint32_t> change(uint32_t id, VirtAddr buffer) {
   return 0u;
 }
 
-// IPC_RMID, SHM_LOCK and SHM_UNLOCK (nothing is swapped, so the mark is all there is to it).
+// IPC_RMID, SHM_LOCK and SHM_UNLOCK.
 Result<uint32_t> mark(uint32_t id, uint32_t clear, uint32_t set) {
   Segment* over;
   {
@@ -97,6 +97,7 @@ Result<uint32_t> mark(uint32_t id, uint32_t clear, uint32_t set) {
     if (!may_change(*segment)) return Errno::kPERM;
     segment->mode = (segment->mode & ~clear) | set;
     if (set & kSegmentDestroyed) segment->key = kPrivateKey;
+    if ((set | clear) & kSegmentLocked) segment->object->set_stays_in_memory(set & kSegmentLocked);
     over = segment_take_if_over(*segment);
   }
   segment_finish(over);

@@ -178,7 +178,8 @@ class SpaceChecker {
             CHECK(!region->shared, "a swap entry in a shared region");
             return nullptr;
         }
-        CHECK(pte_is_locked(pte) == region->is_locked(), "an entry is locked otherwise than its region");
+        bool lacks_mark = !pte.is_present() && !pte_is_locked(pte);  // fetched by swap_off(): the next touch gives it
+        CHECK(pte_is_locked(pte) == region->is_locked() || lacks_mark, "an entry is locked otherwise than its region");
         CHECK(!pte.is_present() || region->protection != kProtNone, "a present entry in a PROT_NONE region");
         CHECK(!pte.is_present() || !pte.is_writable() || (region->protection & kProtWrite), "a writable entry in a read-only region");
         CHECK(pte_is_shared(pte) == region->shared, "an entry's sharing is not its region's");

@@ -86,7 +86,7 @@ inline Fault::Step Fault::resolve_in_table(FrameNumber table, Frame& record) {
         old = pte_load(slot());
     }
     if (pte_is_kept(old)) {
-        old = pte_revealed(old);
+        old = marked(pte_revealed(old));  // swap_off() could not know of a lock
         pte_store(slot(), old);
         story.decision = FaultDecision::kRevealed;
     }

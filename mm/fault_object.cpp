@@ -97,7 +97,7 @@ Fault::Step Fault::write_shared(Pte, Frame& frame) NO_THREAD_SAFETY_ANALYSIS {
 // an entry that nobody uses costs a fifth of a fault, to make and to take away. Never past the region, the table or the end of the object,
 // nor into another leaf of the index: within one, neighbours stand side by side. Returns how many were mapped. Failing to is no error.
 uint32_t Fault::map_neighbours() NO_THREAD_SAFETY_ANALYSIS {
-    constexpr uint32_t kLeaf = decltype(object_->pages_)::kLeafValues, kRun = 32, kNear = 4;
+    constexpr uint32_t kLeaf = decltype(object_->pages_)::kLeafValues, kRun = kFaultWindow, kNear = 4;
     auto least = [](uint32_t a, uint32_t b, uint32_t c) { return std::min(std::min(a, b), c); };
     const bool is_run = index_ > 0 && pte_may_be_in_tlb(pte_load(slot_[-1]));
     const uint32_t window = is_run ? kRun : kNear, index = object_index_.value();

@@ -6,6 +6,8 @@
 
 namespace faultline {
 
+inline constexpr uint32_t kFaultWindow = 32;  // pages, aligned: no fault fills entries outside its own window
+
 // What the staircase itself notes. Deliberately not initialised, but for what is added to: the unwatched fault writes what it writes, and
 // nobody reads it.
 struct FaultNotes {

@@ -128,6 +128,21 @@ class FrameLockGuard {
 using TableLock = FrameLockGuard<LockRank::kPageTable>;
 using FrameLock = FrameLockGuard<LockRank::kReverseMap>;
 
+// A second table's lock, for who holds one already; both are tables of a space that is held for writing, or one is new. Others may hold it, but
+// they wait for no table, nor for anything that is held while waiting for one; so no order is needed, as long as no frame's lock is held.
+class SecondTableLock {
+  public:
+    explicit SecondTableLock(Frame& table) : table_(table) {
+        while (!frame_try_lock(table, LockRank::kPageTable)) machine::relax();
+    }
+    ~SecondTableLock() { frame_unlock(table_); }
+    SecondTableLock(const SecondTableLock&) = delete;
+    SecondTableLock& operator=(const SecondTableLock&) = delete;
+
+  private:
+    Frame& table_;
+};
+
 // For those who come against the order (reclaim, write-back, truncate: frame first, then table): a table's lock if nobody has it.
 class TryTableLock {
   public:

@@ -127,7 +127,13 @@ void merge_batches_locked() REQUIRES(buddy.lock) {
 // Fills the empty magazine by half: a batch, or a block of that size, or whatever single frames there are.
 [[gnu::noinline]] void refill_locked(Magazine& magazine, FrameUse use) {
     LockGuard guard(buddy.lock);
-    if (is_for_programs(use) && buddy.free.load(memory_order_relaxed) <= watermarks.least && !may_use_last_frames()) return;
+    if (buddy.free.load(memory_order_relaxed) <= watermarks.least) [[unlikely]] {
+        if (is_for_programs(use) && !may_use_last_frames() && !is_writing_for_memory()) return;
+        // Of the last frames one at a time: what lay in the magazine would be anybody's.
+        merge_batches_locked();
+        if (uint32_t frame = buddy_allocate_locked(0); frame != kNoFrame) magazine.frames[magazine.count++] = frame;
+        return;
+    }
     if (uint32_t frame = buddy.batches; frame != kNoFrame) {
         count_shared(-static_cast<int32_t>(kBatch));
         buddy.batches = frame_table[frame].previous;

@@ -33,6 +33,14 @@ uint32_t Object::resident_pages() const {
     LockGuard guard(lock_);
     return pages_.count() - swapped_;
 }
+uint32_t Object::pages() const {
+    LockGuard guard(lock_);
+    return pages_.count();
+}
+bool Object::has_page(PageIndex index) const {
+    LockGuard guard(lock_);
+    return !is_empty_locked(index);
+}
 bool Object::is_resident(PageIndex index) const {
     LockGuard guard(lock_);
     return lookup_locked(index) != nullptr;
@@ -121,6 +129,11 @@ Result<void> Object::zero_tail() {
     return {};
 }
 
+bool Object::is_in_swap(PageIndex index) const {
+    LockGuard guard(lock_);
+    return is_swap_mark(pages_.get(index.value()));
+}
+
 Result<void> Object::resize(uint64_t bytes) {
     if (bytes > size()) {
         TRY(zero_tail());
@@ -129,12 +142,15 @@ Result<void> Object::resize(uint64_t bytes) {
         return {};
     }
     {
+        const uint32_t within = static_cast<uint32_t>(bytes & kPageMask);
+        const PageIndex last = PageIndex::of_byte(bytes);
+        PinnedFrame fetched;
+        if (within != 0 && is_in_swap(last)) fetched = TRY(pin_page(last, Missing::kRead));
         LockGuard guard(lock_);
         size_ = bytes;
-        uint32_t within = static_cast<uint32_t>(bytes & kPageMask);
-        Frame* last = within != 0 ? lookup_locked(PageIndex::of_byte(bytes)) : nullptr;
+        Frame* frame = within != 0 ? lookup_locked(last) : nullptr;
         // Mappings show zeroes from now on. (What they write there themselves is zeroed once more before the file grows.)
-        if (last && !last->is(kFrameBusy)) memset(direct_map_bytes(frame_number(*last)) + within, 0, kPageSize - within);
+        if (frame && !frame->is(kFrameBusy)) memset(direct_map_bytes(frame_number(*frame)) + within, 0, kPageSize - within);
     }
     PageIndex end(pages_for(bytes));
     TRY(remove_range(end, ~0u));

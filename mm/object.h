@@ -123,6 +123,13 @@ class Object : public ListNode<DirtyList> {
   uint32_t resident_pages() const;
   uint32_t swapped_pages() const;
   bool is_resident(PageIndex index) const;
+  // Of shared anonymous memory, which has pages in memory and in swap: both, and either.
+  uint32_t pages() const;
+  bool has_page(PageIndex index) const;
+  // Its pages are not to go to swap (SHM_LOCK).
+  void set_stays_in_memory(bool stays) { stays_in_memory_ = stays; }
+  // Of a write-back that nobody waited for: the next one with kWait reports it.
+  void remember_error(Errno error);
   uint32_t dirty_pages() const;
 
  protected:
@@ -147,6 +154,7 @@ class Object : public ListNode<DirtyList> {
     uint32_t value = pages_.get(index.value());
     return value && !is_swap_mark(value) ? &frame_record(FrameNumber(value - 1)) : nullptr;
   }
+  bool is_in_swap(PageIndex index) const;
   bool is_empty_locked(PageIndex index) const REQUIRES(lock_) { return pages_.get(index.value()) == 0; }
   // Where a page is; what the swap cache has of it comes back into the index by being asked for.
   enum class Presence : uint8_t {
@@ -175,6 +183,7 @@ class Object : public ListNode<DirtyList> {
 
   // Reads absent pages from `first` on, at most `pages` or up to the end, the next present one or kMaxCluster. Nothing held. kIO, kNOMEM.
   Result<void> fill(PageIndex first, uint32_t pages);
+  Result<uint32_t> begin_fill(PageIndex first, uint32_t pages, FrameNumber* frames);
   // How many pages a miss at `index` should bring: the window doubles while misses follow each other.
   uint32_t window_for(PageIndex index);
   // The resident page, pinned; read if `fill_missing`, else zeroed.
@@ -205,6 +214,7 @@ class Object : public ListNode<DirtyList> {
   bool is_write_noted_ GUARDED_BY(lock_) = false;  // note_mapped_write() was called since the last write-back
   uint32_t next_miss_ GUARDED_BY(lock_) = 0, window_ GUARDED_BY(lock_) = 0;  // read-ahead
   uint32_t swapped_ GUARDED_BY(lock_) = 0;  // pages whose index names a slot
+  Atomic<bool> stays_in_memory_{false};
   bool promises_pages_ = false;                // SharedPromise::kByPage; constant
   bool is_copied_ GUARDED_BY(lock_) = false;  // there may be private copies of its pages
   Errno write_error_ GUARDED_BY(lock_) = static_cast<Errno>(0);              // for the next kWait

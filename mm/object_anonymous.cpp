@@ -105,10 +105,11 @@ Object::Presence Object::fetch_locked(PageIndex index, Place& place) {
         swap_entry_turned(frame);
         bool left = swap_cache_leave(frame);
         ASSERT(left);  // the index was the only one to know the slot
-        frame_change_use(frame_number(frame), FrameUse::kObject);
+        // The reclaimer, which has it queued, looks for the object once it sees the use.
         frame.object = this;
         frame.index = index.value();
-        frame.set(kFrameResident);
+        frame_change_use(frame_number(frame), FrameUse::kObject);
+        frame.set(kFrameResident | kFrameReferenced);
         bool stored = pages_.set(index.value(), frame_number(frame).value() + 1);
         ASSERT(stored);
         swapped_--;

@@ -7,6 +7,29 @@
 
 namespace faultline {
 
+namespace {
+
+// A frame that goes back if nobody takes it.
+class SpareFrame {
+  public:
+    SpareFrame() = default;
+    explicit SpareFrame(FrameNumber number) : number_(number) {}
+    SpareFrame(const SpareFrame&) = delete;
+    SpareFrame& operator=(const SpareFrame&) = delete;
+    ~SpareFrame() {
+        if (!number_.is_none()) frame_free(number_);
+    }
+    bool is_there() const { return !number_.is_none(); }
+    FrameNumber number() const { return number_; }
+    FrameNumber take() { return std::exchange(number_, FrameNumber::none()); }
+    void replace(FrameNumber number) { number_ = number; }
+
+  private:
+    FrameNumber number_ = FrameNumber::none();
+};
+
+}  // namespace
+
 uint32_t Object::window_for(PageIndex index) {
     LockGuard guard(lock_);
     constexpr uint32_t kFirstWindow = 4;
@@ -17,25 +40,32 @@ uint32_t Object::window_for(PageIndex index) {
     return window_;
 }
 
+// Busy frames for absent pages from `first` on. The first may wait for memory, and therefore comes before the lock: what the lock holds cannot be
+// taken by the reclaimer. The others are not worth that.
+Result<uint32_t> Object::begin_fill(PageIndex first, uint32_t pages, FrameNumber* frames) {
+    SpareFrame wanted(TRY(frame_allocate(FrameUse::kObject, Zeroing::kNotNeeded)));
+    LockGuard guard(lock_);
+    if (is_past_end_locked(first) || !is_empty_locked(first)) return 0u;  // somebody else was faster
+    frames[0] = wanted.number();
+    // Who wants it must come to it before the reclaimer does.
+    TRY(insert_locked(first, frame_record(frames[0]), kFrameBusy | kFrameReferenced));
+    frame_pin(frame_record(wanted.take()));
+    uint32_t count = 1;
+    PreemptionGuard no_waiting;
+    for (; count < pages && !is_past_end_locked(first + count) && is_empty_locked(first + count); count++) {
+        auto frame = insert_new_locked(first + count, Zeroing::kNotNeeded, kFrameBusy, Demand::kReadAhead);
+        if (!frame.ok()) break;
+        frame_pin(*frame.value());
+        frames[count] = frame_number(*frame.value());
+    }
+    return count;
+}
+
 Result<void> Object::fill(PageIndex first, uint32_t pages) {
     FrameNumber frames[kMaxCluster];
-    uint32_t count = 0;
-    if (pages > kMaxCluster) pages = kMaxCluster;
-    Result<void> result;
-    {
-        LockGuard guard(lock_);
-        while (count < pages && !is_past_end_locked(first + count) && !lookup_locked(first + count)) {
-            auto frame = insert_new_locked(first + count, Zeroing::kNotNeeded, kFrameBusy, count == 0 ? Demand::kWanted : Demand::kReadAhead);
-            if (!frame.ok()) {
-                result = frame.error();
-                break;
-            }
-            frame_pin(*frame.value());
-            frames[count++] = frame_number(*frame.value());
-        }
-    }
-    if (count == 0) return result;  // somebody else was faster, or memory is out
-    result = source_->read_pages(first, std::span<const FrameNumber>(frames, count));
+    const uint32_t count = TRY(begin_fill(first, pages < kMaxCluster ? pages : kMaxCluster, frames));
+    if (count == 0) return {};
+    Result<void> result = source_->read_pages(first, std::span<const FrameNumber>(frames, count));
     // A bad page must not fail the good ones that were to be read with it: then each is read for itself.
     const bool by_page = !result.ok() && count > 1;
     Result<void> of_first = result;
@@ -68,14 +98,18 @@ Object::Presence Object::look_locked(PageIndex index, Place& place) {
 }
 
 Result<PinnedFrame> Object::pin_page(PageIndex index, Missing missing) {
+    const bool makes_zeroed = missing == Missing::kZero || !source_;
+    SpareFrame zeroed;  // made with nothing held: see begin_fill()
     for (;;) {
         Place place;
         Presence presence;
         {
             LockGuard guard(lock_);
             presence = look_locked(index, place);
-            if (presence == Presence::kAbsent && (missing == Missing::kZero || !source_)) {
-                place.frame = TRY(insert_new_locked(index, Zeroing::kZeroed, 0));
+            if (presence == Presence::kAbsent && zeroed.is_there()) {
+                place.frame = &frame_record(zeroed.number());
+                TRY(insert_locked(index, *place.frame, 0));
+                zeroed.take();
                 presence = Presence::kResident;
             }
             if (presence == Presence::kResident) {
@@ -83,7 +117,11 @@ Result<PinnedFrame> Object::pin_page(PageIndex index, Missing missing) {
                 place.frame->set(kFrameReferenced);
                 return PinnedFrame(frame_number(*place.frame));
             }
-            if (presence == Presence::kAbsent && is_past_end_locked(index)) return Errno::kINVAL;
+            if (presence == Presence::kAbsent && !makes_zeroed && is_past_end_locked(index)) return Errno::kINVAL;
+        }
+        if (presence == Presence::kAbsent && makes_zeroed) {
+            zeroed.replace(TRY(frame_allocate(FrameUse::kObject, Zeroing::kZeroed)));
+            continue;
         }
         switch (presence) {
         case Presence::kBusy: frame_wait(*place.frame, kFrameBusy | kFrameWriteBack); break;

@@ -167,6 +167,7 @@ Result<void> Object::write_back(PageIndex first, uint32_t pages, WriteBack mode)
         auto written = source_->write_pages(run.first, std::span<const FrameNumber>(run.frames, run.count));
         finish_run(run, written.ok());
         if (!written.ok() && result.ok()) result = written;
+        if (!written.ok() && written.error() == Errno::kNOMEM) break;  // the rest would fare no better
     }
     // W stays after a write-back, so a write since then came without a fault: it is known only now.
     if (run.has_mapped_writes && !was_noted) source_->note_mapped_write();
@@ -179,6 +180,11 @@ Result<void> Object::write_back(PageIndex first, uint32_t pages, WriteBack mode)
     if (result.ok() && write_error_ != kNone) result = write_error_;
     write_error_ = kNone;
     return result;
+}
+
+void Object::remember_error(Errno error) {
+    LockGuard guard(lock_);
+    write_error_ = error;
 }
 
 uint32_t objects_dirty_pages() { return dirty_objects->pages.load(memory_order_relaxed); }
@@ -197,6 +203,7 @@ Result<void> objects_write_back_all(WriteBack mode) {
         Object* object = dirty_objects->rotate();
         if (!object) continue;
         auto written = object->write_back_all(mode);
+        if (!written.ok()) object->remember_error(written.error());
         if (!written.ok() && result.ok()) result = written;
         object->release();
     }

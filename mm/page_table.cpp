@@ -11,20 +11,6 @@ using machine::planted;
 
 namespace {
 
-// A second table's lock. Only reverse-map walkers may hold it, briefly and waiting for nothing, so that no order is needed.
-class NewTableLock {
-  public:
-    explicit NewTableLock(Frame& table) : table_(table) {
-        while (!frame_try_lock(table, LockRank::kPageTable)) machine::relax();
-    }
-    ~NewTableLock() { frame_unlock(table_); }
-    NewTableLock(const NewTableLock&) = delete;
-    NewTableLock& operator=(const NewTableLock&) = delete;
-
-  private:
-    Frame& table_;
-};
-
 // A private writable entry gets a second user: W goes, in the old table too. Returns the entry for both.
 Pte lower_for_copy(PteSlot& slot, Pte pte, VirtAddr address, FlushBatch* batch) {
     if (!pte.is_present() || !pte.is_writable() || pte_is_shared(pte)) return pte;
@@ -56,7 +42,7 @@ bool is_worth_copying(Pte pte, const Frame& frame) {
 Result<FrameNumber> copy_locked(FrameNumber old, FlushBatch* batch) {
     FrameNumber copy = TRY(table_create(frame_record(old).table.directory));
     Frame& record = frame_record(copy);
-    NewTableLock lock(record);
+    SecondTableLock lock(record);
     PteSlot* slots = table_slots(copy).data();
     bool failed = false;
     uint32_t failed_at = 0, live = 0, counted = 0;

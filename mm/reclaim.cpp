@@ -6,6 +6,9 @@
 #include <algorithm>
 #include <bit>
 
+#include "arch/clock.h"
+#include "lib/late.h"
+#include "lib/mutex.h"
 #include "lib/scheduling.h"
 #include "mm/frames.h"
 #include "mm/object.h"
@@ -62,14 +65,32 @@ struct QueuedFrames {
 struct Queue {
     SpinLock<LockRank::kReclaimQueue> lock;
     Replacement<QueuedFrames> pages GUARDED_BY(lock);
+    bool has_victims GUARDED_BY(lock) = false;  // chosen, and not taken yet: nobody may clear an A bit without a flush
 };
 constinit Queue queue;
+
+// One search for victims at a time. Whoever finds it taken sleeps instead of spinning behind it, and looks first whether what that one found will do.
+constinit Late<Mutex<LockRank::kReclaim>> search_lock;
 
 // By what a page that has gone is recognised when it comes back.
 uint32_t identity_of(const Frame& frame) {
     constexpr uint32_t kGolden = 0x9e3779b1;  // 2^32 over the golden ratio: Knuth's multiplicative hash
     if (frame.use == FrameUse::kAnonymous) return frame_slot(frame).raw() * kGolden;
     return (static_cast<uint32_t>(reinterpret_cast<uintptr_t>(frame.object)) / 16 * kGolden + frame.index) * kGolden;
+}
+
+// Writing files back may take the last frames: it gives back more. One thread does it at a time, the others wait for what it brings.
+constinit Atomic<Thread*> writer{nullptr};
+void write_back_for_memory() {
+    constexpr uint32_t kMost = 100;
+    constexpr uint64_t kPause = 2'000'000;  // nanoseconds
+    Thread* nobody = nullptr;
+    if (writer.compare_exchange_strong(nobody, current_thread(), memory_order_acquire)) {
+        ignore_result(objects_write_back_all(WriteBack::kWait));
+        return writer.store(nullptr, memory_order_release);
+    }
+    for (uint32_t i = 0; i < kMost && writer.load(memory_order_relaxed); i++)
+        if (auto slept = block(SleepKind::kKillable, Deadline{clock_monotonic() + kPause}); !slept.ok() && slept.error() == Errno::kINTR) return;
 }
 
 constinit CacheShrinker shrinkers[4] = {};  // constant after the boot
@@ -91,18 +112,26 @@ class Reclaimer {
     class Victims;
     // What of: clean pages only; or also those that `out` can take, which is not full.
     static Fate take_locked(Frame& frame, SwapOut* out) REQUIRES(queue.lock) {
-        constexpr uint8_t kInHands = kFrameBusy | kFrameWriteBack;
-        if ((frame.flags.load(memory_order_relaxed) & kInHands) || frame.pins.load(memory_order_relaxed) != 0) return Fate::kKept;
+        if (is_in_hands(frame)) return Fate::kKept;
         return frame.use == FrameUse::kAnonymous ? take_anonymous(frame, out) : take_of_object(frame, out);
     }
 
   private:
+    // Under I/O, or used by the kernel. To be relied on only under the lock of the frame's object (the frame's own).
+    static bool is_in_hands(const Frame& frame) {
+        return (frame.flags.load(memory_order_relaxed) & (kFrameBusy | kFrameWriteBack)) || frame.pins.load(memory_order_relaxed) != 0;
+    }
+
     static Fate take_anonymous(Frame& frame, SwapOut* out) REQUIRES(queue.lock) {
         if (!out && !frame_has_slot(frame)) return Fate::kKept;
         {
             FrameLock lock(frame);
+            if (frame.use != FrameUse::kAnonymous) return Fate::kKept;  // an object fetched it meanwhile
             bool is_going = frame.map.load(memory_order_relaxed) == 0 && !frame_has_slot(frame);  // somebody has it, and waits for the queue
-            if (is_going || frame.pins.load(memory_order_relaxed) != 0) return Fate::kKept;
+            if (is_going || is_in_hands(frame)) return Fate::kKept;
+            // No new entries may name an area on its way out.
+            bool is_leaving = frame_has_slot(frame) && swap_area_is_leaving(frame_slot(frame).area());
+            if (is_leaving && (!out || !swap_cache_leave(frame))) return Fate::kKept;
             if (!frame_has_slot(frame) && !swap_cache_add(frame)) return Fate::kKept;
         }
         if (frame_unmap(frame, TableWait::kTry)) return leave_to_slot(frame, out);
@@ -116,7 +145,7 @@ class Reclaimer {
     static Fate leave_to_slot(Frame& frame, SwapOut* out) REQUIRES(queue.lock) {
         {
             FrameLock lock(frame);
-            if (frame.map.load(memory_order_relaxed) != 0 || !frame_has_slot(frame)) return Fate::kKept;  // fetched back, or dropped
+            if (frame.map.load(memory_order_relaxed) != 0 || !frame_has_slot(frame) || is_in_hands(frame)) return Fate::kKept;  // fetched back
             if (frame.is(kFrameDirty) && !machine::planted(machine::Bug::kDirtyDroppedAtEviction)) {
                 if (!out) return Fate::kKept;
                 queue.pages.evict(frame_number(frame).value(), identity_of(frame));
@@ -134,7 +163,13 @@ class Reclaimer {
         // While it is queued its object lives: an object dequeues all its frames before it dies.
         Object& object = *frame.object;
         if (!object.lock_.try_lock()) return Fate::kKept;
-        Fate fate = object.source_ ? drop_clean(object, frame) : out ? swap_shared(object, frame, out) : Fate::kKept;
+        Fate fate = Fate::kKept;
+        if (!is_in_hands(frame)) {  // it may have been pinned, or sent out, since it was chosen
+            if (object.source_)
+                fate = drop_clean(object, frame);
+            else if (out && !object.stays_in_memory_)
+                fate = swap_shared(object, frame, out);
+        }
         object.lock_.unlock();
         return fate;
     }
@@ -153,6 +188,11 @@ class Reclaimer {
     }
 };
 
+bool is_writing_for_memory() {
+    Thread* thread = writer.load(memory_order_relaxed);
+    return thread && thread == current_thread();
+}
+
 void reclaim_register(CacheShrinker shrink) {
     for (CacheShrinker& place : shrinkers) {
         if (place == shrink) return;  // only tests boot twice
@@ -168,6 +208,7 @@ void reclaim_initialize(Policy policy) {
     const uint32_t order = static_cast<uint32_t>(std::bit_width(pages - 1));
     auto memory = frames_allocate(order, FrameUse::kKernel, Zeroing::kZeroed);
     if (!memory.ok()) PANIC("no memory for the reclaimer");
+    search_lock.construct();
     LockGuard guard(queue.lock);
     queue.pages.initialize(policy, std::span(static_cast<uint32_t*>(direct_map(memory.value())), frames_total()));
 }
@@ -176,7 +217,7 @@ void reclaim_enqueue(Frame& frame, Demand demand) {
     LockGuard guard(queue.lock);
     if (frame.is_queued()) return;
     bool may_return = demand == Demand::kWanted && (frame.use == FrameUse::kObject || frame_has_slot(frame));
-    Arrival arrival = may_return                      ? queue.pages.arrival(identity_of(frame))
+    Arrival arrival = may_return                      ? queue.pages.arrival(identity_of(frame), !queue.has_victims)
                       : demand == Demand::kReadAhead ? Arrival::kReadAhead
                                                      : Arrival::kNew;
     queue.pages.insert(frame_number(frame).value(), arrival);
@@ -190,33 +231,42 @@ void reclaim_dequeue_queued(Frame& frame) {
 void reclaim_barrier() { LockGuard guard(queue.lock); }
 
 // Pages whose turn has come, and what becomes of them. To take them from programs without telling every processor about each: an entry whose A is
-// clear after one flush for all of them is in no TLB, and a processor that uses it from then on sets A first.
+// clear after one flush for all of them is in no TLB, and a processor that uses it from then on sets A first. The queue is free during the flush,
+// which waits for all processors, so that they need not spin for it; a victim that has left the queue meanwhile is none any more.
 class Reclaimer::Victims {
   public:
     void choose(uint32_t wanted) REQUIRES(queue.lock);
-    void flush();
+    void flush() EXCLUDES(queue.lock);
     // Returns how many came free; others may be in `out`.
     uint32_t take(SwapOut& out) REQUIRES(queue.lock);
     uint32_t count() const { return count_; }
     // Somebody holds what would have had to be locked: another time there is more to be had.
     bool was_contended() const { return was_contended_; }
+    uint32_t looked() const { return looked_; }
+    uint32_t dirty() const { return dirty_; }
 
   private:
     static bool has_nowhere_to_go(const Frame& frame);
     bool has(uint32_t page) const { return std::find(pages_, pages_ + count_, page) != pages_ + count_; }
     uint32_t count_ = 0, pages_[SwapOut::kMost];
+    uint32_t looked_ = 0, dirty_ = 0;  // pages looked at, and those of them that a file must be given first
     bool is_mapped_ = false, was_contended_ = false;
 };
 
 // They are moved on in their queue first: most of those that cannot go now would have to be.
 void Reclaimer::Victims::choose(uint32_t wanted) {
-    for (uint32_t looks = 0; count_ < wanted && looks < 2 * SwapOut::kMost; looks++) {
+    while (count_ < wanted && looked_ < 2 * SwapOut::kMost) {
+        looked_++;
         uint32_t page = queue.pages.choose();
         if (page == kNoPage) continue;
         if (has(page)) break;  // once round
         queue.pages.keep(page);
         Frame& frame = frame_table[page];
-        if (is_dirty(frame) || has_nowhere_to_go(frame)) continue;
+        if (is_dirty(frame)) {
+            dirty_++;
+            continue;
+        }
+        if (has_nowhere_to_go(frame)) continue;
         if (frame.use == FrameUse::kObject && frame.object->lock_.is_held()) {
             was_contended_ = true;
             continue;
@@ -230,6 +280,7 @@ void Reclaimer::Victims::choose(uint32_t wanted) {
 // A page without a source when no slot is left for it.
 bool Reclaimer::Victims::has_nowhere_to_go(const Frame& frame) NO_THREAD_SAFETY_ANALYSIS {
     if (frame.use == FrameUse::kObject && frame.object->source_) return false;
+    if (frame.use == FrameUse::kObject && frame.object->stays_in_memory_) return true;
     return !frame_has_slot(frame) && swap_is_full();
 }
 
@@ -241,34 +292,71 @@ void Reclaimer::Victims::flush() {
 
 uint32_t Reclaimer::Victims::take(SwapOut& out) {
     uint32_t freed = 0;
-    for (uint32_t i = 0; i < count_ && !out.is_full(); i++) freed += take_locked(frame_table[pages_[i]], &out) == Fate::kFreed;
+    for (uint32_t i = 0; i < count_ && !out.is_full(); i++) {
+        Frame& frame = frame_table[pages_[i]];
+        if (frame.is_queued()) freed += take_locked(frame, &out) == Fate::kFreed;
+    }
     return freed;
 }
 
 namespace {
 
-uint32_t take_pages(uint32_t wanted, bool& was_contended) {
+// What a search for pages met.
+struct Search {
+    uint32_t looked = 0, dirty = 0;
+    bool was_contended = false;
+};
+
+// False: another thread's search has just brought pages, and the lock is not held.
+bool lock_search() NO_THREAD_SAFETY_ANALYSIS {
+    if (search_lock->try_lock()) return true;
+    const uint32_t short_before = frames_short_of_low();
+    search_lock->lock();
+    if (frames_short_of_low() >= short_before) return true;
+    search_lock->unlock();
+    return false;
+}
+
+// At most twice round: the first clears what says that pages are used.
+uint32_t take_pages(uint32_t wanted, Search& search) NO_THREAD_SAFETY_ANALYSIS {
     SwapOut out;
-    uint32_t freed = 0, looked = 0, patience = 1;
-    while (freed + out.count() < wanted && looked < patience && !out.is_full()) {
-        LockGuard guard(queue.lock);
-        if (looked == 0) patience = queue.pages.count() * 2 + SwapOut::kMost;
-        if (queue.pages.count() == 0) break;
+    if (!lock_search()) return 1;
+    uint32_t freed = 0, patience = 1;
+    while (freed + out.count() < wanted && search.looked < patience && !out.is_full()) {
         Reclaimer::Victims victims;
-        victims.choose(std::min(wanted - freed - out.count(), SwapOut::kMost));
+        {
+            LockGuard guard(queue.lock);
+            if (search.looked == 0) patience = queue.pages.count() * 2 + SwapOut::kMost;
+            victims.choose(std::min(wanted - freed - out.count(), SwapOut::kMost));
+            queue.has_victims = true;
+        }
         victims.flush();
-        freed += victims.take(out);
-        was_contended |= victims.was_contended();
-        looked += std::max(victims.count(), SwapOut::kMost);
+        {
+            LockGuard guard(queue.lock);
+            freed += victims.take(out);
+            queue.has_victims = false;
+            if (queue.pages.count() == 0) patience = 0;
+        }
+        search.was_contended |= victims.was_contended();
+        search.looked += victims.looked();
+        search.dirty += victims.dirty();
     }
+    search_lock->unlock();
     return freed + out.write();
 }
 
 }  // namespace
 
 uint32_t reclaim_pages(uint32_t wanted) {
-    bool was_contended = false;
-    return take_pages(wanted, was_contended);
+    Search search;
+    return take_pages(wanted, search);
+}
+
+bool reclaim_ahead(uint32_t wanted) {
+    Search search;
+    const uint32_t freed = take_pages(wanted, search);
+    if (search.dirty > search.looked / 2) write_back_for_memory();
+    return freed != 0;
 }
 
 uint32_t reclaim_clean(uint32_t wanted) {
@@ -276,6 +364,7 @@ uint32_t reclaim_clean(uint32_t wanted) {
     for (uint32_t number = 0; number < frame_table_size() && freed < wanted; number++) {
         Frame& frame = frame_table[number];
         if (!frame.is_queued()) continue;
+        LockGuard search_guard(*search_lock);
         LockGuard guard(queue.lock);
         if (!frame.is_queued()) continue;
         if (frame.map.load(memory_order_relaxed) != 0) {
@@ -290,11 +379,11 @@ uint32_t reclaim_clean(uint32_t wanted) {
 
 bool reclaim_with_write_back() {
     constexpr uint32_t kBatch = 32, kThings = 256;
-    bool was_contended = false;
     if (reclaim_pages(kBatch) > 0) return true;
-    ignore_result(objects_write_back_all(WriteBack::kWait));  // an error stays with the object, for its fsync
-    if (take_pages(kBatch, was_contended) > 0) return true;
-    if (was_contended) {
+    write_back_for_memory();
+    Search search;
+    if (take_pages(kBatch, search) > 0) return true;
+    if (search.was_contended) {
         yield();  // to those who hold the locks: memory is not out as long as they get on
         return true;
     }

@@ -25,6 +25,9 @@ void reclaim_barrier();
 // Makes up to `wanted` pages free, those least used first: clean ones are dropped, private and shared memory goes to swap. Sleeps on the swap
 // device only, so any sleeping lock may be held; no spin lock. Returns how many came free.
 uint32_t reclaim_pages(uint32_t wanted);
+// The same for the reclaimer's thread, which has time: files are written back as soon as most of what there is to take is dirty. Nothing may be
+// held. False: nothing came free.
+bool reclaim_ahead(uint32_t wanted);
 // Drops up to `wanted` clean pages, used or not. Does not sleep. Preemption on.
 uint32_t reclaim_clean(uint32_t wanted);
 
@@ -42,6 +45,7 @@ void reclaim_call();  // any context but under a lock that comes after the wait 
 bool memory_ran_out();
 // Whether the running thread may take the frames that are kept back: it ends, and gives back more than it takes, or is the kernel's own. Any context.
 bool may_use_last_frames();
+bool is_writing_for_memory();  // so may the thread that writes files back for others
 // Frees something at any price: by reclaim_with_write_back(), or by memory_ran_out(). False as that.
 bool reclaim_or_end_somebody();
 

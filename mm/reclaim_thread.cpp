@@ -22,7 +22,7 @@ void reclaim_for_ever(void*) {
     for (;;) {
         ignore_result(wait_until(*sleepers, [] { return frames_short_of_low() != 0; }));  // endless: cannot fail
         while (uint32_t wanted = frames_short_of_high()) {
-            if (reclaim_pages(wanted) != 0 || reclaim_with_write_back()) {
+            if (reclaim_ahead(wanted) || reclaim_with_write_back()) {
                 frames_gather();
                 continue;
             }

@@ -50,7 +50,8 @@ class Replacement {
     }
 
     // What insert() is to be told of the page of this name. To be asked once, when somebody needs the page, and right before it is inserted.
-    Arrival arrival(uint32_t identity) {
+    // `may_look`: take_accessed() may be called.
+    Arrival arrival(uint32_t identity, bool may_look = true) {
         const std::optional<Ghost> ghost = ghosts_.recall(identity, count());
         if (!ghost) return Arrival::kNew;
         const uint32_t share = probation_share();
@@ -59,7 +60,7 @@ class Replacement {
             probation_share_ = share - std::min(share, kShareStep);
         else if (went_just_now)
             probation_share_ = std::min(share + kShareStep, count());
-        return went_just_now || main_has_room() ? Arrival::kReturning : Arrival::kNew;
+        return went_just_now || (may_look && main_has_room()) ? Arrival::kReturning : Arrival::kNew;
     }
 
     void insert(uint32_t page, Arrival arrival) {

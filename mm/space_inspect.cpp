@@ -103,6 +103,7 @@ SpaceStatistics AddressSpace::statistics() {
     for_each_table(0, kKernelDirectoryIndex - 1, [&](uint32_t index) {
         Pte entry = pte_load(directory_slot(index));
         TableLock lock(frame_record(entry.frame()));
+        if (!uses_table(entry.frame(), index)) return;  // replaced meanwhile
         statistics.page_table_pages++;
         table_for_each(entry.frame(), 0, kEntriesPerTable - 1, [&](uint32_t, PteSlot&, Pte pte) {
             if (pte_is_swapped(pte)) statistics.swapped++;

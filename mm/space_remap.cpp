@@ -1,6 +1,8 @@
 // mremap and brk.
 #include <machine/planted_bugs.h>
 
+#include <optional>
+
 #include "mm/slab.h"
 #include "mm/space.h"
 
@@ -16,17 +18,6 @@ Result<void> AddressSpace::prepare_move(VirtAddr from, VirtAddr to, uint32_t byt
     return {};
 }
 
-namespace {
-// The source's lock is held. Both tables are ours, and walkers hold a table only briefly and wait for nothing, so the target's may be waited for.
-void fill_moved(const Frame& source, Frame& target, PteSlot& slot, uint32_t index, Pte pte, FrameKind kind) {
-    if (&source == &target) return slot_fill(target, slot, index, pte, kind);
-    for (;;) {
-        TryTableLock target_lock(target);
-        if (target_lock) return slot_fill(target, slot, index, pte, kind);
-    }
-}
-}  // namespace
-
 // One hidden entry goes to an empty slot of another table, still hidden: the next touch decides afresh.
 void AddressSpace::move_entry(VirtAddr from, VirtAddr to) {
     FrameNumber source = directory_entry(from).frame(), target = directory_entry(to).frame();
@@ -34,12 +25,14 @@ void AddressSpace::move_entry(VirtAddr from, VirtAddr to) {
     PteSlot& source_slot = table_slots(source)[from.table_index()];
     PteSlot& target_slot = table_slots(target)[to.table_index()];
     TableLock source_lock(source_record);
+    std::optional<SecondTableLock> target_lock;
+    if (source != target) target_lock.emplace(target_record);
     Pte pte = pte_load(source_slot);
     if (pte.is_empty()) return;  // truncated meanwhile
     if (pte_is_swapped(pte)) {
         pte_store(source_slot, Pte());
         source_record.table.live--;
-        return fill_moved(source_record, target_record, target_slot, to.table_index(), pte, FrameKind::kUncounted);
+        return slot_fill(target_record, target_slot, to.table_index(), pte, FrameKind::kUncounted);
     }
     Frame& frame = frame_record(pte.frame());
     if (!frame.is_counted()) {
@@ -47,14 +40,14 @@ void AddressSpace::move_entry(VirtAddr from, VirtAddr to) {
         slot_drop(source_record, source_slot, from.table_index(), unused);
         return;
     }
-    // The frame's lock keeps reverse-map walkers away from both slots; only the tables' counts need more.
+    // Reverse-map walkers must find the frame at one of the two places.
     FrameLock frame_lock(frame);
     pte_store(source_slot, Pte());
     source_record.table.live--;
     source_record.reverse--;
     if (!machine::planted(machine::Bug::kLocatorNotMoved))
         reverse_map_move(frame, Locator(source, from.table_index()), Locator(target, to.table_index()));
-    fill_moved(source_record, target_record, target_slot, to.table_index(), pte, FrameKind::kCounted);
+    slot_fill(target_record, target_slot, to.table_index(), pte, FrameKind::kCounted);
 }
 
 void AddressSpace::move_entries(VirtAddr from, VirtAddr to, uint32_t bytes) {

@@ -22,7 +22,7 @@ constinit Counters counters;
 void detach_locked(Frame& frame, SwapRecord& record) REQUIRES(swap_lock) {
     record.frame = kNoFrame;
     if (record.entries == 0) swap_slot_give_back(frame_slot(frame));
-    frame.clear(kFrameResident | kFrameDirty);
+    frame.clear(kFrameResident | kFrameDirty | kFrameReferenced);
     counters.cached.fetch_sub(1, memory_order_relaxed);
 }
 
@@ -148,9 +148,10 @@ bool SwapIn::begin_one(SwapSlot slot, FrameNumber number) {
     frame_pin(frame);
     {
         LockGuard guard(swap_lock);
-        SwapRecord& record = *swap_record_if_any(slot);
-        if (record.entries != 0 && record.frame == kNoFrame) {
-            attach_locked(frame, slot, record, kFrameBusy);
+        SwapRecord* record = swap_record_if_any(slot);
+        if (record && record->entries != 0 && record->frame == kNoFrame) {
+            // Who wants it must come to it before the reclaimer does.
+            attach_locked(frame, slot, *record, slot == wanted_ ? kFrameBusy | kFrameReferenced : kFrameBusy);
             slots_[count_] = slot;
             frames_[count_++] = number;
             return true;
@@ -185,8 +186,9 @@ void SwapIn::finish(uint32_t at, bool is_read) {
         FrameLock lock(frame);
         swap_cache_forget(frame);
     }
-    frame_wake(frame, kFrameBusy);
+    // As long as it is busy it can be nothing but the cache's.
     if (is_read) reclaim_enqueue(frame, slots_[at] == wanted_ ? Demand::kWanted : Demand::kReadAhead);
+    frame_wake(frame, kFrameBusy);
     frame_unpin(frame);  // which frees it if it was not read, or nobody wants it any more
 }
 
@@ -247,26 +249,37 @@ bool SwapOut::finish(Frame& frame, bool is_written) {
         is_unused = is_written && frame.map.load(memory_order_relaxed) == 0;
         if (is_unused) swap_cache_forget(frame);
     }
-    frame_wake(frame, kFrameWriteBack);
     if (!is_unused) reclaim_enqueue(frame);  // fetched back meanwhile, or not written: its turn comes again
+    frame_wake(frame, kFrameWriteBack);
     frame_unpin(frame);
     return is_unused;
+}
+
+// A page that cannot be written must not keep those in memory that were to be written with it. Returns how many came free.
+uint32_t SwapOut::write_piece(uint32_t from, uint32_t count) {
+    FrameNumber numbers[kMost];
+    for (uint32_t i = 0; i < count; i++) numbers[i] = frame_number(*frames_[from + i]);
+    const SwapSlot first = frame_slot(*frames_[from]);
+    SwapStore& store = swap_store(first.area());
+    auto write = [&](uint32_t at, uint32_t pages) {
+        counters.writes.fetch_add(1, memory_order_relaxed);
+        bool is_written = store.write_pages(first.page() + at, std::span<const FrameNumber>(numbers + at, pages)).ok();
+        if (is_written) counters.out.fetch_add(pages, memory_order_relaxed);
+        return is_written;
+    };
+    const bool is_written = write(0, count);
+    uint32_t freed = 0;
+    for (uint32_t i = 0; i < count; i++) freed += finish(*frames_[from + i], is_written || (count > 1 && write(i, 1)));
+    return freed;
 }
 
 uint32_t SwapOut::write() {
     uint32_t freed = 0;
     SwapSlot slots[kMost];
-    FrameNumber numbers[kMost];
-    for (uint32_t i = 0; i < count_; i++) {
-        slots[i] = frame_slot(*frames_[i]);
-        numbers[i] = frame_number(*frames_[i]);
-    }
+    for (uint32_t i = 0; i < count_; i++) slots[i] = frame_slot(*frames_[i]);
     for (uint32_t from = 0; from < count_;) {
         Piece piece = next_piece(slots, from, count_);
-        auto written = swap_store(slots[from].area()).write_pages(slots[from].page(), std::span<const FrameNumber>(numbers + from, piece.count));
-        counters.writes.fetch_add(1, memory_order_relaxed);
-        if (written.ok()) counters.out.fetch_add(piece.count, memory_order_relaxed);
-        for (uint32_t i = from; i < from + piece.count; i++) freed += finish(*frames_[i], written.ok());
+        freed += write_piece(from, piece.count);
         from += piece.count;
     }
     count_ = 0;

@@ -43,6 +43,7 @@ class SwapOut {
     uint32_t write();
 
   private:
+    uint32_t write_piece(uint32_t from, uint32_t count);
     bool finish(Frame& frame, bool is_written);
     Frame* frames_[kMost];
     uint32_t count_ = 0;

@@ -24,6 +24,12 @@ void enqueue_anonymous_pages() {
     }
 }
 
+// A signal came; others, who are waiting to run, do meanwhile.
+bool is_interrupted() {
+    auto slept = block(SleepKind::kInterruptible, Deadline{0});
+    return !slept.ok() && slept.error() == Errno::kINTR;
+}
+
 // The entry, if it is still the one that names `slot`, gets the frame that caches that: kept, since only a fault knows what its region allows.
 // kAGAIN: the page has to be read, or waited for (`busy`).
 Result<void> fetch_entry_locked(Frame& table, uint32_t index, SwapSlot slot, const Frame*& busy) {
@@ -84,6 +90,7 @@ Result<void> fetch_from_tables(uint32_t area) {
     for (uint32_t number = 0; number < frame_table_size(); number++) {
         Frame& table = frame_table[number];
         if (table.use != FrameUse::kPageTable) continue;
+        if (is_interrupted()) return Errno::kINTR;
         SwapSlot slot;
         for (uint32_t index = 0; index < kEntriesPerTable && find_entry(table, area, index, slot); index++)
             TRY(fetch_entry(table, index, slot));
@@ -92,8 +99,10 @@ Result<void> fetch_from_tables(uint32_t area) {
 }
 
 Result<void> fetch_from_objects(uint32_t area) {
-    for (Ref<Object> object = anonymous_objects().next(nullptr); object; object = anonymous_objects().next(std::move(object)))
+    for (Ref<Object> object = anonymous_objects().next(nullptr); object; object = anonymous_objects().next(std::move(object))) {
+        if (is_interrupted()) return Errno::kINTR;
         TRY(AnonymousObjects::fetch_all(*object, area));
+    }
     return {};
 }
 

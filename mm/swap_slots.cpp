@@ -164,7 +164,8 @@ SwapRecord& swap_record(SwapSlot slot) { return areas[slot.area()].record(slot.p
 
 SwapRecord* swap_record_if_any(SwapSlot slot) {
     Area& area = areas[slot.area()];
-    return area.has(slot.page()) ? &area.record(slot.page()) : nullptr;
+    const bool is_in_use = area.state == Area::State::kOpen || area.state == Area::State::kClosed;
+    return is_in_use && area.has(slot.page()) ? &area.record(slot.page()) : nullptr;
 }
 
 std::optional<SwapSlot> swap_slot_take() {
@@ -186,6 +187,8 @@ bool swap_is_on() { return open_areas.load(memory_order_relaxed) != 0; }
 bool swap_is_full() NO_THREAD_SAFETY_ANALYSIS { return used_slots == total_slots || !swap_is_on(); }
 bool swap_is_half_full() NO_THREAD_SAFETY_ANALYSIS { return used_slots > total_slots / 2; }
 
+bool swap_area_is_leaving(uint32_t number) NO_THREAD_SAFETY_ANALYSIS { return areas[number].state == Area::State::kClosed; }
+
 bool swap_area_close(uint32_t number) {
     LockGuard guard(swap_lock);
     if (number >= SwapSlot::kMaxAreas || areas[number].state != Area::State::kOpen) return false;
@@ -206,7 +209,7 @@ bool swap_area_remove(uint32_t number) {
         LockGuard guard(swap_lock);
         if (area.used != 0) return false;
         total_slots -= area.usable;
-        area.state = Area::State::kOpening;  // nobody looks at it until its memory is gone
+        area.state = Area::State::kOpening;  // nobody looks at it from now on
     }
     area.release();
     LockGuard guard(swap_lock);

@@ -22,7 +22,7 @@ extern SpinLock<LockRank::kSwapSlots> swap_lock;
 
 // Of a slot that somebody has: an entry, or the frame that caches it.
 SwapRecord& swap_record(SwapSlot slot) REQUIRES(swap_lock);
-// The same for any slot of its area; null past its end.
+// The same for a slot that may be nobody's any more: null past the end of its area, or when that is not in use.
 SwapRecord* swap_record_if_any(SwapSlot slot) REQUIRES(swap_lock);
 // A slot nobody has, of the open area with the highest priority; whoever takes several gets neighbours if there are any.
 std::optional<SwapSlot> swap_slot_take() REQUIRES(swap_lock);
@@ -45,6 +45,7 @@ struct SwapSpace {
 SwapSpace swap_space();
 // An area on its way out takes no more pages; false: it is not in use, or is on its way out already.
 bool swap_area_close(uint32_t area);
+bool swap_area_is_leaving(uint32_t area);  // a hint unless swap_lock is held
 void swap_area_reopen(uint32_t area);
 // A closed area without taken slots is forgotten; false: some are still taken.
 bool swap_area_remove(uint32_t area);

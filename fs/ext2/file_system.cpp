@@ -60,6 +60,8 @@ Result<FileSystem*> Ext2FileSystem::mount(BlockDevice* device, uint32_t flags, S
     return Errno::kINVAL;
   }
   if (device->sectors() < 2 * kExt2SuperblockOffset / kSectorSize) return Errno::kINVAL;
+  DeviceClaim claim(*device);
+  if (!claim.is_granted()) return Errno::kBUSY;
   // What was written to the raw device goes first, and nothing old may be read.
   TRY(device->object().write_back_all(WriteBack::kWait));
   Ext2Superblock super;
@@ -76,13 +78,8 @@ Result<FileSystem*> Ext2FileSystem::mount(BlockDevice* device, uint32_t flags, S
     return geometry.error();
   }
   bool read_only = must_be_read_only || (flags & kMountReadOnly);
-  if (!device->claim()) return Errno::kBUSY;
-  Result<Ext2FileSystem*> made = slab_new<Ext2FileSystem>(*device, super, read_only, must_be_read_only);
-  if (!made.ok()) {
-    device->unclaim();
-    return made.error();
-  }
-  Ext2FileSystem* file_system = made.value();
+  Ext2FileSystem* file_system = TRY(slab_new<Ext2FileSystem>(*device, super, read_only, must_be_read_only));
+  claim.keep();  // its unmount() gives it back
   Result<void> started = file_system->start();
   if (!started.ok()) {
     ignore_result(file_system->unmount());  // nothing was changed; it frees the object

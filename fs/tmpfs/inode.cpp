@@ -21,7 +21,7 @@ Attributes TmpfsInode::attributes() {
   Attributes all{.inode = number(), .mode = mode_, .links = links_, .uid = uid_, .gid = gid_, .special = special_};
   if (object_) {
     all.size = object_->size();
-    all.blocks = uint64_t{object_->resident_pages()} * (kPageSize / 512);
+    all.blocks = uint64_t{object_->pages()} * (kPageSize / 512);
   } else if (is_directory()) {
     all.size = entry_count_ * 20 + 40;
   } else {
@@ -59,7 +59,7 @@ void TmpfsInode::touch_modified() {
 
 // What the object really holds counts against the file system's size.
 void TmpfsInode::settle_charge() {
-  uint32_t now = object_->resident_pages();
+  uint32_t now = object_->pages();
   if (now > charged_pages_) {
     tmpfs().charge(now - charged_pages_);
   } else if (now < charged_pages_) {
@@ -112,7 +112,7 @@ Result<void> TmpfsInode::check_room(uint64_t offset, uint64_t end) {
   uint64_t available = tmpfs().pages_available();
   if ((end - offset) >> kPageShift > available + charged_pages_) return Errno::kNOSPC;
   for (PageIndex index = PageIndex::of_byte(offset); index.byte() < end; index = index + 1) {
-    if (object_->is_resident(index)) continue;
+    if (object_->has_page(index)) continue;
     if (available-- == 0) return Errno::kNOSPC;
   }
   return {};

@@ -180,6 +180,8 @@ std::string machine_check_tlbs() {
 }
 
 FaultCounts fault_counts;
+std::function<void()> on_flush;
+bool may_use_last_frames = true;
 
 }  // namespace host
 
@@ -202,7 +204,7 @@ uint64_t current_data_limit() { return ~0ull; }
 uint64_t current_locked_limit() { return ~0ull; }
 bool current_may_use_the_reserve() { return true; }
 bool memory_ran_out() { return false; }
-bool may_use_last_frames() { return true; }
+bool may_use_last_frames() { return host::may_use_last_frames; }
 void fault_count_minor() { host::fault_counts.minor++; }
 void fault_count_major() { host::fault_counts.major++; }
 bool fault_is_watched() { return false; }
@@ -243,6 +245,7 @@ void mmu_flush_cpus(CpuMask mask, FlushRange range) {
         else
             for (uint32_t i = 0; i < range.pages; i++) cpus[number].forget(range.start + i * kPageSize);
     }
+    if (host::on_flush) host::on_flush();
 }
 
 namespace {

@@ -33,6 +33,12 @@ FaultOutcome machine_write(VirtAddr address, const void* source, uint32_t bytes)
 // Runs when some code blocks: completions of emulated devices. Blocking with nothing deferred and no wake is a test failure.
 void machine_defer(std::function<void()> action);
 
+// Called when TLBs are flushed, after they are; null again by machine_start().
+extern std::function<void()> on_flush;
+
+// What may_use_last_frames() says; true again by machine_start().
+extern bool may_use_last_frames;
+
 // M5 and M6 for every translation and directory entry that some CPU caches: the first violation in words, or "".
 std::string machine_check_tlbs();
 

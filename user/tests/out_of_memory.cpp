@@ -115,7 +115,7 @@ TEST_SLOW(the_largest_is_ended_though_another_asks) {
     need_small_machine();
     Holder large(all_memory() / 2);
     pid_t small = in_child([] {                                           // less than the other has, but more than there is
-        const size_t bytes = all_memory() * 15 / 32;
+        const size_t bytes = all_memory() / 32 * 15;
         char* p = (char*)mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
         CHECK(p != MAP_FAILED);
         for (size_t at = 0; at < bytes; at += kPage) *(uintptr_t*)(p + at) = at;

@@ -19,7 +19,8 @@ static void read_tree(const char* path, int depth) {
     while (dirent* e = readdir(dir)) {
         char name[300], text[20000];
         snprintf(name, sizeof name, "%s/%s", path, e->d_name);
-        if (e->d_name[0] == '.' || e->d_type == DT_LNK || !strcmp(e->d_name, "faults")) continue;   // "faults" waits for the next one
+        bool waits = !strcmp(e->d_name, "faults") || !strcmp(e->d_name, "references");   // for the next one
+        if (e->d_name[0] == '.' || e->d_type == DT_LNK || waits) continue;
         if (e->d_type == DT_DIR && depth > 0) read_tree(name, depth - 1);
         if (e->d_type != DT_REG) continue;
         ssize_t n = read_all(name, text, sizeof text);

@@ -1,8 +1,11 @@
 // Memory as a cache for the disk: programs larger than RAM, alone, after fork, over shared memory and over a file, with every word checked.
 // Made for a small machine with a swap area (tools/run --mem 24 --swap 192). -n is the size in per cent of RAM.
 #include "user/tests/harness.h"
+#include <sys/mount.h>
+#include <sys/shm.h>
 #include <sys/swap.h>
 #include <sys/sysinfo.h>
+#include <sys/time.h>
 
 static size_t ram() {
     struct sysinfo info;
@@ -182,14 +185,119 @@ TEST_SLOW(locked_pages_stay) {
     check_pages(locked, 0, bytes / kPage, 1, 11);
 }
 
-// In the middle of everything: too much for memory, and it says so and loses nothing; then it fits.
-TEST_SLOW(swapoff_brings_everything_back_or_refuses) {
-    char device[100] = "", line[200];
+static void press() {
+    size_t pressure = bytes_of_ram(150);
+    char* p = map_bytes(pressure);
+    write_pages(p, 0, pressure / kPage, 1, 12);
+    CHECK_OK(munmap(p, pressure));
+}
+static size_t pages_in_memory(const char* p, size_t bytes) {
+    static unsigned char there[1 << 16];
+    size_t resident = 0;
+    CHECK_OK(mincore((void*)p, bytes, there));
+    for (size_t i = 0; i < bytes / kPage; i++) resident += there[i] & 1;
+    return resident;
+}
+
+TEST_SLOW(locked_shared_memory_stays) {
+    size_t bytes = ram() / 8 & ~size_t(kPage - 1), pages = bytes / kPage;
+    int id = CHECK_OK(shmget(IPC_PRIVATE, bytes, IPC_CREAT | 0600));
+    char* p = (char*)shmat(id, nullptr, 0);
+    CHECK(p != (char*)-1);
+    CHECK_OK(shmctl(id, IPC_RMID, nullptr));
+    CHECK_OK(shmctl(id, SHM_LOCK, nullptr));
+    write_pages(p, 0, pages, 1, 15);
+    press();
+    CHECK_EQ(pages_in_memory(p, bytes), pages);
+    CHECK_OK(shmctl(id, SHM_UNLOCK, nullptr));
+    press();
+    CHECK(pages_in_memory(p, bytes) < pages);
+    check_pages(p, 0, pages, 1, 15);
+    CHECK_OK(shmdt(p));
+}
+
+// What is in swap is in the file system all the same.
+TEST_SLOW(a_tmpfs_counts_what_it_has_in_swap) {
+    size_t bytes = ram() / 4 & ~size_t(kPage - 1);
+    char options[40];
+    static char page[kPage];
+    snprintf(options, sizeof options, "size=%zu", bytes);
+    CHECK_OK(mkdir("place", 0700));
+    CHECK_OK(mount("none", "place", "tmpfs", 0, options));
+    int fd = CHECK_OK(open("place/file", O_RDWR | O_CREAT, 0600));
+    size_t pages = 0;
+    for (write_page(page, 0, 16); write(fd, page, kPage) == kPage; write_page(page, pages, 16)) pages++;
+    CHECK_EQ(errno, ENOSPC);
+    struct stat before, after;
+    CHECK_OK(fstat(fd, &before));
+    long out = pages_out();
+    press();
+    CHECK(pages_out() - out > long(pages / 2));
+    CHECK_OK(fstat(fd, &after));
+    CHECK_EQ(after.st_blocks, before.st_blocks);
+    CHECK_ERR(write(fd, page, kPage), ENOSPC);
+    CHECK_EQ(pwrite(fd, page, kPage, 0), kPage);
+    for (size_t i = 1; i < pages; i++) {
+        CHECK_EQ(pread(fd, page, kPage, off_t(i * kPage)), kPage);
+        check_page(page, i, 16);
+    }
+    CHECK_OK(close(fd));
+    CHECK_OK(umount("place"));
+}
+
+TEST_SLOW(a_file_cut_within_a_page_in_swap_shows_zeroes) {
+    int fd = CHECK_OK(memfd_create("cut", 0));
+    CHECK_OK(ftruncate(fd, kPage));
+    char* p = map_bytes(kPage, MAP_SHARED, fd);
+    memset(p, 0x5a, kPage);
+    press();
+    CHECK_OK(ftruncate(fd, 100));
+    CHECK(p[99] == 0x5a && p[100] == 0 && p[kPage - 1] == 0);
+    CHECK_OK(munmap(p, kPage));
+    CHECK_OK(close(fd));
+}
+
+// Pages in swap are locked when they come.
+TEST_SLOW(pages_locked_on_fault_stay_once_they_have_come) {
+    size_t bytes = ram() / 16 & ~size_t(kPage - 1), pages = bytes / kPage;
+    char* p = map_bytes(bytes);
+    write_pages(p, 0, pages, 1, 17);
+    press();
+    CHECK_OK(mlock2(p, bytes, MLOCK_ONFAULT));
+    check_pages(p, 0, pages, 1, 17);
+    press();
+    CHECK_EQ(pages_in_memory(p, bytes), pages);
+    CHECK_OK(munmap(p, bytes));
+}
+
+static char device[100];
+static void need_device() {
+    char line[200];
     FILE* swaps = fopen("/proc/swaps", "r");
     CHECK(swaps && fgets(line, sizeof line, swaps));
     if (fgets(line, sizeof line, swaps)) sscanf(line, "%99s", device);
     fclose(swaps);
     if (!device[0]) SKIP("there is no swap area");
+}
+TEST_SLOW(swapoff_ends_at_a_signal) {
+    need_device();
+    size_t bytes = bytes_of_ram(120), pages = bytes / kPage;
+    char* p = map_bytes(bytes);
+    write_pages(p, 0, pages, 1, 18);
+    CHECK_OK(munmap(p + bytes / 3, bytes - bytes / 3));  // the rest would fit
+    struct sigaction ignored = {};
+    ignored.sa_handler = [](int) {};
+    CHECK_OK(sigaction(SIGALRM, &ignored, nullptr));
+    itimerval soon = {{0, 1000}, {0, 1000}}, never = {};
+    CHECK_OK(setitimer(ITIMER_REAL, &soon, nullptr));
+    CHECK_ERR(swapoff(device), EINTR);
+    CHECK_OK(setitimer(ITIMER_REAL, &never, nullptr));
+    check_pages(p, 0, pages / 3, 1, 18);
+}
+
+// In the middle of everything: too much for memory, and it says so and loses nothing; then it fits.
+TEST_SLOW(swapoff_brings_everything_back_or_refuses) {
+    need_device();
     size_t bytes = bytes_of_ram(150), pages = bytes / kPage, kept = pages / 4;
     char* p = map_bytes(bytes);
     char* shared = map_bytes(kept * kPage, MAP_SHARED | MAP_ANONYMOUS);
