@@ -1,6 +1,7 @@
 // Moments of the reclaimer's and of swap that the fuzzer does not reach.
 #include <cstring>
 #include <map>
+#include <optional>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -23,15 +24,17 @@ class Disk final : public SwapStore {
   Result<void> write_pages(uint32_t first, std::span<const FrameNumber> frames) override {
     for (size_t i = 0; i < frames.size(); i++) {
       const uint32_t page = first + static_cast<uint32_t>(i);
-      if (page == bad_page) return Errno::kIO;
+      if (picks_bad_page && bad_page_ == 0 && frames.size() > 2) bad_page_ = first + 1;
+      if (page == bad_page_) return Errno::kIO;
       const uint8_t* bytes = direct_map_bytes(frames[i]);
       pages_[page].assign(bytes, bytes + kPageSize);
     }
     return {};
   }
-  uint32_t bad_page = 0;  // cannot be written; 0, the header, never is
+  bool picks_bad_page = false;  // one in the middle of what is written cannot be
 
  private:
+  uint32_t bad_page_ = 0;  // none: 0, the header, is never written
   std::map<uint32_t, std::vector<uint8_t>> pages_;
 };
 
@@ -51,6 +54,13 @@ class SwapMoments : public testing::Test {
   ~SwapMoments() override {
     on_flush = nullptr;
     machine_run(0, nullptr);
+    space_ = nullptr;
+    if (area_) swap_off();
+  }
+  void swap_on() { area_ = swap_add(disk_, 100, {}, 0).release_value(); }
+  void swap_off() {
+    EXPECT_TRUE(swap_remove(*area_).ok());
+    area_.reset();
   }
   void map(Object* object) {
     MapRequest request;
@@ -83,22 +93,23 @@ class SwapMoments : public testing::Test {
   static VirtAddr page(uint32_t number) { return kPlace + number * kPageSize; }
 
   Disk disk_;
+  std::optional<uint32_t> area_;
   Ref<AddressSpace> space_;
 };
 
 TEST_F(SwapMoments, ASlotOfAnAreaThatHasGoneIsNobodys) {
-  const uint32_t area = swap_add(disk_, 100, {}, 0).release_value();
+  swap_on();
   fill();
   press_out();
   const SwapSlot slot = pte_swap_slot(space_->entry_of(page(3)));
-  ASSERT_TRUE(swap_remove(area).ok());
+  swap_off();
   EXPECT_TRUE(swap_read(slot).ok());  // nothing is left to be read: worth looking again
   check();
 }
 
 TEST_F(SwapMoments, OnePageThatCannotBeWrittenKeepsNoOther) {
-  ASSERT_TRUE(swap_add(disk_, 100, {}, 0).ok());
-  disk_.bad_page = 5;
+  swap_on();
+  disk_.picks_bad_page = true;
   fill();
   for (int rounds = 0; rounds < 20; rounds++) reclaim_pages(kPages);
   EXPECT_EQ(swap_statistics().cached, 1u);  // the frame with the bad slot is all that had to stay
@@ -107,7 +118,7 @@ TEST_F(SwapMoments, OnePageThatCannotBeWrittenKeepsNoOther) {
 }
 
 TEST_F(SwapMoments, AFileTruncatedWithItsLastPageInSwapShowsZeroes) {
-  ASSERT_TRUE(swap_add(disk_, 100, {}, 0).ok());
+  swap_on();
   Ref<Object> object = Object::create_anonymous(kPages * kPageSize).release_value();
   map(object.get());
   std::vector<uint8_t> bytes(kPageSize, 0xff);
@@ -122,7 +133,7 @@ TEST_F(SwapMoments, AFileTruncatedWithItsLastPageInSwapShowsZeroes) {
 }
 
 TEST_F(SwapMoments, AnObjectThatStaysInMemoryDoes) {
-  ASSERT_TRUE(swap_add(disk_, 100, {}, 0).ok());
+  swap_on();
   Ref<Object> object = Object::create_anonymous(kPages * kPageSize).release_value();
   object->set_stays_in_memory(true);
   map(object.get());
@@ -174,7 +185,7 @@ TEST_F(SwapMoments, PagesPinnedWhileTheirVictimsAreFlushedStay) {
 
 // The kernel's own pages may be had from the reserve, one by one, without the rest of it lying open to programs.
 TEST(LastFrames, AreTheKernels) {
-  machine_start({.frames = 600, .cpus = 1});
+  machine_start({.frames = 8192, .cpus = 1});
   may_use_last_frames = false;
   std::vector<FrameNumber> taken;
   auto take = [&](FrameUse use) {

@@ -141,7 +141,8 @@ bool may_use_last_frames() {
 }
 
 bool memory_ran_out() {
-  if (fatal_signal_is_pending()) return false;
+  // Failures that were asked for (kernel/fault_injection.h) are this thread's alone: nobody's memory would help.
+  if (fatal_signal_is_pending() || running_thread().injection.failures != 0) return false;
   if (!find_ending()) {
     Choice choice = choose();
     if (!choice.process) {

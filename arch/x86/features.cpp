@@ -3,11 +3,13 @@
 
 #include "arch/clock.h"
 #include "arch/cpu.h"
+#include "arch/mmu.h"
 #include "lib/string.h"
 
 namespace faultline {
 
 constinit uint32_t cpu_features = 0;
+constinit bool has_wide_registers = false;
 
 namespace {
 
@@ -80,6 +82,7 @@ void cpu_control_initialize() {
   if (cpu_has(CpuFeature::kSse)) cr4 |= kSseExceptions;
   asm volatile("movl %0, %%cr4" : : "r"(cr4) : "memory");
   asm volatile("fninit");
+  has_wide_registers = cpu_has(CpuFeature::kSse) && cpu_has(CpuFeature::kFxsr);
 }
 
 }  // namespace faultline

@@ -274,6 +274,8 @@ void attempt(const Call& call, int nth, int times, Caches caches) {
   g_buffer = map_pages(4);
   memset(g_buffer, 'b', 4 * kPage);
   call.prepare();
+  CHECK_OK(mlockall(MCL_CURRENT));  // the program's own pages are all there, so that no failure is that of a touch
+  CHECK_OK(munlockall());
   if (caches == Caches::kCold) memory_in_use();  // which empties them
   injection.arm(nth, times);
   errno = 0;
