@@ -64,6 +64,12 @@ Result<void> File::synchronize(bool data_only) {
   return inode_->synchronize(data_only);
 }
 
+Result<void> File::punch_hole(PageIndex first, uint32_t pages) {
+  if (!inode_ || inode_->type() != FileType::kRegular) return Errno::kOPNOTSUPP;
+  LockGuard guard(inode_->content_lock());
+  return inode_->allocate_range(Inode::kAllocateKeepSize | Inode::kAllocatePunchHole, first.byte(), uint64_t{pages} << kPageShift);
+}
+
 void File::describe(FormatSink& sink) const { path_describe(path_, sink); }
 
 uint32_t File::device() const { return inode_ ? static_cast<uint32_t>(inode_->file_system().device().encode()) : 0; }

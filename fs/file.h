@@ -48,6 +48,7 @@ class File : public RefCounted<File>, public RegionBacking {
   // Ref means "as anonymous").
   virtual Result<Ref<Object>> map_object() { return Errno::kNODEV; }
   Result<void> synchronize(bool data_only) override;
+  Result<void> punch_hole(PageIndex first, uint32_t pages) override;
   // A descriptor of this file was closed (not necessarily the last).
   virtual void descriptor_closed() {}
   // The path's mount counted this file as a reason not to become read-only.

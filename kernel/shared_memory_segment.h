@@ -23,6 +23,7 @@ class Segment final : public RegionBacking {
   void release() override;
   void describe(FormatSink& sink) const override { format(sink, "/SYSV{08x} (deleted)", static_cast<uint32_t>(key)); }
   uint32_t device() const override { return 0; }
+  Result<void> punch_hole(PageIndex first, uint32_t pages) override { return object->discard(first, pages); }
   uint64_t inode_number() const override { return id; }
 
   Ref<Object> object;

@@ -129,11 +129,6 @@ Result<void> Object::zero_tail() {
     return {};
 }
 
-bool Object::is_in_swap(PageIndex index) const {
-    LockGuard guard(lock_);
-    return is_swap_mark(pages_.get(index.value()));
-}
-
 Result<void> Object::resize(uint64_t bytes) {
     if (bytes > size()) {
         TRY(zero_tail());
@@ -144,8 +139,8 @@ Result<void> Object::resize(uint64_t bytes) {
     {
         const uint32_t within = static_cast<uint32_t>(bytes & kPageMask);
         const PageIndex last = PageIndex::of_byte(bytes);
-        PinnedFrame fetched;
-        if (within != 0 && is_in_swap(last)) fetched = TRY(pin_page(last, Missing::kRead));
+        PinnedFrame kept;  // or it could go to swap, and come back from there as it was
+        if (within != 0 && !source_ && has_page(last)) kept = TRY(pin_page(last, Missing::kRead));
         LockGuard guard(lock_);
         size_ = bytes;
         Frame* frame = within != 0 ? lookup_locked(last) : nullptr;

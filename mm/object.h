@@ -154,7 +154,7 @@ class Object : public ListNode<DirtyList> {
     uint32_t value = pages_.get(index.value());
     return value && !is_swap_mark(value) ? &frame_record(FrameNumber(value - 1)) : nullptr;
   }
-  bool is_in_swap(PageIndex index) const;
+  void remember_error_locked(Errno error) REQUIRES(lock_);
   bool is_empty_locked(PageIndex index) const REQUIRES(lock_) { return pages_.get(index.value()) == 0; }
   // Where a page is; what the swap cache has of it comes back into the index by being asked for.
   enum class Presence : uint8_t {

@@ -174,7 +174,7 @@ Result<void> Object::write_back(PageIndex first, uint32_t pages, WriteBack mode)
     LockGuard guard(lock_);
     constexpr Errno kNone = static_cast<Errno>(0);
     if (mode == WriteBack::kStart) {
-        if (!result.ok()) write_error_ = result.error();
+        if (!result.ok()) remember_error_locked(result.error());
         return {};
     }
     if (result.ok() && write_error_ != kNone) result = write_error_;
@@ -184,7 +184,12 @@ Result<void> Object::write_back(PageIndex first, uint32_t pages, WriteBack mode)
 
 void Object::remember_error(Errno error) {
     LockGuard guard(lock_);
-    write_error_ = error;
+    remember_error_locked(error);
+}
+
+// Want of memory passes, and the pages are dirty still.
+void Object::remember_error_locked(Errno error) {
+    if (error != Errno::kNOMEM) write_error_ = error;
 }
 
 uint32_t objects_dirty_pages() { return dirty_objects->pages.load(memory_order_relaxed); }

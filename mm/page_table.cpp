@@ -207,7 +207,10 @@ Result<void> table_make_sole(PteSlot& directory_slot, const Atomic<CpuMask>& cpu
         FlushBatch batch(cpus);
         FrameNumber copy = TRY(copy_locked(entry.frame(), nullptr));
         pte_exchange(directory_slot, pde_sole(copy));
-        if (!planted(Bug::kNoFlushAfterDirectoryChange)) batch.add(slot_address(record, 0));
+        // Threads of this space on other processors used the old table until now: they may have loaded what the copy left out, or what has no A in
+        // it. So they forget all of it.
+        const bool is_alone = (cpus.load(memory_order_relaxed) & ~cpu_bit(this_cpu())) == 0;
+        if (!planted(Bug::kNoFlushAfterDirectoryChange)) batch.add(slot_address(record, 0), is_alone ? 1 : kFlushAllThreshold + 1);
         batch.flush();
         record.map.store(record.map.load(memory_order_relaxed) - 1, memory_order_relaxed);
         return {};

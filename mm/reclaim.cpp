@@ -84,6 +84,7 @@ constinit Atomic<Thread*> writer{nullptr};
 void write_back_for_memory() {
     constexpr uint32_t kMost = 100;
     constexpr uint64_t kPause = 2'000'000;  // nanoseconds
+    if (is_writing_for_memory()) return;
     Thread* nobody = nullptr;
     if (writer.compare_exchange_strong(nobody, current_thread(), memory_order_acquire)) {
         ignore_result(objects_write_back_all(WriteBack::kWait));
@@ -307,12 +308,11 @@ struct Search {
     bool was_contended = false;
 };
 
-// False: another thread's search has just brought pages, and the lock is not held.
+// False: another thread's search has brought enough, and the lock is not held.
 bool lock_search() NO_THREAD_SAFETY_ANALYSIS {
     if (search_lock->try_lock()) return true;
-    const uint32_t short_before = frames_short_of_low();
     search_lock->lock();
-    if (frames_short_of_low() >= short_before) return true;
+    if (frames_short_of_low() != 0) return true;
     search_lock->unlock();
     return false;
 }

@@ -28,7 +28,7 @@ uint32_t reclaim_pages(uint32_t wanted);
 // The same for the reclaimer's thread, which has time: files are written back as soon as most of what there is to take is dirty. Nothing may be
 // held. False: nothing came free.
 bool reclaim_ahead(uint32_t wanted);
-// Drops up to `wanted` clean pages, used or not. Does not sleep. Preemption on.
+// Drops up to `wanted` clean pages, used or not. Sleeps for other searches only.
 uint32_t reclaim_clean(uint32_t wanted);
 
 // As reclaim_pages, but writes files back where nothing else helps, and asks the caches above mm when that brings nothing.

@@ -116,10 +116,11 @@ Result<void> AddressSpace::drop_advised(VirtAddr start, VirtAddr end, uint32_t a
     return is_mapped(start, end) ? Result<void>() : Errno::kNOMEM;
 }
 
-// Pages of shared memory are gone for everybody. Of files that only the file system can do: it has fallocate.
+// Pages of shared memory are gone for everybody. Of files, that is the file system's work.
 Result<void> AddressSpace::remove_pages(VirtAddr start, VirtAddr end) {
     while (start < end) {
         Ref<Object> object;
+        Ref<RegionBacking> backing;
         PageIndex first;
         VirtAddr region_end;
         {
@@ -128,12 +129,13 @@ Result<void> AddressSpace::remove_pages(VirtAddr start, VirtAddr end) {
             if (!region) return Errno::kNOMEM;
             if (region->is_locked() || !region->object) return Errno::kINVAL;
             if (!region->shared || !(region->max_protection & kProtWrite)) return Errno::kACCES;
-            if (region->backing) return Errno::kOPNOTSUPP;
             region_end = region->end < end ? region->end : end;
             first = region->index_of(start);
             object = region->object;
+            backing = region->backing;
         }
-        TRY(object->discard(first, (region_end - start) >> kPageShift));
+        const uint32_t pages = (region_end - start) >> kPageShift;
+        TRY(backing ? backing->punch_hole(first, pages) : object->discard(first, pages));
         start = region_end;
     }
     return {};

@@ -264,6 +264,8 @@ void AddressSpace::clear_range(VirtAddr start, VirtAddr end) {
             });
         } else {
             table_for_each(table, from, to, [&](uint32_t i, PteSlot& slot, Pte) { slot_hide(record, slot, i, batch); });
+            // A hidden entry says nothing of its A bit any more, and the reclaimer takes it for one that no TLB holds: not before that is so.
+            if (!planted(Bug::kFreeBeforeFlush)) batch.flush();
         }
     });
     if (!planted(Bug::kFreeBeforeFlush)) batch.flush();
@@ -370,6 +372,7 @@ void AddressSpace::lower_range(VirtAddr start, VirtAddr end, Protection protecti
             lowered++;
         });
         if (lowered > 0) batch.add(slot_address(record, run), lowered);
+        if (protection == kProtNone) batch.flush();  // before the reclaimer sees them, as in clear_range()
     });
 }
 

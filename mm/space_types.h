@@ -24,6 +24,8 @@ class RegionBacking {
   virtual uint64_t inode_number() const = 0;
   // Everything written to the file is on its device: msync(MS_SYNC). Sleeps; nothing may be held.
   virtual Result<void> synchronize(bool data_only) { return (void)data_only, Result<void>(); }
+  // The pages become a hole, for everybody: madvise(MADV_REMOVE). Sleeps; nothing may be held. kOPNOTSUPP: they cannot.
+  virtual Result<void> punch_hole(PageIndex first, uint32_t pages) { return (void)first, (void)pages, Errno::kOPNOTSUPP; }
 
  protected:
   ~RegionBacking() = default;

@@ -24,7 +24,7 @@ void enqueue_anonymous_pages() {
     }
 }
 
-// A signal came; others, who are waiting to run, do meanwhile.
+// A signal has come.
 bool is_interrupted() {
     auto slept = block(SleepKind::kInterruptible, Deadline{0});
     return !slept.ok() && slept.error() == Errno::kINTR;
@@ -66,6 +66,7 @@ Result<void> fetch_entry(Frame& table, uint32_t index, SwapSlot slot) {
             frame_wait(*busy, kFrameBusy);
             continue;
         }
+        if (is_interrupted()) return Errno::kINTR;
         auto read = swap_read(slot);
         if (!read.ok() && (read.error() != Errno::kNOMEM || !reclaim_with_write_back())) return read;
     }
@@ -141,7 +142,9 @@ Result<uint32_t> swap_add(SwapStore& store, uint32_t pages, std::span<const uint
 Result<void> swap_remove(uint32_t area) {
     if (!swap_area_close(area)) return Errno::kINVAL;
     Result<void> result = fetch_everything(area);
-    if (!result.ok()) swap_area_reopen(area);
+    if (result.ok()) return {};
+    swap_area_reopen(area);
+    enqueue_anonymous_pages();  // those that were made meanwhile, if there was nowhere to put them
     return result;
 }
 

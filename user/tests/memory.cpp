@@ -497,6 +497,29 @@ TEST(removing_pages_of_shared_memory) {
     CHECK_OK(madvise(s + kPage, 2 * kPage, MADV_REMOVE));
     CHECK(s[0] == 3 && s[kPage] == 0 && s[2 * kPage] == 0 && s[3 * kPage] == 3);
 }
+TEST(removing_pages_of_a_file_makes_a_hole) {
+    int fd = file_of(8);
+    char* p = map_pages(8, kRw, MAP_SHARED, fd);
+    memset(p, 4, 8 * kPage);
+    CHECK_OK(fsync(fd));
+    struct stat before, after;
+    CHECK_OK(fstat(fd, &before));
+    CHECK_OK(madvise(p + 2 * kPage, 4 * kPage, MADV_REMOVE));
+    CHECK_OK(fstat(fd, &after));
+    CHECK(after.st_size == before.st_size && before.st_blocks - after.st_blocks == 4 * kPage / 512);
+    char page[kPage];
+    for (int i = 0; i < 8; i++) {
+        const char expected = i >= 2 && i < 6 ? 0 : 4;
+        CHECK_EQ(pread(fd, page, kPage, i * kPage), kPage);
+        CHECK(p[i * kPage] == expected && p[(i + 1) * kPage - 1] == expected && page[7] == expected);
+    }
+    int other = CHECK_OK(open("file", O_RDONLY));
+    char* r = map_pages(8, PROT_READ, MAP_SHARED, other);
+    CHECK_ERR(madvise(r, kPage, MADV_REMOVE), EACCES);                          // not through what cannot write
+    CHECK_OK(munmap(r, 8 * kPage));
+    CHECK_OK(close(other));
+    CHECK_OK(close(fd));
+}
 
 // ---- where things are
 TEST(neighbours_that_are_alike_become_one_region) {
