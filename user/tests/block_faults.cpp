@@ -216,7 +216,7 @@ TEST(a_program_on_a_failing_disk_does_not_start) {
         _exit(errno == EIO ? 7 : 8);
     }), 7);
 }
-TEST(a_header_that_cannot_be_read) {
+static void make_swap_disk() {                                            // prepared, and not in use
     if (!on_faultline() || access("/dev/vdb", F_OK)) SKIP("needs Faultline and a disk /dev/vdb");
     swapoff("/dev/vdb");
     CHECK_EXIT(in_child([] {
@@ -224,6 +224,9 @@ TEST(a_header_that_cannot_be_read) {
         open("/dev/null", O_WRONLY);
         execlp("mkswap", "mkswap", "/dev/vdb", nullptr);
     }), 0);
+}
+TEST(a_header_that_cannot_be_read) {
+    make_swap_disk();
     sync();
     drop_caches();
     rule("vdb read error");
@@ -255,13 +258,7 @@ static unsigned long slot_of(pid_t pid, char* address) {
     return entry >> 62 == 1 ? (entry & ((1ull << 55) - 1)) >> 5 : 0;
 }
 TEST_SLOW(a_page_of_swap_that_cannot_be_read_costs_one_process) {
-    if (!on_faultline() || access("/dev/vdb", F_OK)) SKIP("needs Faultline and a disk /dev/vdb");
-    swapoff("/dev/vdb");
-    CHECK_EXIT(in_child([] {
-        close(1);
-        open("/dev/null", O_WRONLY);
-        execlp("mkswap", "mkswap", "/dev/vdb", nullptr);
-    }), 0);
+    make_swap_disk();
     CHECK_OK(swapon("/dev/vdb", 0));
     constexpr size_t kBytes = 4 << 20;
     char* p = (char*)mmap(nullptr, kBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
