@@ -44,20 +44,20 @@ Result<size_t> IoBuffer::move(size_t bytes, MoveKernel move_kernel, MoveUser mov
   return moved;
 }
 
-Result<size_t> IoBuffer::put_slowly(const void* source, size_t bytes) {
+Result<size_t> IoBuffer::put_by_pieces(const void* source, size_t bytes) {
   const uint8_t* from = static_cast<const uint8_t*>(source);
   return move(
       bytes, [&](uint8_t* to, size_t n) { memcpy(to, from, n); },
       [&](VirtAddr to, size_t at, size_t n) { return user_copy_out(to, from + at, n); });
 }
 
-Result<size_t> IoBuffer::put_zeroes_slowly(size_t bytes) {
+Result<size_t> IoBuffer::put_zeroes_by_pieces(size_t bytes) {
   return move(
       bytes, [&](uint8_t* to, size_t n) { memset(to, 0, n); },
       [&](VirtAddr to, size_t, size_t n) { return user_zero(to, n); });
 }
 
-Result<size_t> IoBuffer::take_slowly(void* destination, size_t bytes) {
+Result<size_t> IoBuffer::take_by_pieces(void* destination, size_t bytes) {
   uint8_t* to = static_cast<uint8_t*>(destination);
   return move(
       bytes, [&](uint8_t* from, size_t n) { memcpy(to, from, n); },

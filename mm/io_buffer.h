@@ -35,18 +35,15 @@ class IoBuffer {
   // kFAULT if none could. May sleep in a page fault: see user_memory.h for what must not be held.
   Result<size_t> put(const void* source, size_t bytes) {  // read(2)'s direction
     if (bytes > remaining_) bytes = remaining_;
-    if (is_simple(bytes) && user_copy_out(current_.address, source, bytes) == 0) [[likely]] return advance(bytes);
-    return put_slowly(source, bytes);
+    return is_simple(bytes) ? advance(bytes, user_copy_out(current_.address, source, bytes)) : put_by_pieces(source, bytes);
   }
   Result<size_t> put_zeroes(size_t bytes) {
     if (bytes > remaining_) bytes = remaining_;
-    if (is_simple(bytes) && user_zero(current_.address, bytes) == 0) [[likely]] return advance(bytes);
-    return put_zeroes_slowly(bytes);
+    return is_simple(bytes) ? advance(bytes, user_zero(current_.address, bytes)) : put_zeroes_by_pieces(bytes);
   }
   Result<size_t> take(void* destination, size_t bytes) {  // write(2)'s direction
     if (bytes > remaining_) bytes = remaining_;
-    if (is_simple(bytes) && user_copy_in(destination, current_.address, bytes) == 0) [[likely]] return advance(bytes);
-    return take_slowly(destination, bytes);
+    return is_simple(bytes) ? advance(bytes, user_copy_in(destination, current_.address, bytes)) : take_by_pieces(destination, bytes);
   }
   // As put and take, but nothing moved counts as failure even in part (fixed-size records).
   Result<void> put_all(const void* source, size_t bytes);
@@ -55,18 +52,23 @@ class IoBuffer {
 
  private:
   IoBuffer(IoPiece first, std::span<const IoPiece> more, size_t bytes) : current_(first), more_(more), remaining_(bytes) {}
-  // One user range covers it: the common case costs a copy and four additions. Anything else, faults included, goes the long way.
+  // One user range covers it: the common case costs a copy and four additions.
   bool is_simple(size_t bytes) const { return bytes <= current_.bytes; }  // a kernel buffer has no current_
-  size_t advance(size_t bytes) {
+  // `left` of `bytes` could not be moved. They are not tried again: what a second attempt moved would have to be counted as well.
+  Result<size_t> advance(size_t bytes, size_t left) {
+    if (left != 0) [[unlikely]] {
+      if (left == bytes) return Errno::kFAULT;
+      bytes -= left;
+    }
     current_.address = current_.address + static_cast<uint32_t>(bytes);
     current_.bytes -= static_cast<uint32_t>(bytes);
     remaining_ -= bytes;
     done_ += bytes;
     return bytes;
   }
-  Result<size_t> put_slowly(const void* source, size_t bytes);
-  Result<size_t> put_zeroes_slowly(size_t bytes);
-  Result<size_t> take_slowly(void* destination, size_t bytes);
+  Result<size_t> put_by_pieces(const void* source, size_t bytes);
+  Result<size_t> put_zeroes_by_pieces(size_t bytes);
+  Result<size_t> take_by_pieces(void* destination, size_t bytes);
   size_t contiguous(size_t limit);
   template <typename MoveKernel, typename MoveUser>
   Result<size_t> move(size_t bytes, MoveKernel move_kernel, MoveUser move_user);

@@ -104,8 +104,9 @@ class Object : public ListNode<DirtyList> {
   // The caller has changed the pinned page's bytes (metadata); it will be written back.
   void mark_dirty(PageIndex index);
 
-  // Grows or truncates: unmaps and frees pages past the new end, private copies too, zeroes the tail of the last page. May sleep. The
-  // caller holds the content lock, and nothing that comes after a space's.
+  // Grows or truncates: unmaps and frees pages past the new end, private copies too, zeroes the tail of the last page. kNOMEM, kIO, and
+  // nothing is changed: that page could not be had to be zeroed (of a file's, only growing wants it). May sleep. The caller holds the
+  // content lock, and nothing that comes after a space's.
   Result<void> resize(uint64_t bytes);
   // Frees whole pages of the range so that they are read (or zero) again: hole punching.
   Result<void> discard(PageIndex first, uint32_t pages);
