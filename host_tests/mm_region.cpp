@@ -44,7 +44,13 @@ class RandomRegions : public testing::TestWithParam<int> {
         uint32_t from = low + below(high - low), to = from + 1 + below(high - from);
         auto region = std::move(at->second);
         model_.erase(at);
-        set_.resize(*region, page(from), page(to));
+        if (from > region->end.value() >> kPageShift) {
+            set_.move_end(*region, page(to));  // first, for no moment empty
+            set_.move_start(*region, page(from));
+        } else {
+            set_.move_start(*region, page(from));
+            set_.move_end(*region, page(to));
+        }
         model_[from] = std::move(region);
     }
     void split(Model::iterator at) {

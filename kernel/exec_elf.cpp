@@ -123,10 +123,11 @@ Protection protection_of(uint32_t flags, const ProgramImage& image) {
 
 Result<void> map_segment(AddressSpace& space, Ref<File>& file, Ref<Object>& object, const ProgramHeader& header,
                          const Segment& segment, const ProgramImage& image) {
-  MapRequest request;
-  request.fixed = true;  // in a page that two share, the later one's bytes stay, as on Linux: the file has both
-  request.protection = protection_of(header.flags, image);
+  const Protection protection = protection_of(header.flags, image);
   if (segment.file_end > segment.start) {
+    MapRequest request;
+    request.fixed = true;  // in a page that two share, the later one's bytes stay, as on Linux: the file has both
+    request.protection = protection;
     request.address = VirtAddr(segment.start);
     request.bytes = segment.file_end - segment.start;
     request.object = object;
@@ -145,10 +146,11 @@ Result<void> map_segment(AddressSpace& space, Ref<File>& file, Ref<Object>& obje
     }
   }
   if (segment.memory_end > segment.file_end) {
+    MapRequest request;
+    request.fixed = true;
+    request.protection = protection;
     request.address = VirtAddr(segment.file_end);
     request.bytes = segment.memory_end - segment.file_end;
-    request.object = nullptr;
-    request.backing = nullptr;
     TRY(space.map(request));
   }
   return {};

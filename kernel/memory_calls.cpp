@@ -30,26 +30,14 @@ Result<void> attach_file(MapRequest& request, File& file) {
   return {};
 }
 
-// Shared memory without a file: an object of its own, which dies with its last mapping.
-Result<void> attach_anonymous(MapRequest& request) {
-  if (!request.shared) return {};
-  const bool is_asked_for = !request.no_reserve || commit_mode() == Overcommit::kNever;
-  request.object = TRY(Object::create_anonymous(request.bytes, is_asked_for ? SharedPromise::kWhole : SharedPromise::kByPage));
-  return {};
-}
-
 Result<void> attach(MapRequest& request, File* file, uint32_t flags, uint32_t page_offset) {
   uint32_t type = flags & kMapTypeMask;
   if (file) {
     if (type == kMapSharedValidate && (flags & ~kMapKnown)) return Errno::kOPNOTSUPP;
     if (page_offset + (request.bytes >> kPageShift) < page_offset) return Errno::kOVERFLOW;
-    TRY(attach_file(request, *file));
-    if (request.object) return {};
-  } else if (type == kMapSharedValidate || (request.shared && request.grows_down)) {
-    return Errno::kINVAL;
+    return attach_file(request, *file);
   }
-  request.object_offset = PageIndex(0);
-  return attach_anonymous(request);
+  return type == kMapSharedValidate || (request.shared && request.grows_down) ? Result<void>(Errno::kINVAL) : Result<void>();
 }
 
 Result<uint32_t> map(uint32_t address, uint32_t bytes, uint32_t protection, uint32_t flags, uint32_t descriptor,
@@ -104,19 +92,15 @@ Result<uint32_t> sys_old_mmap(UserPtr<OldMapArguments> user) {
   return map(a.address, a.bytes, a.protection, a.flags, a.descriptor, a.offset >> kPageShift);
 }
 
-Result<uint32_t> sys_munmap(VirtAddr start, uint32_t bytes) {
-  if (!start.is_page_aligned() || bytes == 0 || bytes > kKernelBase || start.value() > kKernelBase - bytes) return Errno::kINVAL;
-  return done(space().unmap(start, align_up(bytes, kPageSize)));
-}
+Result<uint32_t> sys_munmap(VirtAddr start, uint32_t bytes) { return done(space().unmap(start, bytes)); }
 
 Result<uint32_t> sys_mprotect(VirtAddr start, uint32_t bytes, uint32_t protection) {
   constexpr uint32_t kSemaphores = 8, kGrowsDown = 0x01000000, kGrowsUp = 0x02000000;  // no memory here grows up
-  if (!start.is_page_aligned() || (protection & (kGrowsDown | kGrowsUp)) == (kGrowsDown | kGrowsUp)) return Errno::kINVAL;
-  if (bytes == 0) return 0u;
-  if (protection & ~(kProtectionMask | kSemaphores | kGrowsDown)) return Errno::kINVAL;
-  if (bytes > kKernelBase || start.value() > kKernelBase - bytes) return Errno::kNOMEM;
+  if ((protection & (kGrowsDown | kGrowsUp)) == (kGrowsDown | kGrowsUp)) return Errno::kINVAL;
+  const bool is_nothing = bytes == 0 && start.is_page_aligned();
+  if (protection & ~(kProtectionMask | kSemaphores | kGrowsDown) && !is_nothing) return Errno::kINVAL;
   using Reach = AddressSpace::Reach;
-  return done(space().protect(start, align_up(bytes, kPageSize), static_cast<Protection>(protection & kProtectionMask),
+  return done(space().protect(start, bytes, static_cast<Protection>(protection & kProtectionMask),
                               protection & kGrowsDown ? Reach::kToRegionStart : Reach::kExact));
 }
 

@@ -29,14 +29,6 @@ bool find_gap_within(Region* node, uint32_t bytes, VirtAddr low, VirtAddr high, 
 
 void Region::destroy(Region* region) { slab_delete(region); }
 
-bool Mapping::continues_in(const Mapping& next) const {
-    return end == next.start && protection == next.protection && max_protection == next.max_protection &&
-           shared == next.shared && grows_down == next.grows_down && lock_mode == next.lock_mode &&
-           reading_order == next.reading_order && inheritance == next.inheritance && no_reserve == next.no_reserve && promised == next.promised &&
-           kind == next.kind && object == next.object && backing == next.backing &&
-           (!object || index_of(end) == next.object_offset);
-}
-
 Region* RegionSet::search_after(VirtAddr address) const {
     Region *node = tree_.root(), *best = nullptr;
     while (node) {
@@ -107,19 +99,19 @@ void RegionSet::remove(Region& region) {
     if (after) set_gap_below(after, after->start - region.previous_end());
 }
 
-void RegionSet::resize(Region& region, VirtAddr start, VirtAddr end) {
-    if (region.object && start >= region.start) region.object_offset = region.index_of(start);
-    if (end < region.end) note_free(region.end);
+void RegionSet::move_start(Region& region, VirtAddr start) {
+    const VirtAddr before = region.previous_end();
+    if (region.object)
+        region.object_offset = PageIndex(region.object_offset.value() + (start.value() >> kPageShift) - (region.start.value() >> kPageShift));
     if (start > region.start) note_free(start);
-    if (end != region.end) {
-        if (Region* after = next(region)) set_gap_below(after, after->start - end);
-        region.end = end;
-    }
-    if (start != region.start) {
-        VirtAddr before = region.previous_end();
-        region.start = start;
-        set_gap_below(&region, start - before);
-    }
+    region.start = start;
+    set_gap_below(&region, start - before);
+}
+
+void RegionSet::move_end(Region& region, VirtAddr end) {
+    if (end < region.end) note_free(region.end);
+    region.end = end;
+    if (Region* after = next(region)) set_gap_below(after, after->start - end);
 }
 
 void RegionSet::split(Region& region, VirtAddr at, Region& upper) {

@@ -2,23 +2,39 @@
 // address and the highest gap of a size. Permission comes from here alone.
 #pragma once
 
+#include <array>
+#include <bit>
+
 #include "lib/tree.h"
 #include "mm/space_types.h"
 
 namespace faultline {
 
-// What a region says, without its place in the set.
-struct Mapping {
-    VirtAddr start, end;  // page-aligned, start < end
-    Protection protection = 0, max_protection = 0;
-    bool shared : 1 = false;
-    bool grows_down : 1 = false;
-    bool no_reserve : 1 = false;
-    bool promised : 1 = false;  // its pages count in commit_promised, as they have since it was first writable
+// What two neighbours must have in common to be one region.
+struct RegionAttributes {
+    Protection protection = 0;
+    Protection max_protection = kProtRead | kProtWrite | kProtExecute;  // mprotect's limit: a read-only descriptor shared has no write
+    bool shared = false;
+    bool grows_down = false;
+    bool no_reserve = false;
+    bool promised = false;  // its pages count in commit_promised, as they have since it was first writable
     LockMode lock_mode = LockMode::kNone;
     ReadingOrder reading_order = ReadingOrder::kNormal;
     Inheritance inheritance = Inheritance::kCopied;
     RegionKind kind = RegionKind::kAnonymousOrFile;
+    uint8_t unused[2] = {};  // so that it can be compared by words
+
+    bool operator==(const RegionAttributes& other) const {
+        using Words = std::array<uint32_t, 3>;
+        auto [a, b, c] = std::bit_cast<Words>(*this);
+        auto [d, e, f] = std::bit_cast<Words>(other);
+        return ((a ^ d) | (b ^ e) | (c ^ f)) == 0;
+    }
+};
+
+// What a region says, without its place in the set.
+struct Mapping : RegionAttributes {
+    VirtAddr start, end;      // page-aligned, start < end
     PageIndex object_offset;  // of `start`
     Ref<Object> object;       // null: private anonymous
     Ref<RegionBacking> backing;
@@ -35,8 +51,11 @@ struct Mapping {
     bool is_data() const { return !shared && !grows_down && (protection & kProtWrite); }
     // Whether becoming this makes all of it a promise that it has not been (Linux: VM_ACCOUNT).
     bool needs_promise(Protection wanted) const { return (wanted & kProtWrite) && !shared && !no_reserve && !promised; }
-    // Whether `next`, which begins where this ends, differs in nothing but place.
-    bool continues_in(const Mapping& next) const;
+    // Whether `next` begins where this ends, and differs in nothing but place.
+    bool continues_in(const Mapping& next) const {
+        return end == next.start && static_cast<const RegionAttributes&>(*this) == next && object == next.object && backing == next.backing &&
+               (!object || index_of(end) == next.object_offset);
+    }
 };
 
 struct Region : TreeNode<Region>, Mapping {
@@ -89,7 +108,8 @@ class RegionSet {
     void insert(Region& region);
     void remove(Region& region);
     // New bounds that keep the region between its neighbours.
-    void resize(Region& region, VirtAddr start, VirtAddr end);
+    void move_start(Region& region, VirtAddr start);
+    void move_end(Region& region, VirtAddr end);
     // Cuts `region` at `at`, within it; `upper` (a copy of it) becomes the part from `at` on.
     void split(Region& region, VirtAddr at, Region& upper);
     // `region` grows over the next one, which continues it and is taken out.

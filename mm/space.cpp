@@ -152,6 +152,7 @@ Result<void> AddressSpace::copy_tables_from(AddressSpace& parent, VirtAddr hot) 
     break_start_ = parent.break_start_;
     break_ = parent.break_;
     stack_limit_ = parent.stack_limit_;
+    mapping_ceiling_ = parent.mapping_ceiling_;
     space_limit_ = parent.space_limit_;
     reading_executes_.store(parent.reading_executes_.load(memory_order_relaxed), memory_order_relaxed);
     FlushBatch batch(parent.cpus_);
@@ -234,9 +235,16 @@ Result<FrameNumber> AddressSpace::own_table(uint32_t index) {
     }
 }
 
+VirtAddr AddressSpace::ceiling_below_stack(uint32_t stack_bytes) {
+    constexpr uint32_t kLeast = 16u << 20, kMost = 1u << 30;
+    uint32_t room = stack_bytes < kLeast ? kLeast : stack_bytes > kMost ? kMost : align_up(stack_bytes, kPageSize);
+    return VirtAddr(kKernelBase - room - (1u << 20));
+}
+
 void AddressSpace::set_limits(uint64_t stack_bytes, uint64_t address_space_bytes) {
     LockGuard guard(lock_);
     stack_limit_ = stack_bytes < kKernelBase ? static_cast<uint32_t>(stack_bytes) : kKernelBase;
+    mapping_ceiling_ = ceiling_below_stack(stack_limit_);
     space_limit_ = address_space_bytes < kKernelBase ? static_cast<uint32_t>(address_space_bytes) : kKernelBase;
 }
 

@@ -21,23 +21,14 @@
 
 namespace faultline {
 
-struct MapRequest {
+// What mmap is asked for; map() makes it what the region says. No object: private memory, or shared memory of its own.
+struct MapRequest : Mapping {
   VirtAddr address;               // a hint, or the place (fixed)
   uint32_t bytes = 0;             // rounded up to pages
-  Protection protection = 0;
-  Protection max_protection = kProtRead | kProtWrite | kProtExecute;  // mprotect's limit: a read-only descriptor shared has no write
-  bool shared = false;
   bool fixed = false;             // replaces what is there
   bool no_replace = false;        // fixed, but kEXIST if something is there
-  bool grows_down = false;
   bool populate = false;
-  bool no_reserve = false;
-  LockMode lock_mode = LockMode::kNone;
-  RegionKind kind = RegionKind::kAnonymousOrFile;
-  Ref<Object> object;             // null: private anonymous
-  PageIndex object_offset;
-  Ref<RegionBacking> backing;     // null unless a file
-  RegionBacking* lent_backing = nullptr;  // instead: acquired only by the region itself, for who counts regions
+  RegionBacking* lent_backing = nullptr;  // instead of `backing`: acquired only by the region itself, for who counts regions
 };
 
 // Why a fault could not be resolved: what the signal says (siginfo).
@@ -96,7 +87,8 @@ class AddressSpace : public RefCounted<AddressSpace>, public ListNode<AllSpaces>
   static void destroy(AddressSpace*);
 
   // mmap family; Linux's semantics and errno (kNOMEM, kINVAL, kEXIST, kACCES, kPERM). All may sleep.
-  Result<VirtAddr> map(const MapRequest& request);
+  // map() uses its request up.
+  Result<VirtAddr> map(MapRequest& request);
   Result<void> unmap(VirtAddr start, uint32_t bytes);
   enum class Reach : uint8_t { kExact, kToRegionStart };  // PROT_GROWSDOWN: from the start of the region, which must grow down
   Result<void> protect(VirtAddr start, uint32_t bytes, Protection protection, Reach reach = Reach::kExact);
@@ -202,7 +194,8 @@ class AddressSpace : public RefCounted<AddressSpace>, public ListNode<AllSpaces>
     bool implied = (wanted & kProtRead) && (limit & kProtExecute) && reading_executes_.load(memory_order_relaxed);
     return implied ? wanted | kProtExecute : wanted;
   }
-  VirtAddr mapping_ceiling() const;
+  // Addresses are chosen below the room the stack may want.
+  static VirtAddr ceiling_below_stack(uint32_t stack_bytes);
   bool is_in_the_way(VirtAddr end) const REQUIRES_SHARED(lock_);
   // A mapping that continues a neighbour makes that grow; false: it needs a region of its own.
   bool extend_neighbour(const Mapping& wanted, DeadRegions& dead) REQUIRES(lock_);
@@ -267,6 +260,7 @@ class AddressSpace : public RefCounted<AddressSpace>, public ListNode<AllSpaces>
   FaultOutcome populate(VirtAddr start, VirtAddr end, Populate how);
   // Whether so many more pages may be mapped: kNOMEM (address space, data), kAGAIN (locked memory).
   Result<void> check_limits(uint32_t more, bool is_data, bool is_locked) const REQUIRES_SHARED(lock_);
+  Result<void> check_limits(const MapRequest& request, uint32_t pages) const REQUIRES_SHARED(lock_);
   Result<void> check_data_limit(uint32_t more) const REQUIRES_SHARED(lock_);
   Result<void> check_locked_limit(uint32_t more) const REQUIRES_SHARED(lock_);
   // Pages of a range in regions for which choose(region) holds.
@@ -311,6 +305,7 @@ class AddressSpace : public RefCounted<AddressSpace>, public ListNode<AllSpaces>
   Atomic<uint32_t> peak_resident_{0};
   VirtAddr break_start_ GUARDED_BY(lock_), break_ GUARDED_BY(lock_);
   uint32_t stack_limit_ = 8u << 20, space_limit_ = kKernelBase;  // bytes
+  VirtAddr mapping_ceiling_ = ceiling_below_stack(8u << 20);
   Atomic<bool> reading_executes_{false};
 };
 

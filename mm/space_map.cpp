@@ -20,13 +20,6 @@ bool is_user_range(VirtAddr start, uint32_t bytes) { return start.value() <= kKe
 
 }  // namespace
 
-// Addresses are chosen below the room the stack may want.
-VirtAddr AddressSpace::mapping_ceiling() const {
-    constexpr uint32_t kLeast = 16u << 20, kMost = 1u << 30;
-    uint32_t room = stack_limit_ < kLeast ? kLeast : stack_limit_ > kMost ? kMost : align_up(stack_limit_, kPageSize);
-    return VirtAddr(kKernelBase - room - (1u << 20));
-}
-
 Result<VirtAddr> AddressSpace::choose_address(const MapRequest& request, uint32_t bytes, DeadRegions& dead) {
     VirtAddr wanted = request.address;
     if (request.fixed || request.no_replace) {
@@ -44,7 +37,7 @@ Result<VirtAddr> AddressSpace::choose_address(const MapRequest& request, uint32_
     bool is_usable = wanted.value() >= kLowestMapping && is_user_range(wanted, bytes);
     if (is_usable && regions_.is_free(wanted, wanted + bytes) && !is_in_the_way(wanted + bytes)) return wanted;
     VirtAddr low(kLowestMapping), none(0);
-    for (VirtAddr high : {mapping_ceiling(), VirtAddr(kKernelBase - kPageSize)}) {
+    for (VirtAddr high : {mapping_ceiling_, VirtAddr(kKernelBase - kPageSize)}) {
         VirtAddr found = regions_.find_gap(bytes, low, high);
         if (found != none && !is_in_the_way(found + bytes)) return found;
         if (found != none) found = regions_.find_gap(bytes + kGuard, low, high);
@@ -69,15 +62,13 @@ bool AddressSpace::extend_neighbour(const Mapping& wanted, DeadRegions& dead) {
     Region* after = regions_.first_after(wanted.start);
     Region* before = after ? RegionSet::previous(*after) : regions_.last();
     if (after && wanted.continues_in(*after)) {
-        regions_.resize(*after, wanted.start, after->end);
-        after->object_offset = wanted.object_offset;
+        regions_.move_start(*after, wanted.start);
         if (before && before->end == wanted.start) merge_from(before, wanted.end, dead);
     } else if (before && before->continues_in(wanted)) {
-        regions_.resize(*before, before->start, wanted.end);
+        regions_.move_end(*before, wanted.end);
     } else {
         return false;
     }
-    mapped_pages_ += wanted.pages();
     return true;
 }
 
@@ -95,62 +86,56 @@ void AddressSpace::merge_from(Region* region, VirtAddr end, DeadRegions& dead) {
     }
 }
 
-Result<VirtAddr> AddressSpace::map(const MapRequest& request) {
+Result<VirtAddr> AddressSpace::map(MapRequest& request) {
     if (request.bytes == 0) return Errno::kINVAL;
     if (request.bytes > kKernelBase - kPageSize) return Errno::kNOMEM;
-    uint32_t bytes = align_up(request.bytes, kPageSize);
+    const uint32_t bytes = align_up(request.bytes, kPageSize), pages = bytes >> kPageShift;
     if (request.protection & ~request.max_protection) return Errno::kACCES;
-    if (request.object && request.object_offset.value() + (bytes >> kPageShift) < request.object_offset.value())
+    if (!request.object)
+        request.object_offset = PageIndex(0);
+    else if (request.object_offset.value() + pages < request.object_offset.value())
         return Errno::kOVERFLOW;
+    if (request.no_reserve && commit_mode() == Overcommit::kNever) request.no_reserve = false;
+    if (request.shared && !request.object)
+        request.object = TRY(Object::create_anonymous(bytes, request.no_reserve ? SharedPromise::kByPage : SharedPromise::kWhole));
+    request.promised = request.needs_promise(request.protection);
+    request.protection = with_execution(request.protection, request.max_protection);
     DeadRegions dead;
-    Mapping wanted;
-    wanted.protection = with_execution(request.protection, request.max_protection);
-    wanted.max_protection = request.max_protection;
-    wanted.shared = request.shared;
-    wanted.grows_down = request.grows_down;
-    wanted.no_reserve = request.no_reserve && commit_mode() != Overcommit::kNever;
-    wanted.promised = wanted.needs_promise(request.protection);
-    wanted.lock_mode = request.lock_mode;
-    wanted.kind = request.kind;
-    wanted.object_offset = request.object ? request.object_offset : PageIndex(0);
-    wanted.object = request.shared && !request.object ? TRY(Object::create_anonymous(bytes)) : request.object;
-    wanted.backing = request.backing;
     // What a fixed place has is gone before the region is made, which therefore may not fail.
     Owned<Region> region;
     if (request.fixed) region = Owned<Region>(TRY(slab_new<Region>()));
-    VirtAddr start;
     bool populates = request.populate;
     {
         LockGuard guard(lock_);
-        if (!wanted.is_locked()) wanted.lock_mode = future_lock_;
-        has_exceptions_ |= wanted.is_locked();
-        populates |= wanted.lock_mode == LockMode::kLocked;
+        if (!request.is_locked()) request.lock_mode = future_lock_;
+        has_exceptions_ |= request.is_locked();
+        populates |= request.lock_mode == LockMode::kLocked;
         if (regions_.count() > RegionSet::kLimit) return Errno::kNOMEM;
-        auto checked = check_limits(bytes >> kPageShift, wanted.is_data(), wanted.is_locked());
-        if (!checked.ok()) [[unlikely]] {
-            if (request.fixed && !request.no_replace && is_user_range(request.address, bytes)) {
-                uint32_t replaced = count_pages(request.address, request.address + bytes, [](const Region&) { return true; });
-                checked = check_limits((bytes >> kPageShift) - replaced, wanted.is_data(), wanted.is_locked());
-            }
-            TRY(checked);
-        }
-        start = TRY(choose_address(request, bytes, dead));
-        wanted.start = start;
-        wanted.end = start + bytes;
+        TRY(check_limits(request, pages));
+        request.start = TRY(choose_address(request, bytes, dead));
+        request.end = request.start + bytes;
         CommitPromise promise;
-        if (wanted.promised) TRY(promise.take(bytes >> kPageShift, mapped_pages_));
-        if (!extend_neighbour(wanted, dead)) {
+        if (request.promised) TRY(promise.take(pages, mapped_pages_));
+        if (!extend_neighbour(request, dead)) {
             if (!region) region = Owned<Region>(TRY(slab_new<Region>()));
-            static_cast<Mapping&>(*region) = wanted;
+            static_cast<Mapping&>(*region) = std::move(request);
             if (request.lent_backing) region->backing = Ref<RegionBacking>(*request.lent_backing);
-            mapped_pages_ += region->pages();
             regions_.insert(*region.leak());
         }
+        mapped_pages_ += pages;
         promised_pages_ += promise.keep();
     }
     // A page that cannot be had is left for its touch to tell.
-    if (populates) populate(start, start + bytes, Populate::kAll);
-    return start;
+    if (populates) populate(request.start, request.end, Populate::kAll);
+    return request.start;
+}
+
+// What a fixed place replaces does not count twice.
+Result<void> AddressSpace::check_limits(const MapRequest& request, uint32_t pages) const {
+    auto checked = check_limits(pages, request.is_data(), request.is_locked());
+    if (checked.ok() || !request.fixed || request.no_replace || !is_user_range(request.address, pages << kPageShift)) [[likely]] return checked;
+    const uint32_t replaced = count_pages(request.address, request.address + (pages << kPageShift), [](const Region&) { return true; });
+    return check_limits(pages - replaced, request.is_data(), request.is_locked());
 }
 
 // Data and locked pages are counted when there is a limit to compare with: most processes have none.
@@ -307,10 +292,10 @@ Result<void> AddressSpace::unmap_locked(VirtAddr start, VirtAddr end, DeadRegion
         Region* next = RegionSet::next(*region);
         uint32_t gone = region->pages();
         if (region->start < start) {
-            regions_.resize(*region, region->start, start);
+            regions_.move_end(*region, start);
             gone -= region->pages();
         } else if (region->end > end) {
-            regions_.resize(*region, end, region->end);
+            regions_.move_start(*region, end);
             gone -= region->pages();
         } else {
             regions_.remove(*region);
@@ -350,6 +335,7 @@ Result<void> AddressSpace::own_tables_with_entries(VirtAddr start, VirtAddr end)
 void AddressSpace::lower_range(VirtAddr start, VirtAddr end, Protection protection) {
     if (!has_tables(start, end)) return;
     VirtAddr last = end - 1;
+    const bool hides = protection == kProtNone && !planted(Bug::kHiddenLeavesPresent);
     FlushBatch batch(cpus_);
     for_each_table(start.directory_index(), last.directory_index(), [&](uint32_t index) {
         FrameNumber table = pte_load(directory_slot(index)).frame();
@@ -358,9 +344,9 @@ void AddressSpace::lower_range(VirtAddr start, VirtAddr end, Protection protecti
         uint32_t to = index == last.directory_index() ? last.table_index() : kEntriesPerTable - 1;
         TableLock lock(record);
         uint32_t run = 0, lowered = 0;  // a run of neighbours is flushed as one range
-        table_for_each(table, from, to, [&](uint32_t i, PteSlot& slot, Pte pte) {
+        table_for_each(table, from, to, [&, hides](uint32_t i, PteSlot& slot, Pte pte) {
             if (!pte.is_present()) return;
-            if (protection == kProtNone && !planted(Bug::kHiddenLeavesPresent)) return slot_hide(record, slot, i, batch);
+            if (hides) return slot_hide(record, slot, i, batch);
             if (!pte.is_writable()) return;
             slot.fetch_and(~Pte::kWritable, memory_order_seq_cst);
             if (planted(Bug::kProtectWithoutFlush)) return;

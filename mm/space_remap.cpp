@@ -123,7 +123,7 @@ Result<VirtAddr> AddressSpace::resize_or_move(const Move& move, Region& region, 
     uint32_t growth = move.new_size - move.old_size;
     bool has_room = region.end == old_end && kKernelBase - old_end.value() >= growth && regions_.is_free(old_end, old_end + growth);
     if (may_stay && has_room) {
-        regions_.resize(region, region.start, old_end + growth);
+        regions_.move_end(region, old_end + growth);
         mapped_pages_ += more;
         promised_pages_ += promise.keep();
         merge_from(&region, region.end, dead);
@@ -203,7 +203,7 @@ VirtAddr AddressSpace::move_break(VirtAddr wanted, uint64_t data_limit, Owned<Re
         Region* heap = regions_.find(old_end - 1);
         if (heap && heap->kind == RegionKind::kHeap && heap->protection == protection && heap->lock_mode == future_lock_ &&
             heap->inheritance == Inheritance::kCopied && heap->promised) {
-            regions_.resize(*heap, heap->start, new_end);
+            regions_.move_end(*heap, new_end);
             mapped_pages_ += pages;
         } else {
             if (!spare || regions_.count() >= RegionSet::kLimit) return break_;

@@ -22,7 +22,7 @@ FaultOutcome AddressSpace::grow_stack(VirtAddr page) {
     if (stack->promised && !promise.take(pages, mapped_pages_).ok()) return FaultOutcome::kNotMapped;
     promised_pages_ += promise.keep();
     mapped_pages_ += pages;
-    regions_.resize(*stack, page, stack->end);
+    regions_.move_start(*stack, page);
     return FaultOutcome::kResolved;
 }
 
