@@ -92,19 +92,17 @@ Fault::Step Fault::write_shared(Pte, Frame& frame) NO_THREAD_SAFETY_ANALYSIS {
     return decided(FaultDecision::kSharedWritten);
 }
 
-// Fault-around: a read maps what is resident beside its page; a write, what is resident and may be dirtied at no cost. Who has used the
-// page before is reading on, and gets the pages up to the next border of 32. Of others nothing is known; they get the aligned four, because
-// an entry that nobody uses costs a fifth of a fault, to make and to take away. Never past the region, the table or the end of the object,
-// nor into another leaf of the index: within one, neighbours stand side by side. Returns how many were mapped. Failing to is no error.
+// Fault-around: a read maps what is resident behind its page; a write, what is resident and may be dirtied at no cost. Who has used the
+// page before is reading on, and gets the pages up to the next border of 32. Of others nothing is known, and an entry that nobody uses costs a
+// fifth of a fault, to make and to take away. Never past the region, the table or the end of the object, nor into another leaf of the index:
+// within one, neighbours stand side by side. Returns how many were mapped. Failing to is no error.
 uint32_t Fault::map_neighbours() NO_THREAD_SAFETY_ANALYSIS {
-    constexpr uint32_t kLeaf = decltype(object_->pages_)::kLeafValues, kRun = kFaultWindow, kNear = 4;
-    auto least = [](uint32_t a, uint32_t b, uint32_t c) { return std::min(std::min(a, b), c); };
-    const bool is_run = index_ > 0 && pte_may_be_in_tlb(pte_load(slot_[-1]));
-    const uint32_t window = is_run ? kRun : kNear, index = object_index_.value();
-    uint32_t before = is_run ? 0 : least(index_ % window, (page_ - region_->start) >> kPageShift, index % kLeaf);
-    uint32_t after = least(window - index_ % window, (region_->end - page_) >> kPageShift, kLeaf - index % kLeaf);
-    after = std::min(after, pages_for(object_->size_) - index);
-    return map_resident(object_->pages_.leaf(index) + index % kLeaf - before, index_ - before, before + after);
+    if (index_ == 0 || !pte_may_be_in_tlb(pte_load(slot_[-1]))) return 0;
+    constexpr uint32_t kLeaf = decltype(object_->pages_)::kLeafValues;
+    const uint32_t index = object_index_.value();
+    uint32_t count = std::min(kFaultWindow - index_ % kFaultWindow, (region_->end - page_) >> kPageShift);
+    count = std::min(std::min(count, kLeaf - index % kLeaf), pages_for(object_->size_) - index);
+    return map_resident(object_->pages_.leaf(index) + index % kLeaf + 1, index_ + 1, count - 1);
 }
 
 // Of `count` slots from `first` on, the empty ones get the pages that stand from `resident` on in the object's index.

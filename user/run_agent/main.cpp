@@ -2,8 +2,9 @@
 // it prints and how it ended over the second serial port, and powers the machine off.
 //
 // The host leaves in /.run: command (the arguments, each ended by a zero byte), get (paths to hand back, likewise), and
-// perhaps interactive and swap (empty file; a device's path). Results go back as frames (see Frame below). Paths of `get`
-// are copied to /.run/got/0, 1, …, from where the host takes them out of the image.
+// perhaps interactive and swap (empty file; a device's path), and add: where /.run/added/0, 1, … belong, which is in memory.
+// Results go back as frames (see Frame below). Paths of `get` are copied to /.run/got/0, 1, …, from where the host takes them
+// out of the image.
 
 #include <cerrno>
 #include <cstdint>
@@ -199,19 +200,34 @@ void stop_the_others() {
   }
 }
 
+// Runs one of busybox's commands; what it complains of is told to the host. Returns whether it went well.
+bool run_helper(std::vector<std::string> command) {
+  command.insert(command.begin(), "/bin/busybox");
+  int outputs[2];
+  pid_t pid = start(command, outputs);
+  int status = pid < 0 ? 125 : supervise(pid, outputs, Frame::kProblem);
+  if (pid >= 0) close(outputs[0]), close(outputs[1]);
+  return status == 0;
+}
+
+// A directory that is there already gets what is in the added one, and stays as it is itself.
+bool put_in_place(const std::vector<std::string>& paths) {
+  static const char kScript[] =
+      "mkdir -p \"$(dirname \"$2\")\" || exit\n"
+      "if [ ! -d \"$1\" ] || [ -L \"$1\" ] || [ ! -d \"$2\" ]; then exec cp -a \"$1\" \"$2\"; fi\n"
+      "mode=$(stat -c %a \"$2\") && cp -a \"$1/.\" \"$2/\" && chmod $mode \"$2\"";
+  bool all_done = true;
+  for (size_t i = 0; i < paths.size(); i++)
+    all_done &= run_helper({"sh", "-c", kScript, "add", "/.run/added/" + std::to_string(i), paths[i]});
+  return all_done;
+}
+
 // Returns false when any path could not be copied; the host has then been told.
 bool hand_back(const std::vector<std::string>& paths) {
   bool all_done = true;
   mkdir("/.run/got", 0700);
-  for (size_t i = 0; i < paths.size(); i++) {
-    std::string target = "/.run/got/" + std::to_string(i);
-    std::vector<std::string> copy = {"/bin/busybox", "cp", "-R", "-p", "-H", paths[i], target};
-    int outputs[2];
-    pid_t pid = start(copy, outputs);
-    int status = pid < 0 ? 125 : supervise(pid, outputs, Frame::kProblem);
-    if (pid >= 0) close(outputs[0]), close(outputs[1]);
-    all_done = all_done && status == 0;
-  }
+  for (size_t i = 0; i < paths.size(); i++)
+    all_done &= run_helper({"cp", "-R", "-p", "-H", paths[i], "/.run/got/" + std::to_string(i)});
   return all_done;
 }
 
@@ -228,6 +244,8 @@ int main() {
   int status = 125;
   if (command.empty()) {
     problem("/.run/command");
+  } else if (!put_in_place(read_list("/.run/add"))) {
+    status = 125;
   } else if (access("/.run/interactive", F_OK) == 0) {
     pid_t pid = start_on_console(command);
     if (pid < 0)
