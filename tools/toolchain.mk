@@ -9,7 +9,7 @@ endif
 
 # An i686-elf- without the C++ headers is of no use here, so the probe compiles something.
 hash := \#
-probe = $(shell echo '$(hash)include <optional>' | $(1)g++ -std=c++20 -m32 -ffreestanding -x c++ -fsyntax-only - 2>/dev/null && echo $(1))
+probe = $(shell echo '$(hash)include <optional>' 2>/dev/null | $(1)g++ -std=c++20 -m32 -ffreestanding -x c++ -fsyntax-only - 2>/dev/null && echo $(1))
 ifndef TOOLPREFIX
 TOOLPREFIX := $(firstword $(call probe,i686-elf-) $(call probe,i686-linux-gnu-))
 endif
