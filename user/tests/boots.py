@@ -38,7 +38,7 @@ def main():
         disk = os.path.join(folder, "my.img")
         options = sys.argv[1:] + ["--disk", disk]
         boot(options, ("ps; echo kept >/root/note\n", r"1 root +init"), ("poweroff\n", "system poweroff"))
-        boot(options, ("cat /root/note; type reboot\n", r"\nkept\r?\nreboot is /sbin/reboot"), ("reboot\n", "system reboot"))
+        boot(options, ("cat /root/note; ls -l /sbin/reboot\n", r"\nkept\r?\n.*/sbin/reboot -> /bin/busybox"), ("reboot\n", "system reboot"))
         check = subprocess.run(["e2fsck", "-fn", disk], capture_output=True, text=True)
         if check.returncode != 0:
             sys.exit("the disk is damaged:\n" + check.stdout)
