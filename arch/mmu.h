@@ -20,16 +20,16 @@ inline constexpr uint32_t kKernelDirectoryIndex = kKernelBase >> 22;  // first k
 // mm/pte.h says what they mean. As directory entry the same bits apply to all 4 MiB below it.
 class Pte {
  public:
-  static constexpr uint32_t kPresent = 1u << 0;   // P
-  static constexpr uint32_t kWritable = 1u << 1;  // W
-  static constexpr uint32_t kUser = 1u << 2;      // U
+  static constexpr uint32_t kPresent = 1u << 0;       // P
+  static constexpr uint32_t kWritable = 1u << 1;      // W
+  static constexpr uint32_t kUser = 1u << 2;          // U
   static constexpr uint32_t kWriteThrough = 1u << 3;  // PWT
   static constexpr uint32_t kCacheDisable = 1u << 4;  // PCD
-  static constexpr uint32_t kAccessed = 1u << 5;  // A: set by the processor
-  static constexpr uint32_t kDirty = 1u << 6;     // D: set by the processor, leaf entries only
-  static constexpr uint32_t kLarge = 1u << 7;     // PS: a 4 MiB page, directory entries only
-  static constexpr uint32_t kGlobal = 1u << 8;    // G: survives a CR3 load
-  static constexpr uint32_t kSoftware1 = 1u << 9;   // bits 9..11 belong to the kernel
+  static constexpr uint32_t kAccessed = 1u << 5;      // A: set by the processor
+  static constexpr uint32_t kDirty = 1u << 6;         // D: set by the processor, leaf entries only
+  static constexpr uint32_t kLarge = 1u << 7;         // PS: a 4 MiB page, directory entries only
+  static constexpr uint32_t kGlobal = 1u << 8;        // G: survives a CR3 load
+  static constexpr uint32_t kSoftware1 = 1u << 9;     // bits 9..11 belong to the kernel
   static constexpr uint32_t kSoftware2 = 1u << 10;
   static constexpr uint32_t kSoftware3 = 1u << 11;
 

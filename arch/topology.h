@@ -10,8 +10,8 @@ namespace faultline {
 
 struct MachineTopology {
   struct IoApic {
-    uint32_t address;              // physical
-    uint32_t first_interrupt;      // the global number of its pin 0
+    uint32_t address;          // physical
+    uint32_t first_interrupt;  // the global number of its pin 0
   };
   // An ISA line that is wired to another global interrupt than its own number, or otherwise than its driver would think.
   enum class Polarity : uint8_t { kAsDriverSays, kActiveHigh, kActiveLow };
@@ -32,7 +32,7 @@ struct MachineTopology {
   uint32_t overrides = 0;
   Override override_of[kMaxOverrides] = {};
 
-  uint16_t pm_timer_port = 0;       // ACPI's 3.579545 MHz counter, 24 bits used; 0: none
+  uint16_t pm_timer_port = 0;  // ACPI's 3.579545 MHz counter, 24 bits used; 0: none
   // Where the firmware must first be told to let go of the power registers, and with which value; port 0: it need not.
   uint16_t acpi_enable_port = 0;
   uint8_t acpi_enable_value = 0;

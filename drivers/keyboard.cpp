@@ -57,8 +57,7 @@ void keyboard_initialize() {
   if (!send_command(kWriteConfiguration) || !wait_for(kInputFull, 0)) return;
   port_write8(kData, configuration);
   send_command(kEnableKeyboard);
-  if (!interrupt_install(kLine, InterruptTrigger::kEdgeHigh, &interrupted, nullptr).ok())
-    log(LogLevel::kError, "keyboard: no interrupt");
+  if (!interrupt_install(kLine, InterruptTrigger::kEdgeHigh, &interrupted, nullptr).ok()) log(LogLevel::kError, "keyboard: no interrupt");
   discard_waiting();
 }
 

@@ -11,7 +11,9 @@ constexpr uint8_t kExtendedPrefix = 0xe0, kPausePrefix = 0xe1, kReleased = 0x80;
 constexpr uint8_t kControl = 0x1d, kShiftLeft = 0x2a, kShiftRight = 0x36, kAlt = 0x38, kCapsLock = 0x3a, kNumLock = 0x45;
 
 // Keys 0x00 to 0x39; 0: no character.
-constexpr char kPlain[] = "\0\x1b" "1234567890-=\x7f\tqwertyuiop[]\r\0asdfghjkl;'`\0\\zxcvbnm,./\0*\0 ";
+constexpr char kPlain[] =
+    "\0\x1b"
+    "1234567890-=\x7f\tqwertyuiop[]\r\0asdfghjkl;'`\0\\zxcvbnm,./\0*\0 ";
 constexpr char kShifted[] = "\0\x1b!@#$%^&*()_+\x7f\tQWERTYUIOP{}\r\0ASDFGHJKL:\"~\0|ZXCVBNM<>?\0*\0 ";
 constexpr uint8_t kCharacterKeys = 0x3a;
 static_assert(sizeof kPlain == kCharacterKeys + 1 && sizeof kShifted == sizeof kPlain);
@@ -52,7 +54,7 @@ size_t KeyboardDecoder::decode(uint8_t code, bool application_keys, std::span<ui
   if (key >= 0x47 && key <= 0x53) return keypad(key, extended, application_keys, result);
   if (extended && key != 0x1c && key != 0x35) return 0;  // only Enter and / of the keypad
   if (key >= 0x3b && key <= 0x44) {                      // F1 to F10
-    static constexpr const char* kFunction[] = {"\x1b[[A", "\x1b[[B", "\x1b[[C", "\x1b[[D", "\x1b[[E",
+    static constexpr const char* kFunction[] = {"\x1b[[A",  "\x1b[[B",  "\x1b[[C",  "\x1b[[D",  "\x1b[[E",
                                                 "\x1b[17~", "\x1b[18~", "\x1b[19~", "\x1b[20~", "\x1b[21~"};
     return copy(kFunction[key - 0x3b], result);
   }
@@ -84,11 +86,16 @@ size_t KeyboardDecoder::character(uint8_t key, std::span<uint8_t, kMaxBytes> res
   if (shift) c = kShifted[key];
   if (c == 0) return 0;
   if (control_) {
-    if (c >= '@' && c <= '~') c &= 0x1f;
-    else if (c == ' ' || c == '2') c = 0;
-    else if (c == '/') c = 0x1f;
-    else if (c == '?') c = 0x7f;
-    else if (c == 0x7f) c = '\b';
+    if (c >= '@' && c <= '~')
+      c &= 0x1f;
+    else if (c == ' ' || c == '2')
+      c = 0;
+    else if (c == '/')
+      c = 0x1f;
+    else if (c == '?')
+      c = 0x7f;
+    else if (c == 0x7f)
+      c = '\b';
   }
   size_t length = 0;
   if (alt_) result[length++] = 0x1b;

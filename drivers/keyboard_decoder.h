@@ -25,7 +25,7 @@ class KeyboardDecoder {
 
   bool shift_left_ = false, shift_right_ = false, control_ = false, alt_ = false;
   bool caps_lock_ = false, num_lock_ = false;
-  bool extended_ = false;       // 0xE0 came
+  bool extended_ = false;        // 0xE0 came
   uint8_t pause_remaining_ = 0;  // bytes of the Pause key's sequence still to come
 };
 

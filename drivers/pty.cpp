@@ -216,7 +216,8 @@ Result<size_t> PtyPair::master_write(IoBuffer& buffer, bool non_blocking) {
       if (sent == count) break;
       if (non_blocking && done > 0) return done;
       if (non_blocking) return Errno::kAGAIN;
-      Result<void> waited = wait_until(master_queue_, [&] { return !terminal_.wants_input(); }, SleepKind::kInterruptible);
+      Result<void> waited = wait_until(
+          master_queue_, [&] { return !terminal_.wants_input(); }, SleepKind::kInterruptible);
       if (!waited.ok() && done > 0) return done;
       if (!waited.ok()) return Errno::kRESTARTSYS;
     }
@@ -294,8 +295,6 @@ Result<Ref<File>> open_master(Ref<Inode> inode, DeviceNumber, uint32_t flags) {
 
 }  // namespace
 
-Result<void> pty_initialize() {
-  return character_device_register("ptmx", {kMasterMajor, kMasterMinor}, 0666, &open_master);
-}
+Result<void> pty_initialize() { return character_device_register("ptmx", {kMasterMajor, kMasterMinor}, 0666, &open_master); }
 
 }  // namespace faultline

@@ -103,7 +103,7 @@ void SerialPort::start(uint32_t line) {
   if (!installed.ok()) log(LogLevel::kError, "serial port at {x}: no interrupt", base_);
   state = lock_.lock();
   enable(kEnableReceive | kEnableLineStatus);
-  if (!(in(kLineStatus) & kReceived)) in(kData);  // an emulator passes on what waits at its end only after a read
+  if (!(in(kLineStatus)&kReceived)) in(kData);  // an emulator passes on what waits at its end only after a read
   receive_all();
   lock_.unlock(state);
   terminal_input_arrived();
@@ -119,7 +119,7 @@ void SerialPort::interrupted() {
   bool has_received = false, has_room = false;
   {
     InterruptLockGuard guard(lock_);
-    for (uint32_t rounds = 0; rounds < 64 && !(in(kInterruptId) & kNoInterrupt); rounds++) {
+    for (uint32_t rounds = 0; rounds < 64 && !(in(kInterruptId)&kNoInterrupt); rounds++) {
       has_received |= receive_all();
       if (enabled_ & kEnableTransmit) {
         has_room |= send_burst_locked() != Burst::kBusy;
@@ -142,15 +142,17 @@ bool SerialPort::receive_all() {
       break;
     }
     uint8_t byte = in(kData);
-    if (status & kBreakSeen) breaks_++;
-    else received_.put(byte);
+    if (status & kBreakSeen)
+      breaks_++;
+    else
+      received_.put(byte);
   }
   return any;
 }
 
 SerialPort::Burst SerialPort::send_burst_locked() {
   if (paused_ || transmit_.is_empty()) return Burst::kNothing;
-  if (!(in(kLineStatus) & kTransmitEmpty)) return Burst::kBusy;
+  if (!(in(kLineStatus)&kTransmitEmpty)) return Burst::kBusy;
   uint8_t burst[kFifoBytes];
   size_t count = transmit_.take(burst);
   for (size_t i = 0; i < count; i++) out(kData, burst[i]);
@@ -182,7 +184,7 @@ void SerialPort::put_log(StringView text) {
     for (char c : text) {
       while (transmit_.room() < 2) {
         // Not for the port to lose: this line waits for the device, whatever else does.
-        while (!(in(kLineStatus) & kTransmitEmpty)) machine::relax();
+        while (!(in(kLineStatus)&kTransmitEmpty)) machine::relax();
         uint8_t burst[kFifoBytes];
         size_t count = transmit_.take(burst);
         for (size_t i = 0; i < count; i++) out(kData, burst[i]);
@@ -277,8 +279,7 @@ void SerialPort::deliver_input() {
     {
       InterruptLockGuard guard(lock_);
       received_.drop(taken);
-      if (!(enabled_ & kEnableReceive) && received_.room() >= kReceiveRing / 2)
-        enable(enabled_ | kEnableReceive | kEnableLineStatus);
+      if (!(enabled_ & kEnableReceive) && received_.room() >= kReceiveRing / 2) enable(enabled_ | kEnableReceive | kEnableLineStatus);
     }
     if (taken < count) return;
   }

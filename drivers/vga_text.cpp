@@ -91,8 +91,7 @@ void VgaScreen::show() {
   for (uint32_t row = 0; row < AnsiScreen::kRows; row++) {
     if (!(changed & 1u << row)) continue;
     std::span<const ScreenCell, AnsiScreen::kColumns> cells = screen_.row(row);
-    for (uint32_t column = 0; column < AnsiScreen::kColumns; column++)
-      memory_[row * AnsiScreen::kColumns + column] = cells[column];
+    for (uint32_t column = 0; column < AnsiScreen::kColumns; column++) memory_[row * AnsiScreen::kColumns + column] = cells[column];
   }
   uint32_t place = screen_.cursor_row() * AnsiScreen::kColumns + screen_.cursor_column();
   write_register(kCursorHigh, static_cast<uint8_t>(place >> 8));

@@ -24,7 +24,8 @@ class AnonymousFileSystem final : public FileSystem {
 class AnonymousInode final : public Inode {
  public:
   AnonymousInode(FileSystem& file_system, uint64_t number, FileType type, uint32_t permissions, const Credentials& who)
-      : Inode(file_system, number, type), mode_(permissions | static_cast<uint32_t>(type)), uid_(who.fsuid), gid_(who.fsgid), made_(wall_time()) {}
+      : Inode(file_system, number, type), mode_(permissions | static_cast<uint32_t>(type)), uid_(who.fsuid), gid_(who.fsgid),
+        made_(wall_time()) {}
   ~AnonymousInode() override = default;
 
   Attributes attributes() override {

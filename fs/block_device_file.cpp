@@ -36,7 +36,8 @@ class BlockDeviceFile final : public File {
     return device_.flush();
   }
   Result<uint32_t> ioctl(uint32_t request, uint32_t argument) override {
-    constexpr uint32_t kReadOnlyGet = 0x125e, kSizeInSectors = 0x1260, kFlushCache = 0x1261, kSectorBytes = 0x1268, kSizeInBytes = 0x80041272;
+    constexpr uint32_t kReadOnlyGet = 0x125e, kSizeInSectors = 0x1260, kFlushCache = 0x1261, kSectorBytes = 0x1268,
+                       kSizeInBytes = 0x80041272;
     switch (request) {
       case kReadOnlyGet: TRY(user_write(UserPtr<uint32_t>(argument), device_.is_read_only() ? 1u : 0u)); return 0u;
       case kSizeInSectors: TRY(user_write(UserPtr<uint32_t>(argument), static_cast<uint32_t>(device_.sectors()))); return 0u;

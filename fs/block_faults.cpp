@@ -22,8 +22,12 @@ bool concerns(const BlockFault& fault, const BlockDevice& device, const BlockReq
   if (fault.device != &device) return false;
   switch (request.operation) {
     case BlockOperation::kFlush: return fault.flushes;
-    case BlockOperation::kRead: if (!fault.reads) return false; break;
-    case BlockOperation::kWrite: if (!fault.writes) return false; break;
+    case BlockOperation::kRead:
+      if (!fault.reads) return false;
+      break;
+    case BlockOperation::kWrite:
+      if (!fault.writes) return false;
+      break;
   }
   const uint64_t end = request.sector + request.sectors();
   return end > fault.first && (request.sector < fault.first || request.sector - fault.first < fault.sectors);

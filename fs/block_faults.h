@@ -17,7 +17,7 @@ struct BlockFault {
   uint32_t nth = 0, times = ~0u;
   uint32_t per_mille = 1000, seed = 1;
   // What becomes of them: kIO without reaching the disk, or only this much later.
-  uint64_t delay = 0;  // nanoseconds; 0: an error
+  uint64_t delay = 0;   // nanoseconds; 0: an error
   uint32_t struck = 0;  // how many it was so far
 };
 

@@ -31,8 +31,7 @@ Registered* find_locked(DeviceNumber number) REQUIRES(registry_lock) {
 
 }  // namespace
 
-Result<void> character_device_register(StringView name, DeviceNumber number, uint32_t mode, CharacterDeviceOpen open,
-                                       uint32_t uid) {
+Result<void> character_device_register(StringView name, DeviceNumber number, uint32_t mode, CharacterDeviceOpen open, uint32_t uid) {
   Registered* device = TRY(slab_new<Registered>());
   if (name.size() > sizeof device->name) {
     slab_delete(device);

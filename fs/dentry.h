@@ -57,18 +57,18 @@ class Dentry final : public ListNode<>, public ListNode<SiblingsTag> {
   Atomic<uint32_t> references_{1};
   Atomic<Inode*> inode_{nullptr};  // one reference
   FileSystem& file_system_;
-  Dentry* parent_;                 // one reference; null for a root
+  Dentry* parent_;  // one reference; null for a root
   Dentry* next_in_bucket_ = nullptr;
   List<Dentry, SiblingsTag> children_;  // the cached ones
   uint32_t hash_ = 0;
-  Atomic<uint32_t> mounts_{0};     // file systems mounted here
-  Mount* last_mount_ = nullptr;    // the newest of them, while it is there: guarded by the mount links' lock
+  Atomic<uint32_t> mounts_{0};   // file systems mounted here
+  Mount* last_mount_ = nullptr;  // the newest of them, while it is there: guarded by the mount links' lock
   Atomic<bool> deleted_{false};
   bool cached_ = false;
   Atomic<bool> recently_used_{false};
   uint8_t length_ = 0;
   char short_name_[kInlineName];
-  char* long_name_ = nullptr;      // slab memory of 256 bytes
+  char* long_name_ = nullptr;  // slab memory of 256 bytes
 };
 
 enum class Caching : uint8_t { kCached, kUncached };

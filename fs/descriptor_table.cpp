@@ -202,8 +202,7 @@ Result<void> DescriptorTable::set_close_on_exec(uint32_t descriptor, CloseOnExec
 }
 
 void DescriptorTable::set_close_on_exec_range(uint32_t first, uint32_t last) {
-  for (uint32_t i = next_open(first); i <= last && i < kLimit; i = next_open(i + 1))
-    ignore_result(set_close_on_exec(i, CloseOnExec::kYes));
+  for (uint32_t i = next_open(first); i <= last && i < kLimit; i = next_open(i + 1)) ignore_result(set_close_on_exec(i, CloseOnExec::kYes));
 }
 
 Result<Ref<DescriptorTable>> DescriptorTable::copy(uint32_t below) {

@@ -46,8 +46,10 @@ class DescriptorTable final : public RefCounted<DescriptorTable> {
   // The file, or kBADF.
   Result<FileHandle> get(uint32_t descriptor) {
     File* file = file_of(load(descriptor));
-    if (!file) [[unlikely]] return Errno::kBADF;
-    if (reference_count() == 1) [[likely]] return FileHandle(file, false);
+    if (!file) [[unlikely]]
+      return Errno::kBADF;
+    if (reference_count() == 1) [[likely]]
+      return FileHandle(file, false);
     return get_shared(descriptor);
   }
   // For other processes (/proc/PID/fd): null if there is none.
@@ -95,7 +97,8 @@ class DescriptorTable final : public RefCounted<DescriptorTable> {
 
   static File* file_of(uintptr_t slot) { return reinterpret_cast<File*>(slot & ~kFlagBits); }
   uintptr_t load(uint32_t descriptor) const {
-    if (descriptor < kInline) [[likely]] return inline_[descriptor].load(memory_order_acquire);
+    if (descriptor < kInline) [[likely]]
+      return inline_[descriptor].load(memory_order_acquire);
     return load_far(descriptor);
   }
   uintptr_t load_far(uint32_t descriptor) const;
@@ -110,9 +113,9 @@ class DescriptorTable final : public RefCounted<DescriptorTable> {
 
   Slot inline_[kInline]{};
   Atomic<Directory*> directory_{nullptr};
-  SpinLock<LockRank::kDescriptors> lock_;  // all changes
-  uint32_t first_free_ GUARDED_BY(lock_) = 0;   // nothing below is free
-  uint32_t end_ GUARDED_BY(lock_) = 0;          // nothing at or above is open
+  SpinLock<LockRank::kDescriptors> lock_;      // all changes
+  uint32_t first_free_ GUARDED_BY(lock_) = 0;  // nothing below is free
+  uint32_t end_ GUARDED_BY(lock_) = 0;         // nothing at or above is open
 };
 
 }  // namespace faultline

@@ -26,7 +26,9 @@ class File : public RefCounted<File>, public RegionBacking {
   // F_SETFL's part: O_APPEND, O_NONBLOCK, O_DIRECT, O_NOATIME.
   void set_status_flags(uint32_t flags);
   // O_PATH files are neither. Access mode 3 (for ioctl only) is neither too.
-  bool is_readable() const { return (flags() & (kOpenAccessMode | kOpenPath)) == kOpenReadOnly || (flags() & kOpenAccessMode) == kOpenReadWrite; }
+  bool is_readable() const {
+    return (flags() & (kOpenAccessMode | kOpenPath)) == kOpenReadOnly || (flags() & kOpenAccessMode) == kOpenReadWrite;
+  }
   bool is_writable() const { return ((flags() & kOpenAccessMode) + 1) & 2; }
   bool is_path_only() const { return flags() & kOpenPath; }
   bool is_non_blocking() const { return flags() & kOpenNonBlocking; }

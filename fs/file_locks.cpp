@@ -70,8 +70,7 @@ void FileLocks::carve_locked(LockFamily family, LockRange range, const void* own
   }
 }
 
-Result<void> FileLocks::set(LockFamily family, FileLockKind kind, LockRange range, const void* owner, int32_t process,
-                            bool waits) {
+Result<void> FileLocks::set(LockFamily family, FileLockKind kind, LockRange range, const void* owner, int32_t process, bool waits) {
   Spares spares;
   TRY(spares.fill());
   auto try_set = [&] {

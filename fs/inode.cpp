@@ -33,8 +33,8 @@ Result<size_t> Inode::write_data(uint64_t offset, IoBuffer& buffer) {
 Result<void> Inode::write_zeroes(uint64_t from, uint64_t to) {
   static constexpr char kZeroes[1024] = {};
   while (from < to) {
-    IoBuffer source = IoBuffer::kernel(const_cast<char*>(kZeroes),
-                                       static_cast<size_t>(to - from < sizeof kZeroes ? to - from : sizeof kZeroes));
+    IoBuffer source =
+        IoBuffer::kernel(const_cast<char*>(kZeroes), static_cast<size_t>(to - from < sizeof kZeroes ? to - from : sizeof kZeroes));
     from += TRY(write_data(from, source));
   }
   return {};
@@ -54,20 +54,13 @@ Result<Inode::WholePages> Inode::zero_around_hole(uint64_t offset, uint64_t end)
 
 Result<Ref<File>> Inode::open(uint32_t flags) {
   switch (type_) {
-    case FileType::kRegular:
-      return open_regular_file(Ref<Inode>(*this), flags);
-    case FileType::kDirectory:
-      return open_directory_file(Ref<Inode>(*this), flags);
-    case FileType::kFifo:
-      return open_fifo(Ref<Inode>(*this), flags);
-    case FileType::kCharacterDevice:
-      return character_device_open(Ref<Inode>(*this), attributes().special, flags);
-    case FileType::kBlockDevice:
-      return open_block_device_file(Ref<Inode>(*this), attributes().special, flags);
-    case FileType::kSymlink:
-      return Errno::kLOOP;
-    case FileType::kSocket:
-      return Errno::kNXIO;
+    case FileType::kRegular: return open_regular_file(Ref<Inode>(*this), flags);
+    case FileType::kDirectory: return open_directory_file(Ref<Inode>(*this), flags);
+    case FileType::kFifo: return open_fifo(Ref<Inode>(*this), flags);
+    case FileType::kCharacterDevice: return character_device_open(Ref<Inode>(*this), attributes().special, flags);
+    case FileType::kBlockDevice: return open_block_device_file(Ref<Inode>(*this), attributes().special, flags);
+    case FileType::kSymlink: return Errno::kLOOP;
+    case FileType::kSocket: return Errno::kNXIO;
   }
   return Errno::kNXIO;
 }

@@ -46,9 +46,7 @@ struct DeviceNumber {
   constexpr uint64_t encode() const {
     return (minor & 0xff) | static_cast<uint64_t>(major & 0xfff) << 8 | static_cast<uint64_t>(minor & 0xfff00) << 12;
   }
-  static constexpr DeviceNumber decode(uint32_t packed) {
-    return {packed >> 8 & 0xfff, (packed & 0xff) | (packed >> 12 & 0xfff00)};
-  }
+  static constexpr DeviceNumber decode(uint32_t packed) { return {packed >> 8 & 0xfff, (packed & 0xff) | (packed >> 12 & 0xfff00)}; }
   constexpr bool operator==(const DeviceNumber&) const = default;
 };
 

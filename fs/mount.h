@@ -13,7 +13,8 @@ struct Path;
 
 inline constexpr uint32_t kMountReadOnly = 1, kMountNoSetId = 2, kMountNoDevices = 4, kMountNoExecute = 8, kMountSynchronous = 16,
                           kMountRemount = 32, kMountNoAccessTime = 1024, kMountNoDirAccessTime = 2048, kMountBind = 4096, kMountMove = 8192,
-                          kMountRecursive = 16384, kMountSilent = 32768, kMountRelativeAccessTime = 1u << 21, kMountStrictAccessTime = 1u << 24;
+                          kMountRecursive = 16384, kMountSilent = 32768, kMountRelativeAccessTime = 1u << 21,
+                          kMountStrictAccessTime = 1u << 24;
 inline constexpr uint32_t kUnmountForce = 1, kUnmountDetach = 2, kUnmountExpire = 4, kUnmountNoFollow = 8;
 
 // One attachment. A reference keeps the file system mounted; the last one (after it left the tree) writes it back and unmounts it.
@@ -59,7 +60,7 @@ class Mount final : public RefCounted<Mount>, public ListNode<> {
 
   FileSystem& file_system_;
   Ref<Dentry> root_;
-  Ref<Mount> parent_;         // guarded by the mount lock, as is mount_point_
+  Ref<Mount> parent_;  // guarded by the mount lock, as is mount_point_
   Ref<Dentry> mount_point_;
   uint32_t children_ = 0;
   uint32_t id_ = 0;

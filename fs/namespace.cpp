@@ -7,9 +7,7 @@
 
 namespace faultline {
 
-Result<Ref<NameContext>> NameContext::create(Path root) {
-  return Ref<NameContext>::adopt(TRY(slab_new<NameContext>(std::move(root))));
-}
+Result<Ref<NameContext>> NameContext::create(Path root) { return Ref<NameContext>::adopt(TRY(slab_new<NameContext>(std::move(root)))); }
 
 Result<Ref<NameContext>> NameContext::copy() {
   Ref<NameContext> made = Ref<NameContext>::adopt(TRY(slab_new<NameContext>(root())));

@@ -46,8 +46,7 @@ Result<void> make_entry(const NameCaller& caller, StringView name, Making what, 
 
 Result<void> path_make_node(const NameCaller& caller, StringView name, uint32_t mode, DeviceNumber special) {
   uint32_t type = mode & kTypeMask;
-  bool is_device =
-      type == static_cast<uint32_t>(FileType::kCharacterDevice) || type == static_cast<uint32_t>(FileType::kBlockDevice);
+  bool is_device = type == static_cast<uint32_t>(FileType::kCharacterDevice) || type == static_cast<uint32_t>(FileType::kBlockDevice);
   if (type == 0) mode |= static_cast<uint32_t>(FileType::kRegular);
   if (type == static_cast<uint32_t>(FileType::kDirectory)) return Errno::kPERM;
   if (type == static_cast<uint32_t>(FileType::kSymlink)) return Errno::kINVAL;

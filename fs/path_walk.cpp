@@ -28,7 +28,8 @@ const Path& PathWalk::root() {
 }
 
 [[gnu::always_inline]] inline Result<Ref<Dentry>> PathWalk::look_up(StringView name) {
-  if (Ref<Dentry> found = DentryCache::find(*at_.dentry, name)) [[likely]] return found;
+  if (Ref<Dentry> found = DentryCache::find(*at_.dentry, name)) [[likely]]
+    return found;
   return look_up_slowly(name);
 }
 

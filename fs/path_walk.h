@@ -19,7 +19,7 @@ class PathWalk {
   Result<void> to_parent();
 
   // Then:
-  Path& place() { return at_; }            // the directory
+  Path& place() { return at_; }  // the directory
   Inode& directory() { return *at_.inode(); }
   StringView last() const { return last_; }  // "" if the path was "/" or a magic link has ended the walk
   bool has_trailing_slash() const { return trailing_slash_; }
@@ -34,7 +34,8 @@ class PathWalk {
   // Makes `child` of the directory the place, or what is mounted on it.
   void enter(Ref<Dentry> child) {
     at_.dentry = std::move(child);
-    if (at_.dentry->is_mount_point()) [[unlikely]] cross_mounts();
+    if (at_.dentry->is_mount_point()) [[unlikely]]
+      cross_mounts();
   }
   // Ends the walk at what a special last component means.
   void enter_special();
@@ -49,13 +50,13 @@ class PathWalk {
   const Path& root();
 
   const NameCaller& caller_;
-  Path root_;             // fetched when first needed
+  Path root_;  // fetched when first needed
   Path at_;
-  StringView rest_;       // what has not been walked
+  StringView rest_;  // what has not been walked
   StringView last_;
   bool trailing_slash_ = false;
   uint32_t links_ = 0;
-  Buffer<char> text_;     // holds rest_ once a link was followed
+  Buffer<char> text_;  // holds rest_ once a link was followed
 };
 
 }  // namespace faultline

@@ -52,11 +52,11 @@ class Pipe final : public RefCounted<Pipe> {
   void consumed_locked(uint32_t bytes) REQUIRES(lock_);
   void free_pages_locked(uint32_t from_page) REQUIRES(lock_);
 
-  Mutex<LockRank::kPipe> lock_;  // held across user copies
-  Buffer<FrameNumber> pages_ GUARDED_BY(lock_);   // none() where no byte is
-  uint32_t start_ GUARDED_BY(lock_) = 0;          // ring position of the oldest byte; 0 whenever the pipe is empty
-  Atomic<uint32_t> used_{0};                      // written under lock_
-  Atomic<uint32_t> capacity_{kDefaultBytes};      // written under lock_
+  Mutex<LockRank::kPipe> lock_;                  // held across user copies
+  Buffer<FrameNumber> pages_ GUARDED_BY(lock_);  // none() where no byte is
+  uint32_t start_ GUARDED_BY(lock_) = 0;         // ring position of the oldest byte; 0 whenever the pipe is empty
+  Atomic<uint32_t> used_{0};                     // written under lock_
+  Atomic<uint32_t> capacity_{kDefaultBytes};     // written under lock_
   Atomic<uint32_t> readers_{0}, writers_{0};
   Atomic<uint32_t> reader_opens_{0}, writer_opens_{0};
   WaitQueue readable_, writable_, opened_;

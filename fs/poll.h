@@ -5,8 +5,8 @@
 
 namespace faultline {
 
-inline constexpr uint32_t kPollIn = 0x1, kPollPriority = 0x2, kPollOut = 0x4, kPollError = 0x8, kPollHangUp = 0x10,
-                          kPollInvalid = 0x20, kPollReadNormal = 0x40, kPollWriteNormal = 0x100, kPollReadHangUp = 0x2000;
+inline constexpr uint32_t kPollIn = 0x1, kPollPriority = 0x2, kPollOut = 0x4, kPollError = 0x8, kPollHangUp = 0x10, kPollInvalid = 0x20,
+                          kPollReadNormal = 0x40, kPollWriteNormal = 0x100, kPollReadHangUp = 0x2000;
 
 // Passed to File::poll by those who want to be called when the answer may change. The file hands its wait queues (one or two) to
 // register_queue, which adds an entry; a null PollTable means "just tell me now".

@@ -21,7 +21,8 @@ constexpr uint32_t kSectorsPerPage = kPageSize / kSectorSize;
 
 // A piece of the area that lies in one piece on the device.
 struct SwapExtent : TreeNode<SwapExtent> {
-  SwapExtent(uint64_t first_sector, uint64_t sector_count, uint64_t place) : first(first_sector), sectors(sector_count), device_sector(place) {}
+  SwapExtent(uint64_t first_sector, uint64_t sector_count, uint64_t place)
+      : first(first_sector), sectors(sector_count), device_sector(place) {}
   uint64_t first, sectors;  // of the area
   uint64_t device_sector;
 };
@@ -85,8 +86,10 @@ SwapArea::~SwapArea() {
   extents_.clear([](SwapExtent& extent) { slab_delete(&extent); });
   if (!is_claimed_) return;
   cache_->drop_clean();
-  if (is_partition()) device_->unclaim();
-  else file_->inode()->end_swapping();
+  if (is_partition())
+    device_->unclaim();
+  else
+    file_->inode()->end_swapping();
 }
 
 bool SwapArea::is_on(Inode& inode) const {
@@ -166,9 +169,12 @@ Result<void> SwapArea::read_header(SwapHeader& header) {
 const SwapExtent& SwapArea::extent_of(uint64_t sector) const {
   const SwapExtent* extent = extents_.root();
   while (extent) {
-    if (sector < extent->first) extent = decltype(extents_)::left(*extent);
-    else if (sector >= extent->first + extent->sectors) extent = decltype(extents_)::right(*extent);
-    else return *extent;
+    if (sector < extent->first)
+      extent = decltype(extents_)::left(*extent);
+    else if (sector >= extent->first + extent->sectors)
+      extent = decltype(extents_)::right(*extent);
+    else
+      return *extent;
   }
   PANIC("a page outside the swap area");
 }

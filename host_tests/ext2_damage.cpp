@@ -29,8 +29,7 @@ class Anatomy {
   Anatomy(const std::vector<uint8_t>& image, uint32_t block) : image_(image), block_(block) {
     memcpy(&super_, &image[kExt2SuperblockOffset], sizeof super_);
     inode_size_ = super_.revision == 0 ? kExt2BaseInodeSize : super_.inode_size;
-    const uint32_t groups =
-        (super_.blocks_count - super_.first_data_block + super_.blocks_per_group - 1) / super_.blocks_per_group;
+    const uint32_t groups = (super_.blocks_count - super_.first_data_block + super_.blocks_per_group - 1) / super_.blocks_per_group;
     const uint32_t descriptors = kExt2SuperblockOffset / block + 1;
     add(descriptors);
     for (uint32_t i = 0; i < groups; i++) {
@@ -45,12 +44,9 @@ class Anatomy {
   // A place in a structure of a random sort: a superblock, an inode in use, a block of other metadata or of a directory.
   uint32_t place(Random& random) const {
     switch (random.below(4)) {
-      case 0:
-        return kExt2SuperblockOffset + random.below(264);
-      case 1:
-        return inodes_[random.below(static_cast<uint32_t>(inodes_.size()))] + random.below(kExt2BaseInodeSize);
-      default:
-        return block(random) + random.below(random.below(2) ? 64 : block_);
+      case 0: return kExt2SuperblockOffset + random.below(264);
+      case 1: return inodes_[random.below(static_cast<uint32_t>(inodes_.size()))] + random.below(kExt2BaseInodeSize);
+      default: return block(random) + random.below(random.below(2) ? 64 : block_);
     }
   }
   // The first byte of a block of metadata.
@@ -104,15 +100,9 @@ std::vector<uint8_t> Ext2Damage::make_rich_image(const std::string& options) {
 void Ext2Damage::damage_block(std::vector<uint8_t>& image, const Anatomy& anatomy, Random& random) {
   const uint32_t bytes = GetParam().block, at = anatomy.block(random);
   switch (random.below(4)) {
-    case 0:
-      memset(&image[at], 0, bytes);
-      break;
-    case 1:
-      memset(&image[at], 0xff, bytes);
-      break;
-    case 2:
-      memmove(&image[at], &image[anatomy.block(random)], bytes);
-      break;  // pointers that are valid, and wrong
+    case 0: memset(&image[at], 0, bytes); break;
+    case 1: memset(&image[at], 0xff, bytes); break;
+    case 2: memmove(&image[at], &image[anatomy.block(random)], bytes); break;  // pointers that are valid, and wrong
     default:
       for (uint32_t i = 0; i < bytes; i++) image[at + i] = static_cast<uint8_t>(random.below(256));
   }
@@ -125,22 +115,15 @@ void Ext2Damage::damage(std::vector<uint8_t>& image, const Anatomy& anatomy, Ran
   for (uint32_t changes = 1 + random.below(8); changes != 0; changes--) {
     const uint32_t at = std::min<uint32_t>(anatomy.place(random), static_cast<uint32_t>(image.size()) - 64), word = at & ~3u;
     switch (random.below(5)) {
-      case 0:
-        image[at] = static_cast<uint8_t>(random.below(256));
-        break;
-      case 1:
-        image[at] ^= static_cast<uint8_t>(1u << random.below(8));
-        break;
-      case 2:
-        memcpy(&image[word], &values[random.below(11)], 4);
-        break;
+      case 0: image[at] = static_cast<uint8_t>(random.below(256)); break;
+      case 1: image[at] ^= static_cast<uint8_t>(1u << random.below(8)); break;
+      case 2: memcpy(&image[word], &values[random.below(11)], 4); break;
       case 3: {
         uint32_t block = random.below(kKibibytes * 1024 / GetParam().block);
         memcpy(&image[word], &block, 4);
         break;
       }
-      default:
-        memmove(&image[word], &image[anatomy.place(random) & ~3u], 32);
+      default: memmove(&image[word], &image[anatomy.place(random) & ~3u], 32);
     }
   }
 }
@@ -187,25 +170,17 @@ void Ext2Damage::change_name(Inode& directory, const std::string& name, Random& 
   const bool is_directory = child.value()->is_directory();
   Ref<Inode> top = root();
   switch (random.below(is_directory ? 4 : 6)) {
-    case 0:
-      ignore_result(rename(directory, name, directory, name + "-moved"));
-      break;
+    case 0: ignore_result(rename(directory, name, directory, name + "-moved")); break;
     case 1:
       if (!is_directory) ignore_result(rename(directory, name, *top, "from-below-" + name));
       break;
-    case 2:
-      ignore_result(directory.exchange(StringView(name.data(), name.size()), directory, "new-file"));
-      break;
+    case 2: ignore_result(directory.exchange(StringView(name.data(), name.size()), directory, "new-file")); break;
     case 3:
       child = Errno::kNOENT;
       ignore_result(is_directory ? remove_directory(directory, name) : unlink(directory, name));
       break;
-    case 4:
-      ignore_result(directory.link("another-name", *child.value()));
-      break;
-    default:
-      child = Errno::kNOENT;
-      ignore_result(unlink(directory, name));
+    case 4: ignore_result(directory.link("another-name", *child.value())); break;
+    default: child = Errno::kNOENT; ignore_result(unlink(directory, name));
   }
 }
 

@@ -108,8 +108,7 @@ TEST_P(Ext2Geometry, SymlinksShortAndLong) {
   for (const std::string& target : lengths) {
     std::string name = "l" + std::to_string(target.size());
     Ref<Inode> directory = root();
-    ASSERT_TRUE(
-        directory->make_symlink(StringView(name.data(), name.size()), StringView(target.data(), target.size()), who).ok());
+    ASSERT_TRUE(directory->make_symlink(StringView(name.data(), name.size()), StringView(target.data(), target.size()), who).ok());
   }
   remount();
   for (const std::string& target : lengths) {
@@ -396,8 +395,7 @@ TEST_F(Ext2Test, NamesAndInodesGiveWayToPages) {
     for (int i = 0; i < 2000; i++) {
       std::string name = "f" + std::to_string(i);
       ASSERT_TRUE(
-          DentryCache::insert(*top, StringView(name.data(), name.size()), create(*root(), name).release_value(), Caching::kCached)
-              .ok());
+          DentryCache::insert(*top, StringView(name.data(), name.size()), create(*root(), name).release_value(), Caching::kCached).ok());
     }
   }
   const uint32_t names_before = DentryCache::count();

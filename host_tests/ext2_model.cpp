@@ -39,7 +39,9 @@ class Ext2Model : public Ext2Test {
     }
     return {node, inode};
   }
-  static Result<Ref<Inode>> lookup(Inode& directory, const std::string& name) { return directory.lookup(StringView(name.data(), name.size())); }
+  static Result<Ref<Inode>> lookup(Inode& directory, const std::string& name) {
+    return directory.lookup(StringView(name.data(), name.size()));
+  }
   std::string any_name() {
     uint32_t number = random_.below(40);
     return "n" + std::to_string(number) + std::string(number * number % 200, 'a');

@@ -388,7 +388,8 @@ TEST_F(NamesModel, RandomOperationsGiveTheModelsTreeAndErrors) {
   // Everything goes; nothing stays behind.
   while (!root_->children.empty()) {
     std::string path;
-    for (std::shared_ptr<Node> at = root_; !at->children.empty(); at = at->children.begin()->second) path += "/" + at->children.begin()->first;
+    for (std::shared_ptr<Node> at = root_; !at->children.empty(); at = at->children.begin()->second)
+      path += "/" + at->children.begin()->first;
     bool is_directory = find(path).node->is_directory;
     ASSERT_EQ(is_directory ? remove_directory(path) : unlink(path), remove(path, is_directory)) << path;
   }

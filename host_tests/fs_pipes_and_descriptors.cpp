@@ -51,7 +51,9 @@ TEST_F(Pipes, BytesComeOutInOrderUnderRandomSizes) {
         uint32_t wanted = 4096u << dice.below(6);
         Result<uint32_t> changed = pipe_of(*ends.reader)->set_capacity(wanted);
         if (changed.ok()) capacity = changed.value();
-        if (wanted < model.size()) { EXPECT_FALSE(changed.ok()); }
+        if (wanted < model.size()) {
+          EXPECT_FALSE(changed.ok());
+        }
       }
       ASSERT_EQ(pipe_of(*ends.writer)->bytes(), model.size());
     }
@@ -113,9 +115,7 @@ TEST_F(Descriptors, TheLowestFreeNumberIsGivenAlways) {
           }
           break;
         }
-        case 3:
-          EXPECT_EQ(table->close(number).ok(), model.erase(number) == 1);
-          break;
+        case 3: EXPECT_EQ(table->close(number).ok(), model.erase(number) == 1); break;
         case 4:
           EXPECT_EQ(table->replace(number, file, flag, kLimit).ok(), number < kLimit);
           if (number < kLimit) model[number] = flag == CloseOnExec::kYes;

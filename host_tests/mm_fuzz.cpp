@@ -14,71 +14,92 @@ namespace faultline::host {
 namespace {
 
 uint32_t environment(const char* name, uint32_t otherwise) {
-    const char* text = getenv(name);
-    return text ? static_cast<uint32_t>(strtoul(text, nullptr, 10)) : otherwise;
+  const char* text = getenv(name);
+  return text ? static_cast<uint32_t>(strtoul(text, nullptr, 10)) : otherwise;
 }
 
 // True if `body` ends well in a process of its own. What it prints goes to standard error, or nowhere.
 template <typename Body>
 bool ends_well(bool quiet, Body body) {
-    fflush(nullptr);
-    pid_t child = ::fork();
-    if (child == 0) {
-        if (quiet) {
-            if (!freopen("/dev/null", "w", stderr)) _exit(3);
-        }
-        body();
-        _exit(0);
+  fflush(nullptr);
+  pid_t child = ::fork();
+  if (child == 0) {
+    if (quiet) {
+      if (!freopen("/dev/null", "w", stderr)) _exit(3);
     }
-    int status = 0;
-    waitpid(child, &status, 0);
-    return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+    body();
+    _exit(0);
+  }
+  int status = 0;
+  waitpid(child, &status, 0);
+  return WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
 FuzzOptions options_for(uint32_t seed) {
-    FuzzOptions options;
-    options.seed = seed;
-    options.operations = environment("FAULTLINE_FUZZ_STEPS", 1500);
-    options.frames = seed % 4 == 0 ? 260 : 460;  // every fourth machine is short of memory
-    options.inject_failures = seed % 2 == 0;
-    options.has_swap = seed % 3 != 0;
-    options.full_check = environment("FAULTLINE_FUZZ_CHECK", 64);
-    options.trace = environment("FAULTLINE_FUZZ_TRACE", 0);
-    return options;
+  FuzzOptions options;
+  options.seed = seed;
+  options.operations = environment("FAULTLINE_FUZZ_STEPS", 1500);
+  options.frames = seed % 4 == 0 ? 260 : 460;  // every fourth machine is short of memory
+  options.inject_failures = seed % 2 == 0;
+  options.has_swap = seed % 3 != 0;
+  options.full_check = environment("FAULTLINE_FUZZ_CHECK", 64);
+  options.trace = environment("FAULTLINE_FUZZ_TRACE", 0);
+  return options;
 }
 
 TEST(MemoryFuzz, AgreesWithTheModelAndKeepsTheInvariants) {
-    uint32_t first = environment("FAULTLINE_FUZZ_SEED", 1);
-    uint32_t seeds = getenv("FAULTLINE_FUZZ_SEED") ? 1 : environment("FAULTLINE_FUZZ_SEEDS", 12);
-    for (uint32_t seed = first; seed < first + seeds; seed++)
-        ASSERT_TRUE(ends_well(false, [&] { Fuzzer(options_for(seed)).run(); })) << "seed " << seed;
+  uint32_t first = environment("FAULTLINE_FUZZ_SEED", 1);
+  uint32_t seeds = getenv("FAULTLINE_FUZZ_SEED") ? 1 : environment("FAULTLINE_FUZZ_SEEDS", 12);
+  for (uint32_t seed = first; seed < first + seeds; seed++)
+    ASSERT_TRUE(ends_well(false, [&] { Fuzzer(options_for(seed)).run(); })) << "seed " << seed;
 }
 
 class PlantedBug : public ::testing::TestWithParam<uint8_t> {};
 
 // Within 50,000 operations, over several seeds.
 TEST_P(PlantedBug, IsFound) {
-    constexpr uint32_t kOperations = 50'000, kEach = 2'500;
-    for (uint32_t seed = 1; seed <= kOperations / kEach; seed++) {
-        FuzzOptions options;
-        options.seed = seed * 2 + 1;
-        options.operations = kEach;
-        options.inject_failures = GetParam() == static_cast<uint8_t>(machine::Bug::kSlotErrorIgnored);
-        bool passed = ends_well(true, [&] {
-            machine::planted_bug = static_cast<machine::Bug>(GetParam());
-            Fuzzer(options).run();
-        });
-        if (!passed) return;
-    }
-    FAIL() << "50,000 operations did not find planted bug " << int{GetParam()};
+  constexpr uint32_t kOperations = 50'000, kEach = 2'500;
+  for (uint32_t seed = 1; seed <= kOperations / kEach; seed++) {
+    FuzzOptions options;
+    options.seed = seed * 2 + 1;
+    options.operations = kEach;
+    options.inject_failures = GetParam() == static_cast<uint8_t>(machine::Bug::kSlotErrorIgnored);
+    bool passed = ends_well(true, [&] {
+      machine::planted_bug = static_cast<machine::Bug>(GetParam());
+      Fuzzer(options).run();
+    });
+    if (!passed) return;
+  }
+  FAIL() << "50,000 operations did not find planted bug " << int{GetParam()};
 }
 
 const char* const kBugNames[] = {
-    "ForkWithoutFlush", "FlushOneCpuOnly", "NoFlushAfterDirectoryChange", "ZeroPageExclusive", "SharedTableSole",
-    "WritableLeftOnUnshare", "FreeBeforeFlush", "PinIgnored", "NoEndOfFileCheck", "DirtyLostAtUnmap", "HiddenLeavesPresent",
-    "UnmapWithoutFlush", "WriteBackWithoutFlush", "CopyWithoutFlush", "ProtectWithoutFlush", "TailNotZeroed", "LocatorNotMoved", "CopiesOutliveTruncation",
-    "SwapCacheIgnored", "ReusedDuringWriteBack", "DirtyDroppedAtEviction", "EvictionWithoutFlush", "SlotNotCountedAtCopy",
-    "SlotFreedWhileCached", "SlotKeptByWriter", "SlotErrorIgnored",
+    "ForkWithoutFlush",
+    "FlushOneCpuOnly",
+    "NoFlushAfterDirectoryChange",
+    "ZeroPageExclusive",
+    "SharedTableSole",
+    "WritableLeftOnUnshare",
+    "FreeBeforeFlush",
+    "PinIgnored",
+    "NoEndOfFileCheck",
+    "DirtyLostAtUnmap",
+    "HiddenLeavesPresent",
+    "UnmapWithoutFlush",
+    "WriteBackWithoutFlush",
+    "CopyWithoutFlush",
+    "ProtectWithoutFlush",
+    "TailNotZeroed",
+    "LocatorNotMoved",
+    "CopiesOutliveTruncation",
+    "SwapCacheIgnored",
+    "ReusedDuringWriteBack",
+    "DirtyDroppedAtEviction",
+    "EvictionWithoutFlush",
+    "SlotNotCountedAtCopy",
+    "SlotFreedWhileCached",
+    "SlotKeptByWriter",
+    "SlotErrorIgnored",
 };
 static_assert(std::size(kBugNames) == static_cast<size_t>(machine::Bug::kCount));
 

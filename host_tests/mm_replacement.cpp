@@ -34,7 +34,7 @@ struct TestPages {
 constexpr PageQueue kQueues[] = {PageQueue::kYoung, PageQueue::kOld, PageQueue::kMain};
 
 class Queues {
-  public:
+ public:
   explicit Queues(uint32_t pages, Policy policy = Policy::kTwoQueues)
       : records(pages), ghosts(pages), replacement(TestPages{&records, &asked}) {
     replacement.initialize(policy, ghosts);
@@ -93,8 +93,7 @@ TEST(Replacement, ListsHoldTogetherUnderRandomOperations) {
         switch (random() % 6) {
           case 0:
           case 1:
-            if (model.insert(page).second)
-              queues.bring(page, random() % 4 == 0 ? Arrival::kReadAhead : queues.replacement.arrival(page));
+            if (model.insert(page).second) queues.bring(page, random() % 4 == 0 ? Arrival::kReadAhead : queues.replacement.arrival(page));
             break;
           case 2:
             if (model.erase(page)) queues.replacement.remove(page);

@@ -194,7 +194,8 @@ TEST(LastFrames, AreTheKernels) {
     if (frame.ok()) taken.push_back(frame.value());
     return frame.ok();
   };
-  while (take(FrameUse::kAnonymous)) {}
+  while (take(FrameUse::kAnonymous)) {
+  }
   for (int i = 0; i < 10; i++) {
     EXPECT_TRUE(take(FrameUse::kPageTable));
     EXPECT_FALSE(take(FrameUse::kAnonymous));

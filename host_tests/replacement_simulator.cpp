@@ -51,7 +51,7 @@ TEST(ReplacementSimulator, LruFifoAndClockAreThoseOfTheTextbook) {
   for (uint32_t seed = 1; seed <= 20; seed++) {
     const Trace trace = random_trace(seed, 40, 2000);
     const uint32_t frames = 3 + seed;
-    Numbers lru, fifo;                   // the next victim first
+    Numbers lru, fifo;                             // the next victim first
     std::vector<std::pair<uint32_t, bool>> clock;  // pages and their bits, by frame
     size_t hand = 0;
     uint32_t lru_faults = 0, fifo_faults = 0, clock_faults = 0;
@@ -102,7 +102,8 @@ TEST(ReplacementSimulator, EveryPolicyFaultsOncePerPageWhenAllFit) {
   for (const GeneratorKind& kind : generator_kinds()) {
     const Trace trace = generate(kind.name, 50, 2000, 1);
     EXPECT_EQ(trace.references.size(), 2000u) << kind.name;
-    for (const std::string& policy : policy_names()) EXPECT_EQ(count_faults(policy, trace, trace.pages()), trace.pages()) << kind.name << policy;
+    for (const std::string& policy : policy_names())
+      EXPECT_EQ(count_faults(policy, trace, trace.pages()), trace.pages()) << kind.name << policy;
   }
 }
 

@@ -128,8 +128,8 @@ TEST(SwapHeader, TheListOfBadPagesEndsBeforeTheSignature) {
 // Whatever is accepted can be used without a further look.
 TEST(SwapHeader, MutationsAreRefusedOrHarmless) {
   const Page originals[] = {made_by_mkswap(400, ""), header_page({3, 2, 98}), swapped(header_page({9, 9, 44}))};
-  const uint32_t places[] = {SwapHeader::kVersionAt, SwapHeader::kLastPageAt, SwapHeader::kBadCountAt, SwapHeader::kBadPagesAt,
-                             SwapHeader::kBadPagesAt + 4, kPageSize - 12};
+  const uint32_t places[] = {SwapHeader::kVersionAt,  SwapHeader::kLastPageAt,     SwapHeader::kBadCountAt,
+                             SwapHeader::kBadPagesAt, SwapHeader::kBadPagesAt + 4, kPageSize - 12};
   std::mt19937 random(1);
   uint32_t accepted = 0, refused = 0;
   for (uint32_t round = 0; round < 200'000; round++) {

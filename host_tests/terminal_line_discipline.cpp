@@ -24,9 +24,7 @@ class Line : public LineDisciplineHost {
   void stop_output() override { stopped = true; }
   void start_output() override { stopped = false; }
 
-  size_t type(std::string_view keys) {
-    return discipline.receive({reinterpret_cast<const uint8_t*>(keys.data()), keys.size()});
-  }
+  size_t type(std::string_view keys) { return discipline.receive({reinterpret_cast<const uint8_t*>(keys.data()), keys.size()}); }
   std::string read(size_t limit = 4096) {
     std::string buffer(limit, '\0');
     LineDiscipline::Taken taken = discipline.take({reinterpret_cast<uint8_t*>(buffer.data()), limit});
@@ -313,8 +311,10 @@ TEST(LineDiscipline, RandomKeystrokesGiveTheModelsLines) {
       std::string wanted = model.lines.front();
       size_t limit = 1 + random() % 40;
       std::string got = line.read(limit);
-      if (wanted.size() <= limit) model.lines.pop_front();
-      else model.lines.front().erase(0, limit);
+      if (wanted.size() <= limit)
+        model.lines.pop_front();
+      else
+        model.lines.front().erase(0, limit);
       ASSERT_EQ(got, wanted.substr(0, limit)) << "seed " << seed << " step " << step;
     }
   }

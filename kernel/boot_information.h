@@ -18,14 +18,14 @@ struct BootModule {
 };
 
 struct BootInformation {
-  uint64_t entered_at = 0;                 // clock_cycles() when the kernel began: the counter has run since power-on
+  uint64_t entered_at = 0;  // clock_cycles() when the kernel began: the counter has run since power-on
   StringView loader_name;
-  StringView command_line;                 // all of it, as given
-  std::span<const FrameRange> usable;      // sorted, disjoint; without the kernel image, modules and what boot_frames took
+  StringView command_line;             // all of it, as given
+  std::span<const FrameRange> usable;  // sorted, disjoint; without the kernel image, modules and what boot_frames took
   std::span<const BootModule> modules;
-  FrameNumber memory_end;                  // one past the highest frame of the direct map that any map entry names
+  FrameNumber memory_end;  // one past the highest frame of the direct map that any map entry names
   uint32_t usable_frames = 0;
-  uint32_t frames_beyond_reach = 0;        // RAM past the direct map's end, which we leave
+  uint32_t frames_beyond_reach = 0;  // RAM past the direct map's end, which we leave
 };
 const BootInformation& boot_information();
 

@@ -7,14 +7,14 @@
 
 namespace faultline {
 
-struct UserTlsDescriptor;   // thread_local_storage.h
-struct UserUsage;           // usage.h
-struct UserSignalAction;    // the layouts are in signal_calls.cpp
-struct UserLimit;           // limit_calls.cpp
+struct UserTlsDescriptor;  // thread_local_storage.h
+struct UserUsage;          // usage.h
+struct UserSignalAction;   // the layouts are in signal_calls.cpp
+struct UserLimit;          // limit_calls.cpp
 struct UserLimit64;
-struct UserTimer;           // time_calls.cpp
+struct UserTimer;  // time_calls.cpp
 struct UserTimes;
-struct UserNames;           // system_calls.cpp
+struct UserNames;  // system_calls.cpp
 struct UserSystemInformation;
 struct OldMapArguments {
   uint32_t address, bytes, protection, flags, descriptor, offset;
@@ -23,7 +23,8 @@ struct OldMapArguments {
 // kernel/fork.cpp
 Result<uint32_t> sys_fork();
 Result<uint32_t> sys_vfork();
-Result<uint32_t> sys_clone(uint32_t flags, uint32_t stack, UserPtr<uint32_t> parent_tid, UserPtr<UserTlsDescriptor> tls, UserPtr<uint32_t> child_tid);
+Result<uint32_t> sys_clone(uint32_t flags, uint32_t stack, UserPtr<uint32_t> parent_tid, UserPtr<UserTlsDescriptor> tls,
+                           UserPtr<uint32_t> child_tid);
 
 // kernel/exec.cpp
 Result<uint32_t> sys_execve(UserPtr<const char> path, UserPtr<uint32_t> arguments, UserPtr<uint32_t> environment);
@@ -89,7 +90,8 @@ Result<uint32_t> sys_ioperm(uint32_t, uint32_t, uint32_t);
 Result<uint32_t> sys_iopl(uint32_t level);
 
 // kernel/memory_calls.cpp
-Result<uint32_t> sys_mmap2(uint32_t address, uint32_t bytes, uint32_t protection, uint32_t flags, uint32_t descriptor, uint32_t page_offset);
+Result<uint32_t> sys_mmap2(uint32_t address, uint32_t bytes, uint32_t protection, uint32_t flags, uint32_t descriptor,
+                           uint32_t page_offset);
 Result<uint32_t> sys_old_mmap(UserPtr<OldMapArguments> user);
 Result<uint32_t> sys_munmap(VirtAddr start, uint32_t bytes);
 Result<uint32_t> sys_mprotect(VirtAddr start, uint32_t bytes, uint32_t protection);
@@ -123,7 +125,8 @@ Result<uint32_t> sys_rt_sigsuspend(UserPtr<SignalSet> wanted, uint32_t set_size)
 Result<uint32_t> sys_sigsuspend(uint32_t, uint32_t, uint32_t mask);
 Result<uint32_t> sys_pause();
 Result<uint32_t> sys_rt_sigtimedwait(UserPtr<SignalSet> wanted, UserPtr<uint8_t> info, UserPtr<Timespec32> timeout, uint32_t set_size);
-Result<uint32_t> sys_rt_sigtimedwait_time64(UserPtr<SignalSet> wanted, UserPtr<uint8_t> info, UserPtr<Timespec64> timeout, uint32_t set_size);
+Result<uint32_t> sys_rt_sigtimedwait_time64(UserPtr<SignalSet> wanted, UserPtr<uint8_t> info, UserPtr<Timespec64> timeout,
+                                            uint32_t set_size);
 Result<uint32_t> sys_kill(int32_t pid, uint32_t number);
 Result<uint32_t> sys_tkill(int32_t tid, uint32_t number);
 Result<uint32_t> sys_tgkill(int32_t pid, int32_t tid, uint32_t number);
@@ -187,7 +190,9 @@ Result<uint32_t> sys_reboot(uint32_t magic, uint32_t magic2, uint32_t command);
 Result<uint32_t> sys_syslog(uint32_t type, VirtAddr where, int32_t length);
 
 // kernel/futex.cpp
-Result<uint32_t> sys_futex(VirtAddr address, uint32_t operation, uint32_t value, UserPtr<Timespec32> timeout, VirtAddr second, uint32_t value3);
-Result<uint32_t> sys_futex_time64(VirtAddr address, uint32_t operation, uint32_t value, UserPtr<Timespec64> timeout, VirtAddr second, uint32_t value3);
+Result<uint32_t> sys_futex(VirtAddr address, uint32_t operation, uint32_t value, UserPtr<Timespec32> timeout, VirtAddr second,
+                           uint32_t value3);
+Result<uint32_t> sys_futex_time64(VirtAddr address, uint32_t operation, uint32_t value, UserPtr<Timespec64> timeout, VirtAddr second,
+                                  uint32_t value3);
 
 }  // namespace faultline

@@ -152,8 +152,7 @@ void forget_old_program(Process& process, Thread& self) {
 }
 
 // The point of no return.
-void switch_program(Process& process, Ref<AddressSpace> space, const ProgramImage& image, Ref<File> file,
-                    const NewIdentity& identity) {
+void switch_program(Process& process, Ref<AddressSpace> space, const ProgramImage& image, Ref<File> file, const NewIdentity& identity) {
   uint32_t peak = process.space().peak_resident_pages();
   {
     LockGuard guard(process.lock_);
@@ -208,9 +207,8 @@ Result<void> exec_program(StringView name, const ExecStrings& strings) {
   space->set_limits(process.limit(Resource::kStack), process.limit(Resource::kAddressSpace));
   ProgramImage image = TRY(elf_load(*space, program.file, program.bytes(), identity.personality));
   const Credentials& who = identity.credentials;
-  VirtAddr stack =
-      TRY(exec_build_stack(*space, strings, prefix, name, image, {who.uid, who.euid, who.gid, who.egid, identity.changed},
-                           process.limit(Resource::kStack)));
+  VirtAddr stack = TRY(exec_build_stack(*space, strings, prefix, name, image, {who.uid, who.euid, who.gid, who.egid, identity.changed},
+                                        process.limit(Resource::kStack)));
   space->set_break_start(image.layout.break_start);
   space->set_reading_executes(image.reading_executes);
   TRY(become_only_thread(process));

@@ -55,7 +55,7 @@ struct StackIdentity {
 
 // Writes the strings, argv, envp and the auxiliary vector to the stack of `space`, and maps that. Returns the stack pointer and
 // fills in the layout's strings. k2BIG, kFAULT, kNOMEM.
-Result<VirtAddr> exec_build_stack(AddressSpace& space, const ExecStrings& strings, const ScriptPrefix& prefix,
-                                  StringView file_name, ProgramImage& image, const StackIdentity& identity, uint64_t stack_limit);
+Result<VirtAddr> exec_build_stack(AddressSpace& space, const ExecStrings& strings, const ScriptPrefix& prefix, StringView file_name,
+                                  ProgramImage& image, const StackIdentity& identity, uint64_t stack_limit);
 
 }  // namespace faultline

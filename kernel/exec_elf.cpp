@@ -37,8 +37,7 @@ Result<ElfHeader> check_header(std::span<const uint8_t> start) {
   if (memcmp(header.identity, kIdentity, sizeof kIdentity) != 0) return Errno::kNOEXEC;
   if (header.type != kTypeExecutable && header.type != kTypeShared) return Errno::kNOEXEC;
   if (header.machine != kMachine386 || header.program_header_size != sizeof(ProgramHeader)) return Errno::kNOEXEC;
-  if (header.program_header_count == 0 || header.program_header_count > kMaxHeaderBytes / sizeof(ProgramHeader))
-    return Errno::kNOEXEC;
+  if (header.program_header_count == 0 || header.program_header_count > kMaxHeaderBytes / sizeof(ProgramHeader)) return Errno::kNOEXEC;
   return header;
 }
 
@@ -121,8 +120,8 @@ Protection protection_of(uint32_t flags, const ProgramImage& image) {
                                  (executes ? kProtExecute : 0));
 }
 
-Result<void> map_segment(AddressSpace& space, Ref<File>& file, Ref<Object>& object, const ProgramHeader& header,
-                         const Segment& segment, const ProgramImage& image) {
+Result<void> map_segment(AddressSpace& space, Ref<File>& file, Ref<Object>& object, const ProgramHeader& header, const Segment& segment,
+                         const ProgramImage& image) {
   const Protection protection = protection_of(header.flags, image);
   if (segment.file_end > segment.start) {
     MapRequest request;

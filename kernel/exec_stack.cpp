@@ -125,10 +125,9 @@ class StringArray {
 struct Auxiliary {
   uint32_t type, value;
 };
-constexpr uint32_t kAuxNull = 0, kAuxHeaders = 3, kAuxHeaderSize = 4, kAuxHeaderCount = 5, kAuxPageSize = 6, kAuxBase = 7,
-                   kAuxFlags = 8, kAuxEntry = 9, kAuxUid = 11, kAuxEuid = 12, kAuxGid = 13, kAuxEgid = 14, kAuxPlatform = 15,
-                   kAuxHardware = 16, kAuxTicks = 17, kAuxSecure = 23, kAuxRandom = 25, kAuxHardware2 = 26, kAuxFileName = 31,
-                   kAuxSignalStack = 51;
+constexpr uint32_t kAuxNull = 0, kAuxHeaders = 3, kAuxHeaderSize = 4, kAuxHeaderCount = 5, kAuxPageSize = 6, kAuxBase = 7, kAuxFlags = 8,
+                   kAuxEntry = 9, kAuxUid = 11, kAuxEuid = 12, kAuxGid = 13, kAuxEgid = 14, kAuxPlatform = 15, kAuxHardware = 16,
+                   kAuxTicks = 17, kAuxSecure = 23, kAuxRandom = 25, kAuxHardware2 = 26, kAuxFileName = 31, kAuxSignalStack = 51;
 
 // The pointer tables stand below the strings, in order; while strings are pushed from the last to the first, their addresses are noted here.
 class PointerTable {
@@ -254,9 +253,8 @@ class StackBuilder {
 
 }  // namespace
 
-Result<VirtAddr> exec_build_stack(AddressSpace& space, const ExecStrings& strings, const ScriptPrefix& prefix,
-                                  StringView file_name, ProgramImage& image, const StackIdentity& identity,
-                                  uint64_t stack_limit) {
+Result<VirtAddr> exec_build_stack(AddressSpace& space, const ExecStrings& strings, const ScriptPrefix& prefix, StringView file_name,
+                                  ProgramImage& image, const StackIdentity& identity, uint64_t stack_limit) {
   MapRequest request;
   request.fixed = request.no_replace = request.grows_down = true;
   request.kind = RegionKind::kStack;

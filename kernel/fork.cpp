@@ -19,11 +19,11 @@ namespace {
 // clone(2)'s flags; the lowest byte is the signal that the parent gets at the end.
 constexpr uint32_t kCloneVm = 0x100, kCloneFs = 0x200, kCloneFiles = 0x400, kCloneSighand = 0x800, kCloneVfork = 0x4000,
                    kCloneParent = 0x8000, kCloneThread = 0x10000, kCloneSetTls = 0x80000, kCloneParentSetTid = 0x100000,
-                   kCloneChildClearTid = 0x200000, kCloneChildSetTid = 0x1000000, kCloneSysvsem = 0x40000,
-                   kCloneDetached = 0x400000, kCloneIo = 0x80000000;
-constexpr uint32_t kCloneKnown = 0xff | kCloneVm | kCloneFs | kCloneFiles | kCloneSighand | kCloneVfork | kCloneParent |
-                                 kCloneThread | kCloneSetTls | kCloneParentSetTid | kCloneChildClearTid | kCloneChildSetTid |
-                                 kCloneSysvsem | kCloneDetached | kCloneIo;
+                   kCloneChildClearTid = 0x200000, kCloneChildSetTid = 0x1000000, kCloneSysvsem = 0x40000, kCloneDetached = 0x400000,
+                   kCloneIo = 0x80000000;
+constexpr uint32_t kCloneKnown = 0xff | kCloneVm | kCloneFs | kCloneFiles | kCloneSighand | kCloneVfork | kCloneParent | kCloneThread |
+                                 kCloneSetTls | kCloneParentSetTid | kCloneChildClearTid | kCloneChildSetTid | kCloneSysvsem |
+                                 kCloneDetached | kCloneIo;
 
 struct CloneArguments {
   uint32_t flags = 0;

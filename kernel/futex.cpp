@@ -188,8 +188,7 @@ Result<Deadline> deadline_of(uint32_t operation, bool absolute, uint64_t nanosec
 }
 
 template <typename Time>
-Result<uint32_t> futex(VirtAddr address, uint32_t operation, uint32_t value, UserPtr<Time> timeout, VirtAddr second,
-                       uint32_t value3) {
+Result<uint32_t> futex(VirtAddr address, uint32_t operation, uint32_t value, UserPtr<Time> timeout, VirtAddr second, uint32_t value3) {
   uint32_t command = operation & ~(kPrivate | kClockRealtime);
   uint32_t value2 = timeout.address().value();  // the same register, for the commands without a time-out
   switch (command) {
@@ -209,14 +208,10 @@ Result<uint32_t> futex(VirtAddr address, uint32_t operation, uint32_t value, Use
       Key key = TRY(key_of(address, operation));
       return wake_key(key, value, command == kWake ? kAllBits : value3);
     }
-    case kRequeue:
-      return requeue(address, second, operation, value, value2, nullptr);
-    case kCompareRequeue:
-      return requeue(address, second, operation, value, value2, &value3);
-    case kWakeOperation:
-      return wake_operation(address, second, operation, value, value2, value3);
-    default:
-      return Errno::kNOSYS;
+    case kRequeue: return requeue(address, second, operation, value, value2, nullptr);
+    case kCompareRequeue: return requeue(address, second, operation, value, value2, &value3);
+    case kWakeOperation: return wake_operation(address, second, operation, value, value2, value3);
+    default: return Errno::kNOSYS;
   }
 }
 
@@ -266,8 +261,8 @@ Result<uint32_t> sys_futex(VirtAddr address, uint32_t operation, uint32_t value,
   return futex(address, operation, value, timeout, second, value3);
 }
 
-Result<uint32_t> sys_futex_time64(VirtAddr address, uint32_t operation, uint32_t value, UserPtr<Timespec64> timeout,
-                                  VirtAddr second, uint32_t value3) {
+Result<uint32_t> sys_futex_time64(VirtAddr address, uint32_t operation, uint32_t value, UserPtr<Timespec64> timeout, VirtAddr second,
+                                  uint32_t value3) {
   return futex(address, operation, value, timeout, second, value3);
 }
 

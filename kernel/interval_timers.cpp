@@ -82,8 +82,7 @@ TimerValue exchange_processor_timer(Process& process, uint32_t which, const Time
 }
 
 // A period shorter than a tick gives one signal a tick.
-void run_processor_timer_locked(Process& process, ProcessorTimer& timer, uint64_t now, Signal signal)
-    REQUIRES(process_table_lock) {
+void run_processor_timer_locked(Process& process, ProcessorTimer& timer, uint64_t now, Signal signal) REQUIRES(process_table_lock) {
   if (timer.end == 0 || now < timer.end) return;
   timer.end = timer.interval == 0 ? 0 : timer.end + timer.interval > now ? timer.end + timer.interval : now + 1;
   ignore_result(signal_send_locked(process, signal_info_from_kernel(signal)));  // not real-time: it cannot fail

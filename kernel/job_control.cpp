@@ -16,8 +16,7 @@ bool is_orphaned_without(uint32_t group, const Process* leaving) REQUIRES(proces
   for (const Process& process : all_processes()) {
     if (process.group_ != group || &process == leaving || process.state_ == ProcessState::kZombie) continue;
     const Process* parent = process.parent_;
-    if (parent && parent->pid_ != 1 && parent != leaving && parent->session_ == process.session_ && parent->group_ != group)
-      return false;
+    if (parent && parent->pid_ != 1 && parent != leaving && parent->session_ == process.session_ && parent->group_ != group) return false;
   }
   return true;
 }
@@ -57,16 +56,13 @@ JobIdentity job_caller() {
   return {self.pid(), self.group(), self.session(), self.credentials().is_superuser(), self.credentials().euid};
 }
 
-void job_signal_group(uint32_t group, uint32_t signal) {
-  signal_send_group(group, signal_info_from_kernel(static_cast<Signal>(signal)));
-}
+void job_signal_group(uint32_t group, uint32_t signal) { signal_send_group(group, signal_info_from_kernel(static_cast<Signal>(signal))); }
 
 void job_signal_session_leader(uint32_t session, uint32_t signal) {
   InterruptLockGuard guard(process_table_lock);
   Process* leader = pid_find_locked(session);
   if (leader && leader->session_ == session && leader->pid_ == session)
-    ignore_result(
-        signal_send_locked(*leader, signal_info_from_kernel(static_cast<Signal>(signal))));  // not real-time: cannot fail
+    ignore_result(signal_send_locked(*leader, signal_info_from_kernel(static_cast<Signal>(signal))));  // not real-time: cannot fail
 }
 
 Result<uint32_t> job_group_session(uint32_t group) {

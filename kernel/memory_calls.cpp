@@ -7,14 +7,14 @@ namespace faultline {
 
 namespace {
 
-constexpr uint32_t kMapShared = 1, kMapPrivate = 2, kMapSharedValidate = 3, kMapTypeMask = 0xf, kMapFixed = 0x10,
-                   kMapAnonymous = 0x20, kMap32Bit = 0x40, kMapGrowsDown = 0x100, kMapDenyWrite = 0x800, kMapExecutable = 0x1000,
-                   kMapLocked = 0x2000, kMapNoReserve = 0x4000, kMapPopulate = 0x8000, kMapNonBlock = 0x10000,
-                   kMapStack = 0x20000, kMapHugePages = 0x40000, kMapFixedNoReplace = 0x100000, kMapHugeSize = 0x3f << 26;
+constexpr uint32_t kMapShared = 1, kMapPrivate = 2, kMapSharedValidate = 3, kMapTypeMask = 0xf, kMapFixed = 0x10, kMapAnonymous = 0x20,
+                   kMap32Bit = 0x40, kMapGrowsDown = 0x100, kMapDenyWrite = 0x800, kMapExecutable = 0x1000, kMapLocked = 0x2000,
+                   kMapNoReserve = 0x4000, kMapPopulate = 0x8000, kMapNonBlock = 0x10000, kMapStack = 0x20000, kMapHugePages = 0x40000,
+                   kMapFixedNoReplace = 0x100000, kMapHugeSize = 0x3f << 26;
 // MAP_SHARED_VALIDATE refuses what is not among these.
-constexpr uint32_t kMapKnown = kMapTypeMask | kMapFixed | kMapAnonymous | kMap32Bit | kMapGrowsDown | kMapDenyWrite |
-                               kMapExecutable | kMapLocked | kMapNoReserve | kMapPopulate | kMapNonBlock | kMapStack |
-                               kMapHugePages | kMapFixedNoReplace | kMapHugeSize;
+constexpr uint32_t kMapKnown = kMapTypeMask | kMapFixed | kMapAnonymous | kMap32Bit | kMapGrowsDown | kMapDenyWrite | kMapExecutable |
+                               kMapLocked | kMapNoReserve | kMapPopulate | kMapNonBlock | kMapStack | kMapHugePages | kMapFixedNoReplace |
+                               kMapHugeSize;
 constexpr uint32_t kProtectionMask = kProtRead | kProtWrite | kProtExecute;
 
 Result<void> attach_file(MapRequest& request, File& file) {
@@ -40,8 +40,7 @@ Result<void> attach(MapRequest& request, File* file, uint32_t flags, uint32_t pa
   return type == kMapSharedValidate || (request.shared && request.grows_down) ? Result<void>(Errno::kINVAL) : Result<void>();
 }
 
-Result<uint32_t> map(uint32_t address, uint32_t bytes, uint32_t protection, uint32_t flags, uint32_t descriptor,
-                     uint32_t page_offset) {
+Result<uint32_t> map(uint32_t address, uint32_t bytes, uint32_t protection, uint32_t flags, uint32_t descriptor, uint32_t page_offset) {
   FileHandle file;
   if (!(flags & kMapAnonymous)) {
     file = TRY(current_process().descriptors().get(descriptor));
@@ -122,9 +121,7 @@ Result<uint32_t> sys_msync(VirtAddr start, uint32_t bytes, uint32_t flags) {
   return done(space().sync(start, bytes, flags));
 }
 
-Result<uint32_t> sys_madvise(VirtAddr start, uint32_t bytes, uint32_t advice) {
-  return done(space().advise(start, bytes, advice));
-}
+Result<uint32_t> sys_madvise(VirtAddr start, uint32_t bytes, uint32_t advice) { return done(space().advise(start, bytes, advice)); }
 
 Result<uint32_t> sys_mincore(VirtAddr start, uint32_t bytes, VirtAddr vector) {
   if (!start.is_page_aligned()) return Errno::kINVAL;

@@ -83,7 +83,8 @@ void announce(const Choice& choice) {
       process.credentials().uid, kilobytes(size.tables), adjustment);
   const SwapStatistics swap = swap_statistics();
   log(LogLevel::kError,
-      "{} MiB of memory are full, of {} MiB of swap {} are free: process {} ({}), the largest by its score with {} MiB in memory, {} MiB in "
+      "{} MiB of memory are full, of {} MiB of swap {} are free: process {} ({}), the largest by its score with {} MiB in memory, {} MiB "
+      "in "
       "swap and {} KiB of page tables, ends, and the others go on",
       mebibytes(frames_total()), mebibytes(swap.total), mebibytes(swap.free), process.pid(), process.name(),
       mebibytes(size.anonymous + size.file + size.shared), mebibytes(size.swapped), kilobytes(size.tables));
@@ -120,7 +121,8 @@ ProcessSize process_size(Process& process) {
   Ref<AddressSpace> space = process.shared_space();
   if (!space) return {};
   const SpaceStatistics memory = space->statistics();
-  return {memory.mapped_pages, memory.resident_anonymous, memory.resident_file, memory.resident_shared, memory.swapped, memory.page_table_pages};
+  return {memory.mapped_pages, memory.resident_anonymous, memory.resident_file, memory.resident_shared,
+          memory.swapped,      memory.page_table_pages};
 }
 
 uint32_t memory_score(Process& process) {

@@ -79,10 +79,26 @@ void backtrace(uint32_t frame) {
 }
 
 StringView exception_name(uint32_t vector) {
-  static constexpr const char* kNames[] = {
-      "divide error", "debug", "non-maskable interrupt", "breakpoint", "overflow", "bound range", "invalid opcode", "no x87",
-      "double fault", "x87 segment overrun", "invalid task segment", "segment not present", "stack fault", "general protection",
-      "page fault", "reserved", "x87 error", "alignment check", "machine check", "SIMD error"};
+  static constexpr const char* kNames[] = {"divide error",
+                                           "debug",
+                                           "non-maskable interrupt",
+                                           "breakpoint",
+                                           "overflow",
+                                           "bound range",
+                                           "invalid opcode",
+                                           "no x87",
+                                           "double fault",
+                                           "x87 segment overrun",
+                                           "invalid task segment",
+                                           "segment not present",
+                                           "stack fault",
+                                           "general protection",
+                                           "page fault",
+                                           "reserved",
+                                           "x87 error",
+                                           "alignment check",
+                                           "machine check",
+                                           "SIMD error"};
   return vector < sizeof kNames / sizeof *kNames ? kNames[vector] : "exception";
 }
 

@@ -104,8 +104,7 @@ char Process::state_letter() {
   if (state_ == ProcessState::kStopped) return 'T';
   char letter = 'S';
   for (Thread& thread : threads_) {
-    if (thread.state == ThreadState::kNew || thread.state == ThreadState::kRunning || thread.state == ThreadState::kRunnable)
-      return 'R';
+    if (thread.state == ThreadState::kNew || thread.state == ThreadState::kRunning || thread.state == ThreadState::kRunnable) return 'R';
     if (thread.state == ThreadState::kSleeping && thread.sleep_kind == SleepKind::kUninterruptible) letter = 'D';
   }
   return letter;

@@ -8,9 +8,22 @@
 namespace faultline {
 
 enum class Resource : uint8_t {
-  kCpu = 0, kFileSize = 1, kData = 2, kStack = 3, kCore = 4, kResident = 5, kProcesses = 6, kOpenFiles = 7,
-  kLockedMemory = 8, kAddressSpace = 9, kFileLocks = 10, kPendingSignals = 11, kMessageQueues = 12, kNice = 13,
-  kRealTimePriority = 14, kRealTimeTime = 15,
+  kCpu = 0,
+  kFileSize = 1,
+  kData = 2,
+  kStack = 3,
+  kCore = 4,
+  kResident = 5,
+  kProcesses = 6,
+  kOpenFiles = 7,
+  kLockedMemory = 8,
+  kAddressSpace = 9,
+  kFileLocks = 10,
+  kPendingSignals = 11,
+  kMessageQueues = 12,
+  kNice = 13,
+  kRealTimePriority = 14,
+  kRealTimeTime = 15,
 };
 inline constexpr uint32_t kResourceCount = 16;
 

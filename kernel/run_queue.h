@@ -17,9 +17,9 @@ struct alignas(64) RunQueue {
   Atomic<uint32_t> ready_count{0};        // written under the lock
   Atomic<Thread*> current{nullptr};
   Thread* idle = nullptr;
-  Thread* dead = nullptr;                 // just left for ever; its successor gives it back
-  uint64_t minimum_runtime = 0;           // never goes back; where sleepers and newcomers enter
-  uint64_t tick_deadline = 0;             // when the CPU's next tick is due; 0: none is. Interrupts off
+  Thread* dead = nullptr;        // just left for ever; its successor gives it back
+  uint64_t minimum_runtime = 0;  // never goes back; where sleepers and newcomers enter
+  uint64_t tick_deadline = 0;    // when the CPU's next tick is due; 0: none is. Interrupts off
   uint64_t switches = 0, idle_time = 0, user_ticks = 0, kernel_ticks = 0;
 
   void insert(Thread& thread) REQUIRES(lock);
@@ -41,7 +41,8 @@ inline RunQueue& run_queue_lock_of(const Thread& thread) NO_THREAD_SAFETY_ANALYS
     uint32_t cpu = thread.cpu.load(memory_order_acquire);
     RunQueue& queue = run_queues[cpu];
     (void)queue.lock.lock();
-    if (thread.cpu.load(memory_order_relaxed) == cpu) [[likely]] return queue;
+    if (thread.cpu.load(memory_order_relaxed) == cpu) [[likely]]
+      return queue;
     queue.lock.unlock(0);
   }
 }

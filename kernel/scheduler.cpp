@@ -19,7 +19,7 @@ namespace faultline {
 namespace {
 
 constexpr uint64_t kMillisecond = 1'000'000;
-constexpr uint64_t kTick = 10 * kMillisecond;  // while a thread runs: ends its slice if others are ready, samples its time
+constexpr uint64_t kTick = 10 * kMillisecond;          // while a thread runs: ends its slice if others are ready, samples its time
 constexpr uint64_t kSleeperCredit = 3 * kMillisecond;  // how far a thread that slept may be behind the others
 constexpr uint64_t kWakeGranularity = kMillisecond;    // a woken thread must be this far behind to pre-empt
 

@@ -29,9 +29,9 @@ uint64_t scheduler_run_time(const Thread& thread);
 
 struct SchedulerStatistics {
   uint64_t switches = 0;
-  uint64_t idle_time = 0;     // nanoseconds, all CPUs
+  uint64_t idle_time = 0;  // nanoseconds, all CPUs
   uint64_t user_time = 0, kernel_time = 0;
-  uint32_t runnable = 0;      // threads that run or could
+  uint32_t runnable = 0;  // threads that run or could
 };
 SchedulerStatistics scheduler_statistics(uint32_t cpu);
 // Load averages as sysinfo(2): 1, 5, 15 minutes, 16-bit fractions.

@@ -13,8 +13,8 @@ constinit Segment* segments[kMaxSegments] = {};
 
 namespace {
 
-constexpr uint32_t kCreate = 01000, kExclusive = 02000, kHugePages = 04000, kNoReserve = 010000;                    // shmget's flags
-constexpr uint32_t kReadOnly = 010000, kRound = 020000, kRemap = 040000, kExecute = 0100000;  // shmat's flags
+constexpr uint32_t kCreate = 01000, kExclusive = 02000, kHugePages = 04000, kNoReserve = 010000;  // shmget's flags
+constexpr uint32_t kReadOnly = 010000, kRound = 020000, kRemap = 040000, kExecute = 0100000;      // shmat's flags
 
 constinit uint32_t next_sequence = 0;
 
@@ -59,8 +59,7 @@ Result<uint32_t> enter(Segment& made) REQUIRES(segments_lock) {
 
 Result<uint32_t> find_or_create(int32_t key, uint32_t bytes, uint32_t flags, Segment* fresh) REQUIRES(segments_lock) {
   for (uint32_t i = 0; key != kPrivateKey && i < kMaxSegments; i++)
-    if (segments[i] && segments[i]->key == key && !(segments[i]->mode & kSegmentDestroyed))
-      return use_existing(*segments[i], bytes, flags);
+    if (segments[i] && segments[i]->key == key && !(segments[i]->mode & kSegmentDestroyed)) return use_existing(*segments[i], bytes, flags);
   if (key != kPrivateKey && !(flags & kCreate)) return Errno::kNOENT;
   if (!fresh) return Errno::kAGAIN;  // one has to be made first
   return enter(*fresh);
@@ -91,8 +90,8 @@ struct Attachment {
 };
 bool find_attachment(const RegionView& region, void* context) {
   auto& wanted = *static_cast<Attachment*>(context);
-  bool is_part = region.kind == RegionKind::kSegment && region.start >= wanted.base &&
-                 region.object_offset.byte() == region.start - wanted.base;
+  bool is_part =
+      region.kind == RegionKind::kSegment && region.start >= wanted.base && region.object_offset.byte() == region.start - wanted.base;
   if (!is_part || (wanted.segment && wanted.segment != region.backing)) return true;
   wanted = {wanted.base, region.backing, region.start, region.end};
   return false;
@@ -167,8 +166,7 @@ Result<uint32_t> sys_shmget(int32_t key, uint32_t bytes, uint32_t flags) {
 
 Result<uint32_t> sys_shmat(uint32_t id, uint32_t address, uint32_t flags) {
   MapRequest request;
-  request.protection =
-      static_cast<Protection>(kProtRead | (flags & kReadOnly ? 0 : kProtWrite) | (flags & kExecute ? kProtExecute : 0));
+  request.protection = static_cast<Protection>(kProtRead | (flags & kReadOnly ? 0 : kProtWrite) | (flags & kExecute ? kProtExecute : 0));
   if ((address & kPageMask) && !(flags & kRound)) return Errno::kINVAL;
   address &= ~kPageMask;
   if (address == 0 && (flags & kRemap)) return Errno::kINVAL;

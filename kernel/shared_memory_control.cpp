@@ -34,8 +34,8 @@ UserSegment view(const Segment& segment) REQUIRES(segments_lock) {
   auto low = [](int64_t time) { return static_cast<uint32_t>(time); };
   auto high = [](int64_t time) { return static_cast<uint32_t>(time >> 32); };
   UserSegment user = {};
-  user.permissions = {segment.key,  segment.uid,  segment.gid, segment.cuid,
-                      segment.cgid, segment.mode, static_cast<uint16_t>(segment.id / kIdStep), 0, {}};
+  user.permissions = {
+      segment.key, segment.uid, segment.gid, segment.cuid, segment.cgid, segment.mode, static_cast<uint16_t>(segment.id / kIdStep), 0, {}};
   user.bytes = segment.bytes;
   user.attached_low = low(segment.attached), user.attached_high = high(segment.attached);
   user.detached_low = low(segment.detached), user.detached_high = high(segment.detached);
@@ -121,24 +121,17 @@ Totals totals() {
 }
 
 Result<uint32_t> control(uint32_t id, uint32_t command, VirtAddr buffer) {
-  constexpr uint32_t kRemove = 0, kSet = 1, kStat = 2, kInfo = 3, kLock = 11, kUnlock = 12, kStatIndex = 13, kTotals = 14,
-                     kStatAny = 15, kMayRead = 4;
+  constexpr uint32_t kRemove = 0, kSet = 1, kStat = 2, kInfo = 3, kLock = 11, kUnlock = 12, kStatIndex = 13, kTotals = 14, kStatAny = 15,
+                     kMayRead = 4;
   if (static_cast<int32_t>(id) < 0) return Errno::kINVAL;
   switch (command) {
-    case kRemove:
-      return mark(id, 0, kSegmentDestroyed);
-    case kLock:
-      return mark(id, 0, kSegmentLocked);
-    case kUnlock:
-      return mark(id, kSegmentLocked, 0);
-    case kSet:
-      return change(id, buffer);
-    case kStat:
-      return copy_out(id, buffer, kMayRead, 0);
-    case kStatIndex:
-      return copy_out_indexed(id, buffer, kMayRead);
-    case kStatAny:
-      return copy_out_indexed(id, buffer, 0);
+    case kRemove: return mark(id, 0, kSegmentDestroyed);
+    case kLock: return mark(id, 0, kSegmentLocked);
+    case kUnlock: return mark(id, kSegmentLocked, 0);
+    case kSet: return change(id, buffer);
+    case kStat: return copy_out(id, buffer, kMayRead, 0);
+    case kStatIndex: return copy_out_indexed(id, buffer, kMayRead);
+    case kStatAny: return copy_out_indexed(id, buffer, 0);
     case kInfo: {
       constexpr uint32_t kMany = ~0u - (1u << 24);
       TRY(user_write(UserPtr<UserLimits>(buffer), {kMany, 1, kMaxSegments, kMaxSegments, kMany, {}}));
@@ -149,8 +142,7 @@ Result<uint32_t> control(uint32_t id, uint32_t command, VirtAddr buffer) {
       TRY(user_write(UserPtr<UserTotals>(buffer), sum.user));
       return sum.highest;
     }
-    default:
-      return Errno::kINVAL;
+    default: return Errno::kINVAL;
   }
 }
 
@@ -168,15 +160,12 @@ Result<uint32_t> sys_ipc(uint32_t call, uint32_t first, uint32_t second, uint32_
       TRY(user_write(UserPtr<uint32_t>(third), where));
       return 0u;
     }
-    case kShmDetach:
-      return sys_shmdt(VirtAddr(pointer));
-    case kShmGet:
-      return sys_shmget(static_cast<int32_t>(first), second, third);
+    case kShmDetach: return sys_shmdt(VirtAddr(pointer));
+    case kShmGet: return sys_shmget(static_cast<int32_t>(first), second, third);
     case kShmControl:
       if (!(second & kWideIds) && second != kRemove) return Errno::kINVAL;
       return sys_shmctl(first, second & ~kWideIds, VirtAddr(pointer));
-    default:
-      return Errno::kNOSYS;
+    default: return Errno::kNOSYS;
   }
 }
 
@@ -197,9 +186,9 @@ void shared_memory_describe(FormatSink& sink) {
     }
     auto bytes = [](uint32_t pages) { return uint64_t{pages} << kPageShift; };
     const UserPermissions& who = user.permissions;
-    format(sink, "{10} {10}  {4o} {10} {5} {5}  {5} {5} {5} {5} {5} {10} {10} {10} {10} {10}\n", who.key, id, who.mode,
-           user.bytes, user.creator, user.last, user.attachments, who.uid, who.gid, who.cuid, who.cgid, user.attached_low,
-           user.detached_low, user.changed_low, bytes(memory->resident_pages()), bytes(memory->swapped_pages()));
+    format(sink, "{10} {10}  {4o} {10} {5} {5}  {5} {5} {5} {5} {5} {10} {10} {10} {10} {10}\n", who.key, id, who.mode, user.bytes,
+           user.creator, user.last, user.attachments, who.uid, who.gid, who.cuid, who.cgid, user.attached_low, user.detached_low,
+           user.changed_low, bytes(memory->resident_pages()), bytes(memory->swapped_pages()));
   }
 }
 

@@ -124,8 +124,8 @@ Result<void> send_locked(Process& process, Thread* only, const SignalInfo& info)
     InterruptLockGuard guard(process.signal_lock_);
     if (process.state_ == ProcessState::kZombie || process.threads_.is_empty()) return {};
     apply_at_once(process, signal);
-    Thread* taker = only ? (blocks(*only, signal) && !(only->waited_for & signal_bit(signal)) ? nullptr : only)
-                         : choose_thread(process, signal);
+    Thread* taker =
+        only ? (blocks(*only, signal) && !(only->waited_for & signal_bit(signal)) ? nullptr : only) : choose_thread(process, signal);
     bool ignored = signal_is_ignored(process, signal);
     bool sleeps_on = process.stopping_ && signal != Signal::kKill;  // dies of it only when it is continued
     if (ignored && taker && !(taker->waited_for & signal_bit(signal))) {
@@ -162,9 +162,7 @@ Result<void> signal_send_thread(Thread& thread, const SignalInfo& info) {
   return signal_send_thread_locked(thread, info);
 }
 
-Result<void> signal_send_thread_locked(Thread& thread, const SignalInfo& info) {
-  return send_locked(thread.process(), &thread, info);
-}
+Result<void> signal_send_thread_locked(Thread& thread, const SignalInfo& info) { return send_locked(thread.process(), &thread, info); }
 
 bool signal_send_group(uint32_t group, const SignalInfo& info) {
   InterruptLockGuard guard(process_table_lock);
@@ -212,8 +210,7 @@ bool is_ending(const Thread& self) {
 
 bool is_pending_locked(Thread& self) {
   Process& process = self.process();
-  return is_ending(self) || process.stopping_ ||
-         ((self.pending.set() | process.pending_.set()) & ~(self.signal_mask & ~kUnblockable));
+  return is_ending(self) || process.stopping_ || ((self.pending.set() | process.pending_.set()) & ~(self.signal_mask & ~kUnblockable));
 }
 }  // namespace
 
@@ -229,9 +226,7 @@ bool fatal_signal_is_pending() {
   return !self.is_kernel_thread() && is_ending(self);
 }
 
-bool sleep_is_interrupted(SleepKind kind) {
-  return kind == SleepKind::kInterruptible ? signal_is_pending() : fatal_signal_is_pending();
-}
+bool sleep_is_interrupted(SleepKind kind) { return kind == SleepKind::kInterruptible ? signal_is_pending() : fatal_signal_is_pending(); }
 
 void signal_set_mask(SignalSet mask) {
   Thread& self = running_thread();

@@ -64,8 +64,8 @@ inline constexpr SignalSet kStopSignals = signal_bit(Signal::kStop) | signal_bit
 inline constexpr int32_t kCodeUser = 0, kCodeKernel = 0x80, kCodeQueue = -1, kCodeTimer = -2, kCodeThreadKill = -6;
 inline constexpr int32_t kCodeMapError = 1, kCodeAccessError = 2;     // SIGSEGV
 inline constexpr int32_t kCodeBusAlignment = 1, kCodeBusAddress = 2;  // SIGBUS
-inline constexpr int32_t kCodeDivide = 1, kCodeOverflow = 2, kCodeFloatDivide = 3, kCodeFloatOverflow = 4,
-                         kCodeFloatUnderflow = 5, kCodeFloatInexact = 6, kCodeFloatInvalid = 7;                    // SIGFPE
+inline constexpr int32_t kCodeDivide = 1, kCodeOverflow = 2, kCodeFloatDivide = 3, kCodeFloatOverflow = 4, kCodeFloatUnderflow = 5,
+                         kCodeFloatInexact = 6, kCodeFloatInvalid = 7;                                             // SIGFPE
 inline constexpr int32_t kCodeIllegalOpcode = 1;                                                                   // SIGILL
 inline constexpr int32_t kCodeBreakpoint = 1, kCodeTrace = 2;                                                      // SIGTRAP
 inline constexpr int32_t kCodeExited = 1, kCodeKilled = 2, kCodeDumped = 3, kCodeStopped = 5, kCodeContinued = 6;  // SIGCHLD

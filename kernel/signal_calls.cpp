@@ -51,8 +51,9 @@ Result<uint32_t> sys_rt_sigaction(uint32_t number, UserPtr<UserSignalAction> wan
   }
   SignalAction before = TRY(exchange_action(number, wanted.is_null() ? nullptr : &action));
   if (!old.is_null())
-    TRY(user_write(old.as<UserAction>(), {before.handler, before.flags, before.restorer,
-                                          {static_cast<uint32_t>(before.mask), static_cast<uint32_t>(before.mask >> 32)}}));
+    TRY(user_write(
+        old.as<UserAction>(),
+        {before.handler, before.flags, before.restorer, {static_cast<uint32_t>(before.mask), static_cast<uint32_t>(before.mask >> 32)}}));
   return 0u;
 }
 

@@ -60,17 +60,14 @@ static_assert(offsetof(InfoFrame, context) == 144);
 constexpr uint32_t kUserFlags = 0x50dd5;  // AC RF OF DF TF SF ZF AF PF CF: what a program may set in eflags
 constexpr uint32_t kInterruptFlag = 0x200, kDirectionFlag = 0x400, kTrapFlag = 0x100;
 
-void fill_context(SignalContext& context, const TrapFrame& frame, SignalSet mask, uint32_t float_address,
-                  uint32_t fault_address) {
+void fill_context(SignalContext& context, const TrapFrame& frame, SignalSet mask, uint32_t float_address, uint32_t fault_address) {
   context = {frame.gs,     frame.fs,  frame.es,     frame.ds,  frame.edi, frame.esi,     frame.ebp,
              frame.esp,    frame.ebx, frame.edx,    frame.ecx, frame.eax, frame.vector,  frame.error,
              frame.eip,    frame.cs,  frame.eflags, frame.esp, frame.ss,  float_address, static_cast<uint32_t>(mask),
              fault_address};
 }
 
-bool on_alternate_stack(const AlternateStack& stack, uint32_t esp) {
-  return stack.size != 0 && esp - stack.base - 1 < stack.size;
-}
+bool on_alternate_stack(const AlternateStack& stack, uint32_t esp) { return stack.size != 0 && esp - stack.base - 1 < stack.size; }
 
 // Where the frame's bytes and, above them, the float state go; the handler finds esp + 4 aligned to 16.
 struct Placement {
@@ -95,8 +92,7 @@ bool push_float_state(uint32_t address) {
   return user_copy_out(VirtAddr(address), &state, sizeof state) == 0;
 }
 
-void enter_handler(TrapFrame& frame, const SignalAction& action, uint32_t stack, uint32_t signal, uint32_t info,
-                   uint32_t context) {
+void enter_handler(TrapFrame& frame, const SignalAction& action, uint32_t stack, uint32_t signal, uint32_t info, uint32_t context) {
   frame.esp = stack;
   frame.eip = action.handler;
   frame.eax = signal;

@@ -14,7 +14,7 @@
 
 namespace faultline {
 
-inline constexpr uint32_t kSystemCallLimit = 0x1c0;        // Linux's numbers that the table reaches
+inline constexpr uint32_t kSystemCallLimit = 0x1c0;                     // Linux's numbers that the table reaches
 inline constexpr uint32_t kOwnCallBase = 0x1000, kOwnCallLimit = 0x40;  // Faultline's own
 
 // What the table holds: takes the arguments from the frame, returns what eax gets.
@@ -62,8 +62,10 @@ constexpr auto argument_indices(Result<uint32_t> (*)(Arguments...)) {
 template <auto kHandler>
 uint32_t entry(TrapFrame& frame) {
   Result<uint32_t> result = detail::system_call_apply<kHandler>(frame, kHandler, detail::argument_indices(kHandler));
-  if (result.ok()) [[likely]] return result.value();
-  if (static_cast<uint32_t>(result.error()) >= static_cast<uint32_t>(Errno::kRESTARTSYS)) [[unlikely]] system_call_note_restart();
+  if (result.ok()) [[likely]]
+    return result.value();
+  if (static_cast<uint32_t>(result.error()) >= static_cast<uint32_t>(Errno::kRESTARTSYS)) [[unlikely]]
+    system_call_note_restart();
   return -static_cast<uint32_t>(result.error());
 }
 

@@ -21,7 +21,7 @@ static_assert(sizeof(UserNames) == 390);
 
 Result<uint32_t> sys_uname(UserPtr<UserNames> where) {
   UserNames names{};
-  auto put = [](char (&field)[65], StringView text) { memcpy(field, text.data(), text.size() < 64 ? text.size() : 64); };
+  auto put = [](char(&field)[65], StringView text) { memcpy(field, text.data(), text.size() < 64 ? text.size() : 64); };
   put(names.system, kSystemName);
   put(names.release, kSystemRelease);
   put(names.version, kSystemVersion);
@@ -148,8 +148,8 @@ constexpr uint32_t kLogBufferSize = 64 * 1024;
 }  // namespace
 
 Result<uint32_t> sys_syslog(uint32_t type, VirtAddr where, int32_t length) {
-  constexpr uint32_t kClose = 0, kOpen = 1, kReadAll = 3, kReadClear = 4, kClear = 5, kConsoleOff = 6, kConsoleOn = 7,
-                     kConsoleLevel = 8, kUnread = 9, kSize = 10;
+  constexpr uint32_t kClose = 0, kOpen = 1, kReadAll = 3, kReadClear = 4, kClear = 5, kConsoleOff = 6, kConsoleOn = 7, kConsoleLevel = 8,
+                     kUnread = 9, kSize = 10;
   if (type != kReadAll && type != kSize && !current_process().credentials().is_superuser()) return Errno::kPERM;
   switch (type) {
     case kClose:

@@ -90,10 +90,10 @@ class Thread : public ThreadHead, public ListNode<RunQueueTag>, public ListNode<
   uint32_t minor_faults = 0, major_faults = 0;
   Atomic<FaultWatch*> fault_watch{nullptr};  // who is told of its faults; changes under process_table_lock
   RecentPages recent_pages;                  // while its references are traced
-  uint32_t clear_child_tid = 0;        // user address, CLONE_CHILD_CLEARTID
-  uint32_t set_child_tid = 0;          // user address, CLONE_CHILD_SETTID: written at the first return to user mode
-  uint32_t robust_list = 0;            // user address of the list of futexes held, set_robust_list(2)
-  uint64_t restart_deadline = 0;       // of a sleep that a stop interrupted and that is going to be called again; 0: none
+  uint32_t clear_child_tid = 0;              // user address, CLONE_CHILD_CLEARTID
+  uint32_t set_child_tid = 0;                // user address, CLONE_CHILD_SETTID: written at the first return to user mode
+  uint32_t robust_list = 0;                  // user address of the list of futexes held, set_robust_list(2)
+  uint64_t restart_deadline = 0;             // of a sleep that a stop interrupted and that is going to be called again; 0: none
   AlternateStack alternate_stack;
   FaultInjection injection;
   char name[kNameLimit] = {};

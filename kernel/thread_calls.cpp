@@ -57,20 +57,14 @@ Result<uint32_t> sys_prctl(uint32_t option, uint32_t a, uint32_t b, uint32_t c, 
       if (a > 64) return Errno::kINVAL;
       self.parent_death_signal_ = static_cast<Signal>(a);
       return 0u;
-    case kGetDeathSignal:
-      TRY(user_write(UserPtr<uint32_t>(a), static_cast<uint32_t>(self.parent_death_signal_)));
-      return 0u;
-    case kGetDumpable:
-      return self.dumpable_ ? 1u : 0u;
+    case kGetDeathSignal: TRY(user_write(UserPtr<uint32_t>(a), static_cast<uint32_t>(self.parent_death_signal_))); return 0u;
+    case kGetDumpable: return self.dumpable_ ? 1u : 0u;
     case kSetDumpable:
       if (a > 1) return Errno::kINVAL;
       self.dumpable_ = a;
       return 0u;
-    case kSetName:
-      return set_name(UserPtr<const char>(a));
-    case kGetName:
-      TRY(user_write_bytes(VirtAddr(a), running_thread().name, Thread::kNameLimit));
-      return 0u;
+    case kSetName: return set_name(UserPtr<const char>(a));
+    case kGetName: TRY(user_write_bytes(VirtAddr(a), running_thread().name, Thread::kNameLimit)); return 0u;
     case kSetNoNewPrivileges:
       if (a != 1 || b || c || d) return Errno::kINVAL;
       self.no_new_privileges_ = true;
@@ -78,8 +72,7 @@ Result<uint32_t> sys_prctl(uint32_t option, uint32_t a, uint32_t b, uint32_t c, 
     case kGetNoNewPrivileges:
       if (a || b || c || d) return Errno::kINVAL;
       return self.no_new_privileges_ ? 1u : 0u;
-    default:
-      return Errno::kINVAL;
+    default: return Errno::kINVAL;
   }
 }
 

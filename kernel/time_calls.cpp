@@ -17,13 +17,11 @@ constexpr uint32_t kRealtime = 0, kMonotonic = 1, kProcessCpu = 2, kThreadCpu = 
 Result<uint64_t> read_clock(uint32_t clock) {
   switch (clock) {
     case kRealtime:
-    case kRealtimeCoarse:
-      return wall_clock_nanoseconds();
+    case kRealtimeCoarse: return wall_clock_nanoseconds();
     case kMonotonic:
     case kMonotonicRaw:
     case kMonotonicCoarse:
-    case kBoottime:
-      return clock_monotonic();
+    case kBoottime: return clock_monotonic();
     case kProcessCpu: {
       InterruptLockGuard guard(process_table_lock);
       Process& self = current_process();
@@ -31,10 +29,8 @@ Result<uint64_t> read_clock(uint32_t clock) {
       for (Thread& thread : self.threads_) time += scheduler_run_time(thread);
       return time;
     }
-    case kThreadCpu:
-      return scheduler_run_time(running_thread());
-    default:
-      return Errno::kINVAL;
+    case kThreadCpu: return scheduler_run_time(running_thread());
+    default: return Errno::kINVAL;
   }
 }
 
@@ -128,14 +124,11 @@ Result<uint32_t> sys_clock_getres_time64(uint32_t clock, UserPtr<Timespec64> whe
   return 0u;
 }
 
-Result<uint32_t> sys_nanosleep(UserPtr<Timespec32> wanted, UserPtr<Timespec32> left) {
-  return sleep_call(kMonotonic, 0, wanted, left);
-}
+Result<uint32_t> sys_nanosleep(UserPtr<Timespec32> wanted, UserPtr<Timespec32> left) { return sleep_call(kMonotonic, 0, wanted, left); }
 Result<uint32_t> sys_clock_nanosleep(uint32_t clock, uint32_t flags, UserPtr<Timespec32> wanted, UserPtr<Timespec32> left) {
   return sleep_call(clock, flags, wanted, left);
 }
-Result<uint32_t> sys_clock_nanosleep_time64(uint32_t clock, uint32_t flags, UserPtr<Timespec64> wanted,
-                                            UserPtr<Timespec64> left) {
+Result<uint32_t> sys_clock_nanosleep_time64(uint32_t clock, uint32_t flags, UserPtr<Timespec64> wanted, UserPtr<Timespec64> left) {
   return sleep_call(clock, flags, wanted, left);
 }
 
@@ -185,8 +178,7 @@ Result<uint32_t> sys_times(UserPtr<UserTimes> where) {
       InterruptLockGuard guard(process_table_lock);
       children = self.waited_children_;
     }
-    TRY(user_write(where,
-                   {ticks(own.user_time), ticks(own.kernel_time), ticks(children.user_time), ticks(children.kernel_time)}));
+    TRY(user_write(where, {ticks(own.user_time), ticks(own.kernel_time), ticks(children.user_time), ticks(children.kernel_time)}));
   }
   return ticks(clock_monotonic());
 }

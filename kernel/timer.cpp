@@ -15,7 +15,7 @@ class TimerHeap {
  public:
   InterruptSpinLock<LockRank::kTimer> lock;
   Timer* root GUARDED_BY(lock) = nullptr;
-  Atomic<Timer*> running{nullptr};      // its callback is being called; written under the lock
+  Atomic<Timer*> running{nullptr};          // its callback is being called; written under the lock
   uint64_t armed GUARDED_BY(lock) = ~0ull;  // what the clock was last told
   uint64_t slice GUARDED_BY(lock) = ~0ull;
 

@@ -100,14 +100,18 @@ ExceptionSignal signal_of(uint32_t vector) {
 extern "C" void page_fault_dispatch(TrapFrame* frame, VirtAddr address) {
   if (!address.is_user() && frame->from_user()) return kernel_address_fault(*frame, address);
   bool may_resolve = frame->from_user() || (address.is_user() && is_user_copy(*frame));
-  if (!may_resolve) [[unlikely]] return unresolved_fault(*frame, address, FaultOutcome::kNotMapped);
+  if (!may_resolve) [[unlikely]]
+    return unresolved_fault(*frame, address, FaultOutcome::kNotMapped);
   machine::interrupts_enable();
   Thread& self = running_thread();
   Access access = frame->error & kFaultWrite ? Access::kWrite : Access::kRead;
   FaultOutcome outcome;
-  if (self.fault_watch.load(memory_order_relaxed)) [[unlikely]] outcome = fault_handle_watched(*frame, address, access);
-  else outcome = self.space->handle_fault(address, access);
-  if (outcome != FaultOutcome::kResolved) [[unlikely]] unresolved_fault(*frame, address, outcome);
+  if (self.fault_watch.load(memory_order_relaxed)) [[unlikely]]
+    outcome = fault_handle_watched(*frame, address, access);
+  else
+    outcome = self.space->handle_fault(address, access);
+  if (outcome != FaultOutcome::kResolved) [[unlikely]]
+    unresolved_fault(*frame, address, outcome);
 }
 
 extern "C" void trap_dispatch(TrapFrame* frame) {

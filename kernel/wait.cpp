@@ -26,8 +26,8 @@ void reap_locked(Process& zombie, ReapedList& reaped) {
 
 namespace {
 
-constexpr uint32_t kNoHang = 1, kStopped = 2, kExited = 4, kContinued = 8, kNoWait = 0x1000000, kNoThread = 0x20000000,
-                   kAll = 0x40000000, kClone = 0x80000000;
+constexpr uint32_t kNoHang = 1, kStopped = 2, kExited = 4, kContinued = 8, kNoWait = 0x1000000, kNoThread = 0x20000000, kAll = 0x40000000,
+                   kClone = 0x80000000;
 
 enum class Which : uint8_t { kAny, kProcess, kGroup };
 
@@ -38,7 +38,7 @@ struct Question {
 };
 
 struct Report {
-  uint32_t pid = 0;     // 0: nothing to report yet
+  uint32_t pid = 0;  // 0: nothing to report yet
   uint32_t uid = 0;
   uint32_t status = 0;  // as wait(2)
   ResourceUsage usage;

@@ -15,9 +15,13 @@ inline constexpr uint32_t kPageMask = kPageSize - 1;
 inline constexpr uint32_t kKernelBase = 0x80000000u;
 
 template <typename T>
-constexpr T align_down(T value, T alignment) { return value & ~(alignment - 1); }
+constexpr T align_down(T value, T alignment) {
+  return value & ~(alignment - 1);
+}
 template <typename T>
-constexpr T align_up(T value, T alignment) { return (value + alignment - 1) & ~(alignment - 1); }
+constexpr T align_up(T value, T alignment) {
+  return (value + alignment - 1) & ~(alignment - 1);
+}
 constexpr uint32_t pages_for(uint64_t bytes) { return static_cast<uint32_t>((bytes + kPageMask) >> kPageShift); }
 
 // A virtual address of the emulated or real i386, 32 bits even when the host is 64-bit.
@@ -30,8 +34,8 @@ class VirtAddr {
   constexpr VirtAddr page_floor() const { return VirtAddr(value_ & ~kPageMask); }
   constexpr uint32_t page_offset() const { return value_ & kPageMask; }
   constexpr bool is_user() const { return value_ < kKernelBase; }
-  constexpr uint32_t directory_index() const { return value_ >> 22; }          // xv6: PDX
-  constexpr uint32_t table_index() const { return (value_ >> 12) & 0x3ff; }    // xv6: PTX
+  constexpr uint32_t directory_index() const { return value_ >> 22; }        // xv6: PDX
+  constexpr uint32_t table_index() const { return (value_ >> 12) & 0x3ff; }  // xv6: PTX
   constexpr VirtAddr operator+(uint32_t bytes) const { return VirtAddr(value_ + bytes); }
   constexpr VirtAddr operator-(uint32_t bytes) const { return VirtAddr(value_ - bytes); }
   constexpr uint32_t operator-(VirtAddr other) const { return value_ - other.value_; }

@@ -76,8 +76,7 @@ void put_number(FormatSink& sink, uint64_t value, bool is_signed, const Spec& sp
 void put_argument(FormatSink& sink, const FormatArgument& argument, const Spec& spec) {
   using Kind = FormatArgument::Kind;
   switch (argument.kind()) {
-    case Kind::kText:
-      return put_padded(sink, argument.text(), spec);
+    case Kind::kText: return put_padded(sink, argument.text(), spec);
     case Kind::kCharacter: {
       char c = static_cast<char>(argument.number());
       return put_padded(sink, {&c, 1}, spec);

@@ -41,16 +41,17 @@ class BufferSink final : public FormatSink {
 class FormatArgument {
  public:
   enum class Kind : uint8_t { kUnsigned, kSigned, kText, kCharacter };
-  FormatArgument(std::unsigned_integral auto value) : kind_(Kind::kUnsigned), number_(value) {}                         // NOLINT
-  FormatArgument(std::signed_integral auto value) : kind_(Kind::kSigned), number_(static_cast<uint64_t>(static_cast<int64_t>(value))) {}  // NOLINT
-  FormatArgument(char value) : kind_(Kind::kCharacter), number_(static_cast<uint8_t>(value)) {}                         // NOLINT
-  FormatArgument(StringView text) : kind_(Kind::kText), text_(text) {}                                                  // NOLINT
-  FormatArgument(const char* text) : kind_(Kind::kText), text_(text ? text : "(null)") {}                               // NOLINT
-  FormatArgument(const void* address) : kind_(Kind::kUnsigned), number_(reinterpret_cast<uintptr_t>(address)) {}        // NOLINT
-  FormatArgument(VirtAddr address) : kind_(Kind::kUnsigned), number_(address.value()) {}                                // NOLINT
-  FormatArgument(PhysAddr address) : kind_(Kind::kUnsigned), number_(address.value()) {}                                // NOLINT
-  FormatArgument(FrameNumber frame) : kind_(Kind::kUnsigned), number_(frame.value()) {}                                 // NOLINT
-  FormatArgument(PageIndex index) : kind_(Kind::kUnsigned), number_(index.value()) {}                                   // NOLINT
+  FormatArgument(std::unsigned_integral auto value) : kind_(Kind::kUnsigned), number_(value) {}  // NOLINT
+  FormatArgument(std::signed_integral auto value)
+      : kind_(Kind::kSigned), number_(static_cast<uint64_t>(static_cast<int64_t>(value))) {}                      // NOLINT
+  FormatArgument(char value) : kind_(Kind::kCharacter), number_(static_cast<uint8_t>(value)) {}                   // NOLINT
+  FormatArgument(StringView text) : kind_(Kind::kText), text_(text) {}                                            // NOLINT
+  FormatArgument(const char* text) : kind_(Kind::kText), text_(text ? text : "(null)") {}                         // NOLINT
+  FormatArgument(const void* address) : kind_(Kind::kUnsigned), number_(reinterpret_cast<uintptr_t>(address)) {}  // NOLINT
+  FormatArgument(VirtAddr address) : kind_(Kind::kUnsigned), number_(address.value()) {}                          // NOLINT
+  FormatArgument(PhysAddr address) : kind_(Kind::kUnsigned), number_(address.value()) {}                          // NOLINT
+  FormatArgument(FrameNumber frame) : kind_(Kind::kUnsigned), number_(frame.value()) {}                           // NOLINT
+  FormatArgument(PageIndex index) : kind_(Kind::kUnsigned), number_(index.value()) {}                             // NOLINT
 
   Kind kind() const { return kind_; }
   uint64_t number() const { return number_; }

@@ -10,24 +10,24 @@ namespace faultline {
 
 template <typename T>
 class Late {
-  public:
-    constexpr Late() = default;
+ public:
+  constexpr Late() = default;
 
-    // Builds the value; again only in tests, which start the machine many times.
-    template <typename... Arguments>
-    T& construct(Arguments&&... arguments) {
-        value_ = new (memory_) T(std::forward<Arguments>(arguments)...);
-        return *value_;
-    }
-    T& operator*() const {
-        DEBUG_ASSERT(value_ != nullptr);
-        return *value_;
-    }
-    T* operator->() const { return &**this; }
+  // Builds the value; again only in tests, which start the machine many times.
+  template <typename... Arguments>
+  T& construct(Arguments&&... arguments) {
+    value_ = new (memory_) T(std::forward<Arguments>(arguments)...);
+    return *value_;
+  }
+  T& operator*() const {
+    DEBUG_ASSERT(value_ != nullptr);
+    return *value_;
+  }
+  T* operator->() const { return &**this; }
 
-  private:
-    T* value_ = nullptr;
-    alignas(T) unsigned char memory_[sizeof(T)] = {};
+ private:
+  T* value_ = nullptr;
+  alignas(T) unsigned char memory_[sizeof(T)] = {};
 };
 
 }  // namespace faultline

@@ -53,9 +53,7 @@ class CAPABILITY("ticket lock") TicketLock {
     uint16_t expected = serving;
     return next_.compare_exchange_strong(expected, static_cast<uint16_t>(serving + 1), memory_order_acquire);
   }
-  void unlock_raw() {
-    serving_.store(static_cast<uint16_t>(serving_.load(memory_order_relaxed) + 1), memory_order_release);
-  }
+  void unlock_raw() { serving_.store(static_cast<uint16_t>(serving_.load(memory_order_relaxed) + 1), memory_order_release); }
   bool is_locked() const { return next_.load(memory_order_relaxed) != serving_.load(memory_order_relaxed); }
 
  private:

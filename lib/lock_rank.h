@@ -9,21 +9,21 @@ namespace faultline {
 enum class LockRank : uint8_t {
   // Sleeping locks, outermost first. Nothing that sleeps may be held with a spin lock.
   kMountTable = 1,
-  kRename,         // one rename that moves a directory at a time
-  kFile,           // the position of one open file: held across the whole read or write, so before the inode's
-  kInodeContent,   // serialises write, truncate and append of one inode; held across user copies, so *before* the
-                   // space: a fault taken while copying may take the space, and the fault path never takes this one
-  kDirectory,      // entries of one directory (parents before children)
+  kRename,        // one rename that moves a directory at a time
+  kFile,          // the position of one open file: held across the whole read or write, so before the inode's
+  kInodeContent,  // serialises write, truncate and append of one inode; held across user copies, so *before* the
+                  // space: a fault taken while copying may take the space, and the fault path never takes this one
+  kDirectory,     // entries of one directory (parents before children)
   kTerminal,
   kPipe,
-  kSpace,          // an address space's regions (read-write)
-  kObject,         // an object's size and page index
-  kFrameBusy,      // one page under I/O: a bit, sleeps
-  kBlockMap,       // where one inode's data lies; may do I/O to metadata pages
-  kAllocation,     // a file system's bitmaps and counts; may do I/O to metadata pages
-  kJournal,        // the state of a file system as its disk shows it
-  kDriver,         // a device that serves one request at a time
-  kReclaim,        // the search for pages to free; who holds it waits for nothing
+  kSpace,       // an address space's regions (read-write)
+  kObject,      // an object's size and page index
+  kFrameBusy,   // one page under I/O: a bit, sleeps
+  kBlockMap,    // where one inode's data lies; may do I/O to metadata pages
+  kAllocation,  // a file system's bitmaps and counts; may do I/O to metadata pages
+  kJournal,     // the state of a file system as its disk shows it
+  kDriver,      // a device that serves one request at a time
+  kReclaim,     // the search for pages to free; who holds it waits for nothing
   kSleepingLast = 31,
   // Spin locks.
   kProcessTable = 32,
@@ -31,12 +31,12 @@ enum class LockRank : uint8_t {
   kSignal,
   kDentry,
   kDescriptors,
-  kFileLocks,      // advisory locks of one inode
-  kPageTable,      // one page-table page, the lock is in its frame
-  kReclaimQueue,   // the page cache's replacement queue; the reclaimer tries objects and tables under it
-  kDirtyObjects,   // the list of objects that may hold dirty pages
-  kInodeCache,     // asked by the walker of that list whether the object's owner lives
-  kReverseMap,     // the bit in a frame
+  kFileLocks,     // advisory locks of one inode
+  kPageTable,     // one page-table page, the lock is in its frame
+  kReclaimQueue,  // the page cache's replacement queue; the reclaimer tries objects and tables under it
+  kDirtyObjects,  // the list of objects that may hold dirty pages
+  kInodeCache,    // asked by the walker of that list whether the object's owner lives
+  kReverseMap,    // the bit in a frame
   kSwapSlots,
   kDevice,
   kBlockQueue,

@@ -13,8 +13,10 @@ class CAPABILITY("mutex") Mutex {
 
   void lock() ACQUIRE() NO_THREAD_SAFETY_ANALYSIS {
     lock_order_assert_may_sleep();
-    if (!take()) ignore_result(wait_until(waiters_, [this] { return take(); }, SleepKind::kUninterruptible,
-                                          Deadline::never(), true));  // uninterruptible and endless: cannot fail
+    if (!take())
+      ignore_result(wait_until(
+          waiters_, [this] { return take(); }, SleepKind::kUninterruptible, Deadline::never(),
+          true));  // uninterruptible and endless: cannot fail
   }
   bool try_lock() TRY_ACQUIRE(true) NO_THREAD_SAFETY_ANALYSIS { return take(); }
   void unlock() RELEASE() NO_THREAD_SAFETY_ANALYSIS {

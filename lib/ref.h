@@ -66,11 +66,10 @@ class Ref {
   }
   Ref(Ref&& other) noexcept : object_(std::exchange(other.object_, nullptr)) {}
   template <typename U>
-    requires std::is_convertible_v<U*, T*>
-  Ref(Ref<U>&& other) noexcept : object_(other.leak()) {}  // NOLINT
+  requires std::is_convertible_v<U*, T*> Ref(Ref<U>&& other)
+  noexcept : object_(other.leak()) {}  // NOLINT
   template <typename U>
-    requires std::is_convertible_v<U*, T*>
-  Ref(const Ref<U>& other) : object_(other.get()) {  // NOLINT
+  requires std::is_convertible_v<U*, T*> Ref(const Ref<U>& other) : object_(other.get()) {  // NOLINT
     if (object_) object_->acquire();
   }
   Ref& operator=(Ref other) noexcept {

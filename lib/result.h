@@ -61,9 +61,9 @@ class [[nodiscard]] Result {
   Result(const T& value) : held_(std::in_place, value) {}
   Result(T&& value) : held_(std::in_place, std::move(value)) {}
   template <typename U>
-    requires(std::is_convertible_v<U, T> && !std::is_same_v<std::remove_cvref_t<U>, T> &&
-             !std::is_same_v<std::remove_cvref_t<U>, Errno> && !std::is_same_v<std::remove_cvref_t<U>, Result>)
-  Result(U&& value) : held_(std::in_place, std::forward<U>(value)) {}  // NOLINT
+  requires(std::is_convertible_v<U, T> && !std::is_same_v<std::remove_cvref_t<U>, T> && !std::is_same_v<std::remove_cvref_t<U>, Errno> &&
+           !std::is_same_v<std::remove_cvref_t<U>, Result>) Result(U&& value)
+      : held_(std::in_place, std::forward<U>(value)) {}  // NOLINT
 
   bool ok() const { return held_.error == ResultStorage<T>::kNone; }
   Errno error() const { return held_.error; }
@@ -101,13 +101,12 @@ class [[nodiscard]] Result<void> {
 };
 
 // The value of `expression`, or return its error from the enclosing function. A statement expression: GCC and clang.
-#define TRY(expression)                                      \
-  ({                                                         \
-    auto&& try_result_ = (expression);                       \
-    if (!try_result_.ok()) [[unlikely]]                      \
-      return try_result_.error();                            \
-    std::remove_reference_t<decltype(try_result_)>(          \
-        std::move(try_result_)).release_value();             \
+#define TRY(expression)                                                                     \
+  ({                                                                                        \
+    auto&& try_result_ = (expression);                                                      \
+    if (!try_result_.ok()) [[unlikely]]                                                     \
+      return try_result_.error();                                                           \
+    std::remove_reference_t<decltype(try_result_)>(std::move(try_result_)).release_value(); \
   })
 
 // For a result whose failure does not matter here; the reason stands in a comment beside it.

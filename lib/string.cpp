@@ -16,8 +16,7 @@ void* memcpy(void* destination, const void* source, size_t bytes) noexcept {
 }
 
 void* memmove(void* destination, const void* source, size_t bytes) noexcept {
-  if (static_cast<char*>(destination) - static_cast<const char*>(source) >= static_cast<ptrdiff_t>(bytes) ||
-      destination <= source)
+  if (static_cast<char*>(destination) - static_cast<const char*>(source) >= static_cast<ptrdiff_t>(bytes) || destination <= source)
     return memcpy(destination, source, bytes);
   char* to = static_cast<char*>(destination) + bytes - 1;
   const char* from = static_cast<const char*>(source) + bytes - 1;

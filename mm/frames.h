@@ -18,7 +18,15 @@ struct FrameRange {
 
 // What a frame is used for: shown by /proc and memview, checked by the invariants.
 enum class FrameUse : uint8_t {
-  kFree, kReserved, kKernel, kSlab, kKernelStack, kPageDirectory, kPageTable, kAnonymous, kObject,
+  kFree,
+  kReserved,
+  kKernel,
+  kSlab,
+  kKernelStack,
+  kPageDirectory,
+  kPageTable,
+  kAnonymous,
+  kObject,
 };
 
 enum class Zeroing : uint8_t { kNotNeeded, kZeroed };
@@ -44,9 +52,9 @@ uint32_t frames_short_of_low();
 uint32_t frames_short_of_high();
 
 struct FrameStatistics {
-  uint32_t total;      // pages of RAM the kernel manages
-  uint32_t free;       // exact: magazines counted as free
-  uint32_t by_use[16];  // by FrameUse
+  uint32_t total;             // pages of RAM the kernel manages
+  uint32_t free;              // exact: magazines counted as free
+  uint32_t by_use[16];        // by FrameUse
   uint32_t allocated, freed;  // since boot, modulo 2^32
 };
 FrameStatistics frame_statistics();

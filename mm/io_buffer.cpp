@@ -53,8 +53,7 @@ Result<size_t> IoBuffer::put_by_pieces(const void* source, size_t bytes) {
 
 Result<size_t> IoBuffer::put_zeroes_by_pieces(size_t bytes) {
   return move(
-      bytes, [&](uint8_t* to, size_t n) { memset(to, 0, n); },
-      [&](VirtAddr to, size_t, size_t n) { return user_zero(to, n); });
+      bytes, [&](uint8_t* to, size_t n) { memset(to, 0, n); }, [&](VirtAddr to, size_t, size_t n) { return user_zero(to, n); });
 }
 
 Result<size_t> IoBuffer::take_by_pieces(void* destination, size_t bytes) {

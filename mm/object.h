@@ -137,8 +137,8 @@ class Object : public ListNode<DirtyList> {
   Object(PageSource* source, uint64_t bytes);
 
  private:
-  friend class Fault;       // maps the pages
-  friend class Reclaimer;   // takes clean pages away
+  friend class Fault;      // maps the pages
+  friend class Reclaimer;  // takes clean pages away
   friend class DirtyObjects;
   friend class ObjectChecker;
   friend class AnonymousObjects;
@@ -211,14 +211,14 @@ class Object : public ListNode<DirtyList> {
   PageSource* const source_;
   uint64_t size_ GUARDED_BY(lock_);
   SparseArray<SlabNodes> pages_ GUARDED_BY(lock_);
-  uint32_t tagged_ GUARDED_BY(lock_) = 0;  // pages dirty or perhaps dirty; not zero: on the list of dirty objects
+  uint32_t tagged_ GUARDED_BY(lock_) = 0;          // pages dirty or perhaps dirty; not zero: on the list of dirty objects
   bool is_write_noted_ GUARDED_BY(lock_) = false;  // note_mapped_write() was called since the last write-back
   uint32_t next_miss_ GUARDED_BY(lock_) = 0, window_ GUARDED_BY(lock_) = 0;  // read-ahead
-  uint32_t swapped_ GUARDED_BY(lock_) = 0;  // pages whose index names a slot
+  uint32_t swapped_ GUARDED_BY(lock_) = 0;                                   // pages whose index names a slot
   Atomic<bool> stays_in_memory_{false};
-  bool promises_pages_ = false;                // SharedPromise::kByPage; constant
-  bool is_copied_ GUARDED_BY(lock_) = false;  // there may be private copies of its pages
-  Errno write_error_ GUARDED_BY(lock_) = static_cast<Errno>(0);              // for the next kWait
+  bool promises_pages_ = false;                                  // SharedPromise::kByPage; constant
+  bool is_copied_ GUARDED_BY(lock_) = false;                     // there may be private copies of its pages
+  Errno write_error_ GUARDED_BY(lock_) = static_cast<Errno>(0);  // for the next kWait
 };
 
 inline constexpr uint32_t kMaxCluster = 32;  // pages of one read or write

@@ -21,7 +21,7 @@ inline constexpr uint32_t kSlotsPerGroup = 32;
 
 inline VirtAddr table_start(uint32_t directory_index) { return VirtAddr(directory_index << 22); }
 inline VirtAddr slot_address(const Frame& table, uint32_t index) {
-    return VirtAddr(uint32_t{table.table.directory} << 22 | index << kPageShift);
+  return VirtAddr(uint32_t{table.table.directory} << 22 | index << kPageShift);
 }
 
 // An empty table for one directory. kNOMEM.
@@ -30,38 +30,38 @@ Result<FrameNumber> table_create(uint32_t directory_index);
 // An empty slot gets its entry; kCounted if its frame is (Frame::is_counted). Under the table's lock.
 enum class FrameKind : uint8_t { kUncounted, kCounted };
 inline void slot_fill(Frame& table, PteSlot& slot, uint32_t index, Pte pte, FrameKind kind) {
-    pte_store(slot, pte);
-    table.table.live++;
-    table.reverse += kind == FrameKind::kCounted;
-    table.groups |= 1u << (index / kSlotsPerGroup);
+  pte_store(slot, pte);
+  table.table.live++;
+  table.reverse += kind == FrameKind::kCounted;
+  table.groups |= 1u << (index / kSlotsPerGroup);
 }
 
 // For who has stored several counted entries into empty slots of the group that `index` is in.
 inline void table_count_filled(Frame& table, uint32_t index, uint32_t slots) {
-    table.table.live = static_cast<uint16_t>(table.table.live + slots);
-    table.reverse += slots;
-    table.groups |= 1u << (index / kSlotsPerGroup);
+  table.table.live = static_cast<uint16_t>(table.table.live + slots);
+  table.reverse += slots;
+  table.groups |= 1u << (index / kSlotsPerGroup);
 }
 
 // Calls visit(index, slot, pte) for every slot of first..last (inclusive) that is not empty, until it returns false if it returns
 // anything. Under the table's lock, or alone.
 template <typename Visit>
 void table_for_each(FrameNumber table, uint32_t first, uint32_t last, Visit visit) {
-    Frame& record = frame_record(table);
-    PteSlot* slots = table_slots(table).data();
-    for (uint32_t group = first / kSlotsPerGroup; group <= last / kSlotsPerGroup; group++) {
-        if (!(record.groups & 1u << group)) continue;
-        uint32_t from = group * kSlotsPerGroup, to = from + kSlotsPerGroup - 1;
-        for (uint32_t i = from < first ? first : from; i <= (to > last ? last : to); i++) {
-            Pte pte = pte_load(slots[i]);
-            if (pte.is_empty()) continue;
-            if constexpr (std::is_same_v<decltype(visit(i, slots[i], pte)), bool>) {
-                if (!visit(i, slots[i], pte)) return;
-            } else {
-                visit(i, slots[i], pte);
-            }
-        }
+  Frame& record = frame_record(table);
+  PteSlot* slots = table_slots(table).data();
+  for (uint32_t group = first / kSlotsPerGroup; group <= last / kSlotsPerGroup; group++) {
+    if (!(record.groups & 1u << group)) continue;
+    uint32_t from = group * kSlotsPerGroup, to = from + kSlotsPerGroup - 1;
+    for (uint32_t i = from < first ? first : from; i <= (to > last ? last : to); i++) {
+      Pte pte = pte_load(slots[i]);
+      if (pte.is_empty()) continue;
+      if constexpr (std::is_same_v<decltype(visit(i, slots[i], pte)), bool>) {
+        if (!visit(i, slots[i], pte)) return;
+      } else {
+        visit(i, slots[i], pte);
+      }
     }
+  }
 }
 
 // Whether no slot outside first..last is live.

@@ -35,7 +35,7 @@ constexpr bool pte_is_locked(Pte pte) { return pte.raw() & kPteLocked; }
 // A present user entry: readable, and writable if asked.
 constexpr Pte pte_readable(FrameNumber frame) { return Pte(frame, Pte::kPresent | Pte::kUser | Pte::kAccessed); }
 constexpr Pte pte_writable(FrameNumber frame) {
-    return Pte(frame, Pte::kPresent | Pte::kUser | Pte::kAccessed | Pte::kWritable | Pte::kDirty);
+  return Pte(frame, Pte::kPresent | Pte::kUser | Pte::kAccessed | Pte::kWritable | Pte::kDirty);
 }
 // To PROT_NONE and back; the way back is never writable, so that the fault path decides afresh.
 inline constexpr uint32_t kPteLasting = ~kPageMask | Pte::kDirty | kPteShared | kPteLocked;

@@ -17,7 +17,8 @@ enum class Demand : uint8_t { kWanted, kReadAhead };
 void reclaim_enqueue(Frame& frame, Demand demand = Demand::kWanted);
 void reclaim_dequeue_queued(Frame& frame);
 inline void reclaim_dequeue(Frame& frame) {
-    if (frame.is_queued()) [[unlikely]] reclaim_dequeue_queued(frame);
+  if (frame.is_queued()) [[unlikely]]
+    reclaim_dequeue_queued(frame);
 }
 // An object without frames is about to die: the reclaimer, which may have taken its last one, has let go of its lock.
 void reclaim_barrier();

@@ -36,154 +36,154 @@ enum class Arrival : uint8_t { kNew, kReturning, kReadAhead };
 //   bool take_accessed(uint32_t page)    whether it was used since this was last asked; may be expensive
 template <class Pages>
 class Replacement {
-  public:
-    // A lock is held around each call: choose() looks at no more pages than this.
-    static constexpr uint32_t kMaxLooks = 32;
+ public:
+  // A lock is held around each call: choose() looks at no more pages than this.
+  static constexpr uint32_t kMaxLooks = 32;
 
-    constexpr explicit Replacement(Pages pages = Pages()) : pages_(pages) {}
+  constexpr explicit Replacement(Pages pages = Pages()) : pages_(pages) {}
 
-    // Before the first page. The ghosts' words are the caller's, about one for each page, and zero.
-    void initialize(Policy policy, std::span<uint32_t> ghost_words) {
-        *this = Replacement(pages_);
-        policy_ = policy;
-        if (policy == Policy::kTwoQueues) ghosts_.initialize(ghost_words);
+  // Before the first page. The ghosts' words are the caller's, about one for each page, and zero.
+  void initialize(Policy policy, std::span<uint32_t> ghost_words) {
+    *this = Replacement(pages_);
+    policy_ = policy;
+    if (policy == Policy::kTwoQueues) ghosts_.initialize(ghost_words);
+  }
+
+  // What insert() is to be told of the page of this name. To be asked once, when somebody needs the page, and right before it is inserted.
+  // `may_look`: take_accessed() may be called.
+  Arrival arrival(uint32_t identity, bool may_look = true) {
+    const std::optional<Ghost> ghost = ghosts_.recall(identity, count());
+    if (!ghost) return Arrival::kNew;
+    const uint32_t share = probation_share();
+    const bool went_just_now = ghost->age <= share * 3 / 2;
+    if (ghost->is_marked)
+      probation_share_ = share - std::min(share, kShareStep);
+    else if (went_just_now)
+      probation_share_ = std::min(share + kShareStep, count());
+    return went_just_now || (may_look && main_has_room()) ? Arrival::kReturning : Arrival::kNew;
+  }
+
+  void insert(uint32_t page, Arrival arrival) {
+    push(policy_ != Policy::kTwoQueues || arrival == Arrival::kReturning ? PageQueue::kMain : PageQueue::kYoung, page);
+  }
+
+  // The page is freed, by whomever.
+  void remove(uint32_t page) {
+    unlink(page);
+    pages_.set_queue(page, PageQueue::kNone);
+  }
+
+  // The victim goes, and leaves a ghost of this name: a hash of where it can be read from.
+  void evict(uint32_t page, uint32_t identity) {
+    ghosts_.remember(identity, pages_.queue(page) == PageQueue::kMain);
+    remove(page);
+  }
+
+  // The next victim, still queued: it must be evicted, removed or kept. kNoPage with count() != 0: kMaxLooks were not enough, ask again.
+  // While nobody uses a page, 2 * count() looks are.
+  uint32_t choose() {
+    for (uint32_t looks = 0; looks < kMaxLooks && count() != 0; looks++) {
+      const PageQueue queue = queue_to_look_at();
+      const uint32_t page = list(queue).head;
+      // A page that nobody has used by the middle of probation was read ahead in vain.
+      if (policy_ == Policy::kFifo || !pages_.take_accessed(page)) return page;
+      move(page, queue == PageQueue::kYoung ? PageQueue::kOld : PageQueue::kMain);
     }
+    return kNoPage;
+  }
 
-    // What insert() is to be told of the page of this name. To be asked once, when somebody needs the page, and right before it is inserted.
-    // `may_look`: take_accessed() may be called.
-    Arrival arrival(uint32_t identity, bool may_look = true) {
-        const std::optional<Ghost> ghost = ghosts_.recall(identity, count());
-        if (!ghost) return Arrival::kNew;
-        const uint32_t share = probation_share();
-        const bool went_just_now = ghost->age <= share * 3 / 2;
-        if (ghost->is_marked)
-            probation_share_ = share - std::min(share, kShareStep);
-        else if (went_just_now)
-            probation_share_ = std::min(share + kShareStep, count());
-        return went_just_now || (may_look && main_has_room()) ? Arrival::kReturning : Arrival::kNew;
+  // The victim cannot go now (locked, dirty, busy). It moves on to the next list, not to the end of its own: pages that can never go must
+  // not fill a list that choose() waits for. Of 4 * count() victims in a row that are kept, every page is one.
+  void keep(uint32_t page) {
+    const PageQueue queue = pages_.queue(page);
+    if (queue == PageQueue::kYoung) return move(page, PageQueue::kOld);
+    move(page, queue == PageQueue::kMain && policy_ == Policy::kTwoQueues ? PageQueue::kYoung : PageQueue::kMain);
+  }
+
+  // What kept the page is over (it has been written): if it is still unused it is the first to go.
+  void hasten(uint32_t page) {
+    unlink(page);
+    push_front(policy_ == Policy::kTwoQueues ? PageQueue::kOld : PageQueue::kMain, page);
+  }
+
+  Policy policy() const { return policy_; }
+  uint32_t count() const { return count(PageQueue::kYoung) + count(PageQueue::kOld) + count(PageQueue::kMain); }
+  uint32_t count(PageQueue queue) const { return list(queue).count; }
+  uint32_t first(PageQueue queue) const { return list(queue).head; }
+
+ private:
+  static constexpr uint32_t kLeastPart = 20;  // probation has at least one in so many pages
+  static constexpr uint32_t kSlackPart = 16;
+  static constexpr uint32_t kShareStep = 2;
+
+  // Doubly linked through Pages; pages leave at the head and join at the tail.
+  struct List {
+    uint32_t head = kNoPage, tail = kNoPage, count = 0;
+  };
+
+  uint32_t probation_share() const { return std::clamp(probation_share_, count() / kLeastPart, count()); }
+  uint32_t probation_count() const { return count(PageQueue::kYoung) + count(PageQueue::kOld); }
+
+  // Whether main may have one page more: it is clearly smaller than it should be, or the page under its hand is unused and becomes the next
+  // victim. (Clearly: shares move with every page that comes and goes.)
+  bool main_has_room() {
+    const uint32_t page = list(PageQueue::kMain).head;
+    if (page == kNoPage || probation_count() > probation_share() + count() / kSlackPart + 1) return true;
+    if (!pages_.take_accessed(page)) {
+      hasten(page);
+      return true;
     }
+    move(page, PageQueue::kMain);
+    return false;
+  }
 
-    void insert(uint32_t page, Arrival arrival) {
-        push(policy_ != Policy::kTwoQueues || arrival == Arrival::kReturning ? PageQueue::kMain : PageQueue::kYoung, page);
-    }
+  // Not empty, if any is.
+  PageQueue queue_to_look_at() const {
+    if (probation_count() <= probation_share() && count(PageQueue::kMain) != 0) return PageQueue::kMain;
+    return count(PageQueue::kYoung) > count(PageQueue::kOld) ? PageQueue::kYoung : PageQueue::kOld;
+  }
 
-    // The page is freed, by whomever.
-    void remove(uint32_t page) {
-        unlink(page);
-        pages_.set_queue(page, PageQueue::kNone);
-    }
+  void move(uint32_t page, PageQueue to) {
+    unlink(page);
+    push(to, page);
+  }
 
-    // The victim goes, and leaves a ghost of this name: a hash of where it can be read from.
-    void evict(uint32_t page, uint32_t identity) {
-        ghosts_.remember(identity, pages_.queue(page) == PageQueue::kMain);
-        remove(page);
-    }
+  void push(PageQueue queue, uint32_t page) {
+    List& list = this->list(queue);
+    pages_.next(page) = kNoPage;
+    pages_.previous(page) = list.tail;
+    (list.tail == kNoPage ? list.head : pages_.next(list.tail)) = page;
+    list.tail = page;
+    list.count++;
+    pages_.set_queue(page, queue);
+  }
 
-    // The next victim, still queued: it must be evicted, removed or kept. kNoPage with count() != 0: kMaxLooks were not enough, ask again.
-    // While nobody uses a page, 2 * count() looks are.
-    uint32_t choose() {
-        for (uint32_t looks = 0; looks < kMaxLooks && count() != 0; looks++) {
-            const PageQueue queue = queue_to_look_at();
-            const uint32_t page = list(queue).head;
-            // A page that nobody has used by the middle of probation was read ahead in vain.
-            if (policy_ == Policy::kFifo || !pages_.take_accessed(page)) return page;
-            move(page, queue == PageQueue::kYoung ? PageQueue::kOld : PageQueue::kMain);
-        }
-        return kNoPage;
-    }
+  void push_front(PageQueue queue, uint32_t page) {
+    List& list = this->list(queue);
+    pages_.previous(page) = kNoPage;
+    pages_.next(page) = list.head;
+    (list.head == kNoPage ? list.tail : pages_.previous(list.head)) = page;
+    list.head = page;
+    list.count++;
+    pages_.set_queue(page, queue);
+  }
 
-    // The victim cannot go now (locked, dirty, busy). It moves on to the next list, not to the end of its own: pages that can never go must
-    // not fill a list that choose() waits for. Of 4 * count() victims in a row that are kept, every page is one.
-    void keep(uint32_t page) {
-        const PageQueue queue = pages_.queue(page);
-        if (queue == PageQueue::kYoung) return move(page, PageQueue::kOld);
-        move(page, queue == PageQueue::kMain && policy_ == Policy::kTwoQueues ? PageQueue::kYoung : PageQueue::kMain);
-    }
+  void unlink(uint32_t page) {
+    List& list = this->list(pages_.queue(page));
+    const uint32_t next = pages_.next(page), previous = pages_.previous(page);
+    (previous == kNoPage ? list.head : pages_.next(previous)) = next;
+    (next == kNoPage ? list.tail : pages_.previous(next)) = previous;
+    list.count--;
+  }
 
-    // What kept the page is over (it has been written): if it is still unused it is the first to go.
-    void hasten(uint32_t page) {
-        unlink(page);
-        push_front(policy_ == Policy::kTwoQueues ? PageQueue::kOld : PageQueue::kMain, page);
-    }
+  List& list(PageQueue queue) { return lists_[static_cast<uint8_t>(queue) - 1]; }
+  const List& list(PageQueue queue) const { return lists_[static_cast<uint8_t>(queue) - 1]; }
 
-    Policy policy() const { return policy_; }
-    uint32_t count() const { return count(PageQueue::kYoung) + count(PageQueue::kOld) + count(PageQueue::kMain); }
-    uint32_t count(PageQueue queue) const { return list(queue).count; }
-    uint32_t first(PageQueue queue) const { return list(queue).head; }
-
-  private:
-    static constexpr uint32_t kLeastPart = 20;  // probation has at least one in so many pages
-    static constexpr uint32_t kSlackPart = 16;
-    static constexpr uint32_t kShareStep = 2;
-
-    // Doubly linked through Pages; pages leave at the head and join at the tail.
-    struct List {
-        uint32_t head = kNoPage, tail = kNoPage, count = 0;
-    };
-
-    uint32_t probation_share() const { return std::clamp(probation_share_, count() / kLeastPart, count()); }
-    uint32_t probation_count() const { return count(PageQueue::kYoung) + count(PageQueue::kOld); }
-
-    // Whether main may have one page more: it is clearly smaller than it should be, or the page under its hand is unused and becomes the next
-    // victim. (Clearly: shares move with every page that comes and goes.)
-    bool main_has_room() {
-        const uint32_t page = list(PageQueue::kMain).head;
-        if (page == kNoPage || probation_count() > probation_share() + count() / kSlackPart + 1) return true;
-        if (!pages_.take_accessed(page)) {
-            hasten(page);
-            return true;
-        }
-        move(page, PageQueue::kMain);
-        return false;
-    }
-
-    // Not empty, if any is.
-    PageQueue queue_to_look_at() const {
-        if (probation_count() <= probation_share() && count(PageQueue::kMain) != 0) return PageQueue::kMain;
-        return count(PageQueue::kYoung) > count(PageQueue::kOld) ? PageQueue::kYoung : PageQueue::kOld;
-    }
-
-    void move(uint32_t page, PageQueue to) {
-        unlink(page);
-        push(to, page);
-    }
-
-    void push(PageQueue queue, uint32_t page) {
-        List& list = this->list(queue);
-        pages_.next(page) = kNoPage;
-        pages_.previous(page) = list.tail;
-        (list.tail == kNoPage ? list.head : pages_.next(list.tail)) = page;
-        list.tail = page;
-        list.count++;
-        pages_.set_queue(page, queue);
-    }
-
-    void push_front(PageQueue queue, uint32_t page) {
-        List& list = this->list(queue);
-        pages_.previous(page) = kNoPage;
-        pages_.next(page) = list.head;
-        (list.head == kNoPage ? list.tail : pages_.previous(list.head)) = page;
-        list.head = page;
-        list.count++;
-        pages_.set_queue(page, queue);
-    }
-
-    void unlink(uint32_t page) {
-        List& list = this->list(pages_.queue(page));
-        const uint32_t next = pages_.next(page), previous = pages_.previous(page);
-        (previous == kNoPage ? list.head : pages_.next(previous)) = next;
-        (next == kNoPage ? list.tail : pages_.previous(next)) = previous;
-        list.count--;
-    }
-
-    List& list(PageQueue queue) { return lists_[static_cast<uint8_t>(queue) - 1]; }
-    const List& list(PageQueue queue) const { return lists_[static_cast<uint8_t>(queue) - 1]; }
-
-    [[no_unique_address]] Pages pages_;
-    Policy policy_ = Policy::kTwoQueues;
-    List lists_[3];
-    uint32_t probation_share_ = 0;  // pages; see probation_share() for its bounds
-    Ghosts ghosts_;
+  [[no_unique_address]] Pages pages_;
+  Policy policy_ = Policy::kTwoQueues;
+  List lists_[3];
+  uint32_t probation_share_ = 0;  // pages; see probation_share() for its bounds
+  Ghosts ghosts_;
 };
 
 }  // namespace faultline

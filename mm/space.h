@@ -23,21 +23,21 @@ namespace faultline {
 
 // What mmap is asked for; map() makes it what the region says. No object: private memory, or shared memory of its own.
 struct MapRequest : Mapping {
-  VirtAddr address;               // a hint, or the place (fixed)
-  uint32_t bytes = 0;             // rounded up to pages
-  bool fixed = false;             // replaces what is there
-  bool no_replace = false;        // fixed, but kEXIST if something is there
+  VirtAddr address;         // a hint, or the place (fixed)
+  uint32_t bytes = 0;       // rounded up to pages
+  bool fixed = false;       // replaces what is there
+  bool no_replace = false;  // fixed, but kEXIST if something is there
   bool populate = false;
   RegionBacking* lent_backing = nullptr;  // instead of `backing`: acquired only by the region itself, for who counts regions
 };
 
 // Why a fault could not be resolved: what the signal says (siginfo).
 enum class FaultOutcome : uint8_t {
-  kResolved,      // retry the instruction
-  kNotMapped,     // SIGSEGV, SEGV_MAPERR
-  kNotAllowed,    // SIGSEGV, SEGV_ACCERR
-  kBusError,      // SIGBUS, BUS_ADRERR: past the file's end, or an I/O error
-  kOutOfMemory,   // the killer's business
+  kResolved,     // retry the instruction
+  kNotMapped,    // SIGSEGV, SEGV_MAPERR
+  kNotAllowed,   // SIGSEGV, SEGV_ACCERR
+  kBusError,     // SIGBUS, BUS_ADRERR: past the file's end, or an I/O error
+  kOutOfMemory,  // the killer's business
 };
 
 // What /proc/PID/maps and friends show of one region.
@@ -53,7 +53,8 @@ struct RegionView {
 // Pages of one region, as /proc/PID/smaps counts them: shared are those that several spaces see.
 struct RegionStatistics {
   static constexpr uint64_t kWhole = 1u << 12;  // of `proportional`: each page divided by its users
-  uint32_t resident = 0, shared_clean = 0, shared_dirty = 0, private_clean = 0, private_dirty = 0, referenced = 0, anonymous = 0, swapped = 0;
+  uint32_t resident = 0, shared_clean = 0, shared_dirty = 0, private_clean = 0, private_dirty = 0, referenced = 0, anonymous = 0,
+           swapped = 0;
   uint64_t proportional = 0, swapped_proportional = 0;
 };
 
@@ -65,15 +66,15 @@ struct EntryView {
 };
 
 struct SpaceStatistics {
-  uint32_t mapped_pages;         // VmSize
+  uint32_t mapped_pages;  // VmSize
   uint32_t resident_anonymous, resident_file, resident_shared;
-  uint32_t peak_resident;        // VmHWM, ru_maxrss
-  uint32_t swapped;              // VmSwap: of private pages
+  uint32_t peak_resident;  // VmHWM, ru_maxrss
+  uint32_t swapped;        // VmSwap: of private pages
   uint32_t page_table_pages;
   uint32_t stack_pages, data_pages, text_pages, locked_pages;
 };
 
-struct AllSpaces;  // the list of all address spaces
+struct AllSpaces;                      // the list of all address spaces
 extern Atomic<uint32_t> entries_lost;  // by reclaim, truncation, and tables copied in part
 
 class AddressSpace : public RefCounted<AddressSpace>, public ListNode<AllSpaces> {
@@ -134,7 +135,7 @@ class AddressSpace : public RefCounted<AddressSpace>, public ListNode<AllSpaces>
   void for_each_region_counted(bool (*visit)(const RegionView&, const RegionStatistics&, void* context), void* context);
   // Of the region at `address`, if there is one.
   void visit_region(VirtAddr address, void (*visit)(const RegionView&, void* context), void* context);
-  SpaceStatistics statistics();  // walks the tables
+  SpaceStatistics statistics();                                                               // walks the tables
   uint32_t peak_resident_pages() const { return peak_resident_.load(memory_order_relaxed); }  // cheap: for ru_maxrss
   // What identifies a word of memory to everybody who shares it (futexes): the object and the byte offset in it. The object is only a
   // name, and null for private memory. kFAULT: nothing is mapped there.
@@ -165,9 +166,9 @@ class AddressSpace : public RefCounted<AddressSpace>, public ListNode<AllSpaces>
   explicit AddressSpace(FrameNumber directory) : directory_(directory) {}
 
  private:
-  friend class Fault;          // fault.h
-  friend class SpaceChecker;   // check.cpp
-  friend class SpaceList;       // space.cpp
+  friend class Fault;         // fault.h
+  friend class SpaceChecker;  // check.cpp
+  friend class SpaceList;     // space.cpp
 
   PteSlot& directory_slot(uint32_t index) const { return table_slots(directory_)[index]; }
   Pte directory_entry(VirtAddr page) const { return pte_load(directory_slot(page.directory_index())); }
@@ -296,9 +297,9 @@ class AddressSpace : public RefCounted<AddressSpace>, public ListNode<AllSpaces>
   // Directory entries in use, by bit: set by faults (hence atomic), cleared under the lock for writing.
   Atomic<uint32_t> tables_[kKernelDirectoryIndex / 32] = {};
   uint32_t mapped_pages_ GUARDED_BY(lock_) = 0;
-  uint32_t promised_pages_ GUARDED_BY(lock_) = 0;  // of regions that are `promised`: this space's part of commit_promised
+  uint32_t promised_pages_ GUARDED_BY(lock_) = 0;             // of regions that are `promised`: this space's part of commit_promised
   LockMode future_lock_ GUARDED_BY(lock_) = LockMode::kNone;  // of regions to come
-  bool has_exceptions_ GUARDED_BY(lock_) = false;  // some region is, or was, not for fork to copy as it is
+  bool has_exceptions_ GUARDED_BY(lock_) = false;             // some region is, or was, not for fork to copy as it is
   // Entries made less entries removed. Who removes entries without knowing the space counts in entries_lost instead: then this is too
   // high, and counted again before it may become a peak.
   Atomic<uint32_t> resident_{0}, losses_seen_{0};

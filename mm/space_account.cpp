@@ -42,8 +42,7 @@ void count_entry(RegionStatistics& sum, Pte pte, Frame& table) {
   sum.proportional += RegionStatistics::kWhole / (users > 0 ? users : 1);
   if (frame.use == FrameUse::kAnonymous) sum.anonymous++;
   if (pte.is_accessed()) sum.referenced++;
-  uint32_t& kind =
-      users > 1 ? (is_dirty ? sum.shared_dirty : sum.shared_clean) : (is_dirty ? sum.private_dirty : sum.private_clean);
+  uint32_t& kind = users > 1 ? (is_dirty ? sum.shared_dirty : sum.shared_clean) : (is_dirty ? sum.private_dirty : sum.private_clean);
   kind++;
 }
 
@@ -108,8 +107,7 @@ RegionStatistics AddressSpace::count_region(const Region& region) const {
   return sum;
 }
 
-void AddressSpace::for_each_region_counted(bool (*visit)(const RegionView&, const RegionStatistics&, void* context),
-                                           void* context) {
+void AddressSpace::for_each_region_counted(bool (*visit)(const RegionView&, const RegionStatistics&, void* context), void* context) {
   SharedLockGuard guard(lock_);
   for (Region* region = regions_.first(); region; region = RegionSet::next(*region))
     if (!visit(region_view(*region), count_region(*region), context)) return;

@@ -8,126 +8,124 @@ namespace faultline {
 // can fault), else the fault is taken first, as if the space had run.
 template <typename Copy>
 Result<size_t> AddressSpace::access_foreign(VirtAddr address, size_t bytes, Access access, Copy copy) {
-    size_t done = 0;
-    Errno error = Errno::kFAULT;
-    while (done < bytes) {
-        VirtAddr at = address + static_cast<uint32_t>(done);
-        if (!at.is_user()) break;
-        size_t piece = kPageSize - at.page_offset();
-        if (piece > bytes - done) piece = bytes - done;
-        bool moved = false;
-        {
-            SharedLockGuard guard(lock_);
-            Region* region = regions_.find(at);
-            Pte entry = directory_entry(at);
-            if (region && region->allows(access) && entry.is_present()) {
-                TableLock lock(frame_record(entry.frame()));
-                PteSlot& slot = table_slots(entry.frame())[at.table_index()];
-                Pte pte = pte_load(slot);
-                bool may_write = directory_entry(at) == entry && entry.is_writable() && pte.is_writable();
-                if (pte.is_present() && directory_entry(at) == entry && (access != Access::kWrite || may_write)) {
-                    if (access == Access::kWrite) slot.fetch_or(Pte::kDirty | Pte::kAccessed, memory_order_seq_cst);
-                    copy(direct_map_bytes(pte.frame()) + at.page_offset(), done, piece);
-                    moved = true;
-                }
-            }
+  size_t done = 0;
+  Errno error = Errno::kFAULT;
+  while (done < bytes) {
+    VirtAddr at = address + static_cast<uint32_t>(done);
+    if (!at.is_user()) break;
+    size_t piece = kPageSize - at.page_offset();
+    if (piece > bytes - done) piece = bytes - done;
+    bool moved = false;
+    {
+      SharedLockGuard guard(lock_);
+      Region* region = regions_.find(at);
+      Pte entry = directory_entry(at);
+      if (region && region->allows(access) && entry.is_present()) {
+        TableLock lock(frame_record(entry.frame()));
+        PteSlot& slot = table_slots(entry.frame())[at.table_index()];
+        Pte pte = pte_load(slot);
+        bool may_write = directory_entry(at) == entry && entry.is_writable() && pte.is_writable();
+        if (pte.is_present() && directory_entry(at) == entry && (access != Access::kWrite || may_write)) {
+          if (access == Access::kWrite) slot.fetch_or(Pte::kDirty | Pte::kAccessed, memory_order_seq_cst);
+          copy(direct_map_bytes(pte.frame()) + at.page_offset(), done, piece);
+          moved = true;
         }
-        if (moved) {
-            done += piece;
-            continue;
-        }
-        FaultOutcome outcome = fault_ahead(at, access);
-        if (outcome == FaultOutcome::kResolved) continue;
-        if (outcome == FaultOutcome::kOutOfMemory) error = Errno::kNOMEM;
-        if (outcome == FaultOutcome::kBusError) error = Errno::kIO;
-        break;
+      }
     }
-    if (done == 0 && bytes != 0) return error;
-    return done;
+    if (moved) {
+      done += piece;
+      continue;
+    }
+    FaultOutcome outcome = fault_ahead(at, access);
+    if (outcome == FaultOutcome::kResolved) continue;
+    if (outcome == FaultOutcome::kOutOfMemory) error = Errno::kNOMEM;
+    if (outcome == FaultOutcome::kBusError) error = Errno::kIO;
+    break;
+  }
+  if (done == 0 && bytes != 0) return error;
+  return done;
 }
 
 Result<size_t> AddressSpace::read_foreign(VirtAddr address, void* destination, size_t bytes) {
-    uint8_t* to = static_cast<uint8_t*>(destination);
-    return access_foreign(address, bytes, Access::kRead,
-                          [to](uint8_t* page, size_t at, size_t piece) { memcpy(to + at, page, piece); });
+  uint8_t* to = static_cast<uint8_t*>(destination);
+  return access_foreign(address, bytes, Access::kRead, [to](uint8_t* page, size_t at, size_t piece) { memcpy(to + at, page, piece); });
 }
 
 Result<size_t> AddressSpace::write_foreign(VirtAddr address, const void* source, size_t bytes) {
-    const uint8_t* from = static_cast<const uint8_t*>(source);
-    return access_foreign(address, bytes, Access::kWrite,
-                          [from](uint8_t* page, size_t at, size_t piece) { memcpy(page, from + at, piece); });
+  const uint8_t* from = static_cast<const uint8_t*>(source);
+  return access_foreign(address, bytes, Access::kWrite, [from](uint8_t* page, size_t at, size_t piece) { memcpy(page, from + at, piece); });
 }
 
 Result<PinnedFrame> AddressSpace::loan_page(VirtAddr page) {
-    SharedLockGuard guard(lock_);
-    Pte entry = directory_entry(page);
-    if (!entry.is_present()) return Errno::kFAULT;
-    Frame& table = frame_record(entry.frame());
-    TableLock lock(table);
-    if (directory_entry(page).frame() != entry.frame()) return Errno::kFAULT;
-    PteSlot& slot = table_slots(entry.frame())[page.table_index()];
-    Pte pte = pte_load(slot);
-    if (!pte.is_present() || frame_record(pte.frame()).use != FrameUse::kAnonymous) return Errno::kFAULT;
-    if (pte.is_writable()) {
-        // Whoever shares the table has it read-only, so only this space's CPUs can hold the right to write.
-        slot.fetch_and(~Pte::kWritable, memory_order_seq_cst);
-        FlushBatch batch(cpus_);
-        batch.add(page.page_floor());
-    }
-    frame_pin(frame_record(pte.frame()));
-    return PinnedFrame(pte.frame());
+  SharedLockGuard guard(lock_);
+  Pte entry = directory_entry(page);
+  if (!entry.is_present()) return Errno::kFAULT;
+  Frame& table = frame_record(entry.frame());
+  TableLock lock(table);
+  if (directory_entry(page).frame() != entry.frame()) return Errno::kFAULT;
+  PteSlot& slot = table_slots(entry.frame())[page.table_index()];
+  Pte pte = pte_load(slot);
+  if (!pte.is_present() || frame_record(pte.frame()).use != FrameUse::kAnonymous) return Errno::kFAULT;
+  if (pte.is_writable()) {
+    // Whoever shares the table has it read-only, so only this space's CPUs can hold the right to write.
+    slot.fetch_and(~Pte::kWritable, memory_order_seq_cst);
+    FlushBatch batch(cpus_);
+    batch.add(page.page_floor());
+  }
+  frame_pin(frame_record(pte.frame()));
+  return PinnedFrame(pte.frame());
 }
 
 Result<AddressSpace::SharedPlace> AddressSpace::shared_place(VirtAddr address) {
-    SharedLockGuard guard(lock_);
-    Region* region = regions_.find(address);
-    if (!region) return Errno::kFAULT;
-    if (!region->shared || !region->object) return SharedPlace{};
-    return SharedPlace{region->object.get(), region->index_of(address.page_floor()).byte() + address.page_offset()};
+  SharedLockGuard guard(lock_);
+  Region* region = regions_.find(address);
+  if (!region) return Errno::kFAULT;
+  if (!region->shared || !region->object) return SharedPlace{};
+  return SharedPlace{region->object.get(), region->index_of(address.page_floor()).byte() + address.page_offset()};
 }
 
 SpaceStatistics AddressSpace::statistics() {
-    SpaceStatistics statistics = {};
-    SharedLockGuard guard(lock_);
-    statistics.mapped_pages = mapped_pages_;
-    for (Region* region = regions_.first(); region; region = RegionSet::next(*region)) {
-        uint32_t pages = region->pages();
-        if (region->is_locked()) statistics.locked_pages += pages;
-        if (region->grows_down)
-            statistics.stack_pages += pages;
-        else if (region->is_data())
-            statistics.data_pages += pages;
-        else if (region->object && (region->protection & kProtExecute))
-            statistics.text_pages += pages;
-    }
-    for_each_table(0, kKernelDirectoryIndex - 1, [&](uint32_t index) {
-        Pte entry = pte_load(directory_slot(index));
-        TableLock lock(frame_record(entry.frame()));
-        if (!uses_table(entry.frame(), index)) return;  // replaced meanwhile
-        statistics.page_table_pages++;
-        table_for_each(entry.frame(), 0, kEntriesPerTable - 1, [&](uint32_t, PteSlot&, Pte pte) {
-            if (pte_is_swapped(pte)) statistics.swapped++;
-            if (!pte_has_frame(pte) || !frame_record(pte.frame()).is_counted()) return;
-            if (frame_record(pte.frame()).use == FrameUse::kAnonymous)
-                statistics.resident_anonymous++;
-            else if (pte_is_shared(pte))
-                statistics.resident_shared++;
-            else
-                statistics.resident_file++;
-        });
+  SpaceStatistics statistics = {};
+  SharedLockGuard guard(lock_);
+  statistics.mapped_pages = mapped_pages_;
+  for (Region* region = regions_.first(); region; region = RegionSet::next(*region)) {
+    uint32_t pages = region->pages();
+    if (region->is_locked()) statistics.locked_pages += pages;
+    if (region->grows_down)
+      statistics.stack_pages += pages;
+    else if (region->is_data())
+      statistics.data_pages += pages;
+    else if (region->object && (region->protection & kProtExecute))
+      statistics.text_pages += pages;
+  }
+  for_each_table(0, kKernelDirectoryIndex - 1, [&](uint32_t index) {
+    Pte entry = pte_load(directory_slot(index));
+    TableLock lock(frame_record(entry.frame()));
+    if (!uses_table(entry.frame(), index)) return;  // replaced meanwhile
+    statistics.page_table_pages++;
+    table_for_each(entry.frame(), 0, kEntriesPerTable - 1, [&](uint32_t, PteSlot&, Pte pte) {
+      if (pte_is_swapped(pte)) statistics.swapped++;
+      if (!pte_has_frame(pte) || !frame_record(pte.frame()).is_counted()) return;
+      if (frame_record(pte.frame()).use == FrameUse::kAnonymous)
+        statistics.resident_anonymous++;
+      else if (pte_is_shared(pte))
+        statistics.resident_shared++;
+      else
+        statistics.resident_file++;
     });
-    uint32_t resident = statistics.resident_anonymous + statistics.resident_file + statistics.resident_shared;
-    statistics.peak_resident = peak_resident_pages() > resident ? peak_resident_pages() : resident;
-    return statistics;
+  });
+  uint32_t resident = statistics.resident_anonymous + statistics.resident_file + statistics.resident_shared;
+  statistics.peak_resident = peak_resident_pages() > resident ? peak_resident_pages() : resident;
+  return statistics;
 }
 
 Pte AddressSpace::entry_of(VirtAddr page) {
-    SharedLockGuard guard(lock_);
-    Pte entry = directory_entry(page);
-    if (!page.is_user() || !entry.is_present()) return Pte();
-    TableLock lock(frame_record(entry.frame()));
-    if (directory_entry(page).frame() != entry.frame()) return Pte();
-    return pte_load(table_slots(entry.frame())[page.table_index()]);
+  SharedLockGuard guard(lock_);
+  Pte entry = directory_entry(page);
+  if (!page.is_user() || !entry.is_present()) return Pte();
+  TableLock lock(frame_record(entry.frame()));
+  if (directory_entry(page).frame() != entry.frame()) return Pte();
+  return pte_load(table_slots(entry.frame())[page.table_index()]);
 }
 
 }  // namespace faultline

@@ -21,401 +21,398 @@ bool is_user_range(VirtAddr start, uint32_t bytes) { return start.value() <= kKe
 }  // namespace
 
 Result<VirtAddr> AddressSpace::choose_address(const MapRequest& request, uint32_t bytes, DeadRegions& dead) {
-    VirtAddr wanted = request.address;
-    if (request.fixed || request.no_replace) {
-        if (!wanted.is_page_aligned()) return Errno::kINVAL;
-        if (!is_user_range(wanted, bytes)) return Errno::kNOMEM;
-        if (wanted.value() < kPageSize) return Errno::kPERM;  // the null page is never mapped
-        if (request.no_replace) {
-            if (!regions_.is_free(wanted, wanted + bytes)) return Errno::kEXIST;
-        } else {
-            TRY(unmap_locked(wanted, wanted + bytes, dead));
-        }
-        return wanted;
+  VirtAddr wanted = request.address;
+  if (request.fixed || request.no_replace) {
+    if (!wanted.is_page_aligned()) return Errno::kINVAL;
+    if (!is_user_range(wanted, bytes)) return Errno::kNOMEM;
+    if (wanted.value() < kPageSize) return Errno::kPERM;  // the null page is never mapped
+    if (request.no_replace) {
+      if (!regions_.is_free(wanted, wanted + bytes)) return Errno::kEXIST;
+    } else {
+      TRY(unmap_locked(wanted, wanted + bytes, dead));
     }
-    wanted = wanted.page_floor();
-    bool is_usable = wanted.value() >= kLowestMapping && is_user_range(wanted, bytes);
-    if (is_usable && regions_.is_free(wanted, wanted + bytes) && !is_in_the_way(wanted + bytes)) return wanted;
-    VirtAddr low(kLowestMapping), none(0);
-    for (VirtAddr high : {mapping_ceiling_, VirtAddr(kKernelBase - kPageSize)}) {
-        VirtAddr found = regions_.find_gap(bytes, low, high);
-        if (found != none && !is_in_the_way(found + bytes)) return found;
-        if (found != none) found = regions_.find_gap(bytes + kGuard, low, high);
-        if (found != none) return found;
-    }
-    return Errno::kNOMEM;
+    return wanted;
+  }
+  wanted = wanted.page_floor();
+  bool is_usable = wanted.value() >= kLowestMapping && is_user_range(wanted, bytes);
+  if (is_usable && regions_.is_free(wanted, wanted + bytes) && !is_in_the_way(wanted + bytes)) return wanted;
+  VirtAddr low(kLowestMapping), none(0);
+  for (VirtAddr high : {mapping_ceiling_, VirtAddr(kKernelBase - kPageSize)}) {
+    VirtAddr found = regions_.find_gap(bytes, low, high);
+    if (found != none && !is_in_the_way(found + bytes)) return found;
+    if (found != none) found = regions_.find_gap(bytes + kGuard, low, high);
+    if (found != none) return found;
+  }
+  return Errno::kNOMEM;
 }
 
 // Whether a mapping that ends there would stop a stack above from growing.
 bool AddressSpace::is_in_the_way(VirtAddr end) const {
-    const Region* above = regions_.first_after(end);
-    return above && above->grows_down && above->start >= end && above->start - end < kGuard;
+  const Region* above = regions_.first_after(end);
+  return above && above->grows_down && above->start >= end && above->start - end < kGuard;
 }
 
 void AddressSpace::insert_region(Region& region, DeadRegions& dead) {
-    mapped_pages_ += region.pages();
-    regions_.insert(region);
-    merge_from(&region, region.end, dead);
+  mapped_pages_ += region.pages();
+  regions_.insert(region);
+  merge_from(&region, region.end, dead);
 }
 
 bool AddressSpace::extend_neighbour(const Mapping& wanted, DeadRegions& dead) {
-    Region* after = regions_.first_after(wanted.start);
-    Region* before = after ? RegionSet::previous(*after) : regions_.last();
-    if (after && wanted.continues_in(*after)) {
-        regions_.move_start(*after, wanted.start);
-        if (before && before->end == wanted.start) merge_from(before, wanted.end, dead);
-    } else if (before && before->continues_in(wanted)) {
-        regions_.move_end(*before, wanted.end);
-    } else {
-        return false;
-    }
-    return true;
+  Region* after = regions_.first_after(wanted.start);
+  Region* before = after ? RegionSet::previous(*after) : regions_.last();
+  if (after && wanted.continues_in(*after)) {
+    regions_.move_start(*after, wanted.start);
+    if (before && before->end == wanted.start) merge_from(before, wanted.end, dead);
+  } else if (before && before->continues_in(wanted)) {
+    regions_.move_end(*before, wanted.end);
+  } else {
+    return false;
+  }
+  return true;
 }
 
 void AddressSpace::merge_from(Region* region, VirtAddr end, DeadRegions& dead) {
-    if (!region) return;
-    if (Region* before = RegionSet::previous(*region); before && before->end == region->start) region = before;
-    while (region && region->start < end) {
-        Region* next = RegionSet::next(*region);
-        if (!next || !region->continues_in(*next)) {
-            region = next;
-        } else {
-            regions_.absorb_next(*region, *next);
-            dead.add(next);
-        }
+  if (!region) return;
+  if (Region* before = RegionSet::previous(*region); before && before->end == region->start) region = before;
+  while (region && region->start < end) {
+    Region* next = RegionSet::next(*region);
+    if (!next || !region->continues_in(*next)) {
+      region = next;
+    } else {
+      regions_.absorb_next(*region, *next);
+      dead.add(next);
     }
+  }
 }
 
 Result<VirtAddr> AddressSpace::map(MapRequest& request) {
-    if (request.bytes == 0) return Errno::kINVAL;
-    if (request.bytes > kKernelBase - kPageSize) return Errno::kNOMEM;
-    const uint32_t bytes = align_up(request.bytes, kPageSize), pages = bytes >> kPageShift;
-    if (request.protection & ~request.max_protection) return Errno::kACCES;
-    if (!request.object)
-        request.object_offset = PageIndex(0);
-    else if (request.object_offset.value() + pages < request.object_offset.value())
-        return Errno::kOVERFLOW;
-    if (request.no_reserve && commit_mode() == Overcommit::kNever) request.no_reserve = false;
-    if (request.shared && !request.object)
-        request.object = TRY(Object::create_anonymous(bytes, request.no_reserve ? SharedPromise::kByPage : SharedPromise::kWhole));
-    request.promised = request.needs_promise(request.protection);
-    request.protection = with_execution(request.protection, request.max_protection);
-    DeadRegions dead;
-    // What a fixed place has is gone before the region is made, which therefore may not fail.
-    Owned<Region> region;
-    if (request.fixed) region = Owned<Region>(TRY(slab_new<Region>()));
-    bool populates = request.populate;
-    {
-        LockGuard guard(lock_);
-        if (!request.is_locked()) request.lock_mode = future_lock_;
-        has_exceptions_ |= request.is_locked();
-        populates |= request.lock_mode == LockMode::kLocked;
-        if (regions_.count() > RegionSet::kLimit) return Errno::kNOMEM;
-        TRY(check_limits(request, pages));
-        request.start = TRY(choose_address(request, bytes, dead));
-        request.end = request.start + bytes;
-        CommitPromise promise;
-        if (request.promised) TRY(promise.take(pages, mapped_pages_));
-        if (!extend_neighbour(request, dead)) {
-            if (!region) region = Owned<Region>(TRY(slab_new<Region>()));
-            static_cast<Mapping&>(*region) = std::move(request);
-            if (request.lent_backing) region->backing = Ref<RegionBacking>(*request.lent_backing);
-            regions_.insert(*region.leak());
-        }
-        mapped_pages_ += pages;
-        promised_pages_ += promise.keep();
+  if (request.bytes == 0) return Errno::kINVAL;
+  if (request.bytes > kKernelBase - kPageSize) return Errno::kNOMEM;
+  const uint32_t bytes = align_up(request.bytes, kPageSize), pages = bytes >> kPageShift;
+  if (request.protection & ~request.max_protection) return Errno::kACCES;
+  if (!request.object)
+    request.object_offset = PageIndex(0);
+  else if (request.object_offset.value() + pages < request.object_offset.value())
+    return Errno::kOVERFLOW;
+  if (request.no_reserve && commit_mode() == Overcommit::kNever) request.no_reserve = false;
+  if (request.shared && !request.object)
+    request.object = TRY(Object::create_anonymous(bytes, request.no_reserve ? SharedPromise::kByPage : SharedPromise::kWhole));
+  request.promised = request.needs_promise(request.protection);
+  request.protection = with_execution(request.protection, request.max_protection);
+  DeadRegions dead;
+  // What a fixed place has is gone before the region is made, which therefore may not fail.
+  Owned<Region> region;
+  if (request.fixed) region = Owned<Region>(TRY(slab_new<Region>()));
+  bool populates = request.populate;
+  {
+    LockGuard guard(lock_);
+    if (!request.is_locked()) request.lock_mode = future_lock_;
+    has_exceptions_ |= request.is_locked();
+    populates |= request.lock_mode == LockMode::kLocked;
+    if (regions_.count() > RegionSet::kLimit) return Errno::kNOMEM;
+    TRY(check_limits(request, pages));
+    request.start = TRY(choose_address(request, bytes, dead));
+    request.end = request.start + bytes;
+    CommitPromise promise;
+    if (request.promised) TRY(promise.take(pages, mapped_pages_));
+    if (!extend_neighbour(request, dead)) {
+      if (!region) region = Owned<Region>(TRY(slab_new<Region>()));
+      static_cast<Mapping&>(*region) = std::move(request);
+      if (request.lent_backing) region->backing = Ref<RegionBacking>(*request.lent_backing);
+      regions_.insert(*region.leak());
     }
-    // A page that cannot be had is left for its touch to tell.
-    if (populates) populate(request.start, request.end, Populate::kAll);
-    return request.start;
+    mapped_pages_ += pages;
+    promised_pages_ += promise.keep();
+  }
+  // A page that cannot be had is left for its touch to tell.
+  if (populates) populate(request.start, request.end, Populate::kAll);
+  return request.start;
 }
 
 // What a fixed place replaces does not count twice.
 Result<void> AddressSpace::check_limits(const MapRequest& request, uint32_t pages) const {
-    auto checked = check_limits(pages, request.is_data(), request.is_locked());
-    if (checked.ok() || !request.fixed || request.no_replace || !is_user_range(request.address, pages << kPageShift)) [[likely]] return checked;
-    const uint32_t replaced = count_pages(request.address, request.address + (pages << kPageShift), [](const Region&) { return true; });
-    return check_limits(pages - replaced, request.is_data(), request.is_locked());
+  auto checked = check_limits(pages, request.is_data(), request.is_locked());
+  if (checked.ok() || !request.fixed || request.no_replace || !is_user_range(request.address, pages << kPageShift)) [[likely]]
+    return checked;
+  const uint32_t replaced = count_pages(request.address, request.address + (pages << kPageShift), [](const Region&) { return true; });
+  return check_limits(pages - replaced, request.is_data(), request.is_locked());
 }
 
 // Data and locked pages are counted when there is a limit to compare with: most processes have none.
 Result<void> AddressSpace::check_limits(uint32_t more, bool is_data, bool is_locked) const {
-    if (mapped_pages_ + more > space_limit_ >> kPageShift) return Errno::kNOMEM;
-    if (is_data) TRY(check_data_limit(more));
-    return is_locked ? check_locked_limit(more) : Result<void>();
+  if (mapped_pages_ + more > space_limit_ >> kPageShift) return Errno::kNOMEM;
+  if (is_data) TRY(check_data_limit(more));
+  return is_locked ? check_locked_limit(more) : Result<void>();
 }
 
 Result<void> AddressSpace::check_data_limit(uint32_t more) const {
-    uint64_t limit = current_data_limit();
-    if (limit >= kKernelBase) return {};
-    uint32_t now = count_pages(VirtAddr(0), VirtAddr(kKernelBase), [](const Region& region) { return region.is_data(); });
-    return now + more > limit >> kPageShift ? Result<void>(Errno::kNOMEM) : Result<void>();
+  uint64_t limit = current_data_limit();
+  if (limit >= kKernelBase) return {};
+  uint32_t now = count_pages(VirtAddr(0), VirtAddr(kKernelBase), [](const Region& region) { return region.is_data(); });
+  return now + more > limit >> kPageShift ? Result<void>(Errno::kNOMEM) : Result<void>();
 }
 
 Result<void> AddressSpace::check_locked_limit(uint32_t more) const {
-    uint64_t limit = current_locked_limit();
-    if (limit >= kKernelBase) return {};
-    uint32_t now = count_pages(VirtAddr(0), VirtAddr(kKernelBase), [](const Region& region) { return region.is_locked(); });
-    return now + more > limit >> kPageShift ? Result<void>(Errno::kAGAIN) : Result<void>();
+  uint64_t limit = current_locked_limit();
+  if (limit >= kKernelBase) return {};
+  uint32_t now = count_pages(VirtAddr(0), VirtAddr(kKernelBase), [](const Region& region) { return region.is_locked(); });
+  return now + more > limit >> kPageShift ? Result<void>(Errno::kAGAIN) : Result<void>();
 }
 
 FaultOutcome AddressSpace::populate(VirtAddr start, VirtAddr end, Populate how) {
-    while (start < end) {
-        VirtAddr region_end = start;
-        Access access = how == Populate::kWrite ? Access::kWrite : Access::kRead;
-        {
-            SharedLockGuard guard(lock_);
-            Region* region = regions_.first_after(start);
-            if (how == Populate::kAll && region && region->start > start) start = region->start;
-            if (!region || region->start > start) return FaultOutcome::kNotMapped;
-            region_end = region->end < end ? region->end : end;
-            // Private pages get their copy now; of shared ones, writing would make dirty what is not.
-            if (how != Populate::kRead && !region->shared && (region->protection & kProtWrite)) access = Access::kWrite;
-        }
-        FaultOutcome outcome = FaultOutcome::kResolved;
-        for (; start < region_end && outcome == FaultOutcome::kResolved; start = start + kPageSize)
-            outcome = fault_ahead(start, access);
-        if (outcome != FaultOutcome::kResolved && how != Populate::kAll) return outcome;
-        start = region_end;
+  while (start < end) {
+    VirtAddr region_end = start;
+    Access access = how == Populate::kWrite ? Access::kWrite : Access::kRead;
+    {
+      SharedLockGuard guard(lock_);
+      Region* region = regions_.first_after(start);
+      if (how == Populate::kAll && region && region->start > start) start = region->start;
+      if (!region || region->start > start) return FaultOutcome::kNotMapped;
+      region_end = region->end < end ? region->end : end;
+      // Private pages get their copy now; of shared ones, writing would make dirty what is not.
+      if (how != Populate::kRead && !region->shared && (region->protection & kProtWrite)) access = Access::kWrite;
     }
-    return FaultOutcome::kResolved;
+    FaultOutcome outcome = FaultOutcome::kResolved;
+    for (; start < region_end && outcome == FaultOutcome::kResolved; start = start + kPageSize) outcome = fault_ahead(start, access);
+    if (outcome != FaultOutcome::kResolved && how != Populate::kAll) return outcome;
+    start = region_end;
+  }
+  return FaultOutcome::kResolved;
 }
 
 Result<Region*> AddressSpace::cut(Region& region, VirtAddr at) {
-    if (regions_.count() >= RegionSet::kLimit) return Errno::kNOMEM;
-    Region* upper = TRY(slab_new<Region>(region));
-    regions_.split(region, at, *upper);
-    return upper;
+  if (regions_.count() >= RegionSet::kLimit) return Errno::kNOMEM;
+  Region* upper = TRY(slab_new<Region>(region));
+  regions_.split(region, at, *upper);
+  return upper;
 }
 
 Result<void> AddressSpace::split_at(VirtAddr at) {
-    Region* region = regions_.find(at);
-    if (region && region->start != at) TRY(cut(*region, at));
-    return {};
+  Region* region = regions_.find(at);
+  if (region && region->start != at) TRY(cut(*region, at));
+  return {};
 }
 
 bool AddressSpace::is_mapped(VirtAddr start, VirtAddr end) const {
-    for (Region* region = regions_.first_after(start); region && region->start <= start; region = RegionSet::next(*region)) {
-        if (region->end >= end) return true;
-        start = region->end;
-    }
-    return false;
+  for (Region* region = regions_.first_after(start); region && region->start <= start; region = RegionSet::next(*region)) {
+    if (region->end >= end) return true;
+    start = region->end;
+  }
+  return false;
 }
 
 Result<void> AddressSpace::own_tables_for_removal(VirtAddr start, VirtAddr end) {
-    if (!has_tables(start, end)) return {};
-    // Only the first and the last table can hold entries on both sides of a border; a table whose entries all go is let go whole.
-    VirtAddr last = end - 1;
-    for (uint32_t index : {start.directory_index(), last.directory_index()}) {
-        Pte entry = pte_load(directory_slot(index));
-        if (!entry.is_present() || entry.is_writable()) continue;
-        uint32_t from = index == start.directory_index() ? start.table_index() : 0;
-        uint32_t to = index == last.directory_index() ? last.table_index() : kEntriesPerTable - 1;
-        uint32_t inside;
-        bool is_all;
-        {
-            TableLock lock(frame_record(entry.frame()));
-            inside = table_count(entry.frame(), from, to);
-            is_all = inside == frame_record(entry.frame()).table.live;
-        }
-        if (inside > 0 && !is_all) TRY(table_make_sole(directory_slot(index), cpus_));
+  if (!has_tables(start, end)) return {};
+  // Only the first and the last table can hold entries on both sides of a border; a table whose entries all go is let go whole.
+  VirtAddr last = end - 1;
+  for (uint32_t index : {start.directory_index(), last.directory_index()}) {
+    Pte entry = pte_load(directory_slot(index));
+    if (!entry.is_present() || entry.is_writable()) continue;
+    uint32_t from = index == start.directory_index() ? start.table_index() : 0;
+    uint32_t to = index == last.directory_index() ? last.table_index() : kEntriesPerTable - 1;
+    uint32_t inside;
+    bool is_all;
+    {
+      TableLock lock(frame_record(entry.frame()));
+      inside = table_count(entry.frame(), from, to);
+      is_all = inside == frame_record(entry.frame()).table.live;
     }
-    return {};
+    if (inside > 0 && !is_all) TRY(table_make_sole(directory_slot(index), cpus_));
+  }
+  return {};
 }
 
 void AddressSpace::clear_range(VirtAddr start, VirtAddr end) {
-    if (!has_tables(start, end)) return;
-    VirtAddr last = end - 1;
-    auto first_slot = [&](uint32_t index) { return index == start.directory_index() ? start.table_index() : 0; };
-    auto last_slot = [&](uint32_t index) {
-        return index == last.directory_index() ? last.table_index() : kEntriesPerTable - 1;
-    };
-    FlushBatch batch(cpus_);
-    // Hide: the processor can load nothing of the range any more. A directory entry that loses all its pages is hidden itself.
-    for_each_table(start.directory_index(), last.directory_index(), [&](uint32_t index) {
-        PteSlot& directory = directory_slot(index);
-        FrameNumber table = pte_load(directory).frame();
-        Frame& record = frame_record(table);
-        TableLock lock(record);
-        uint32_t from = first_slot(index), to = last_slot(index);
-        bool is_whole = from == 0 && to == kEntriesPerTable - 1;
-        if (is_whole || table_has_only(table, from, to)) {
-            pte_store(directory, pte_hidden(pte_load(directory)));
-            if (planted(Bug::kUnmapWithoutFlush)) return;
-            batch.add(slot_address(record, from));
-            table_for_each(table, from, to, [&](uint32_t i, PteSlot&, Pte pte) {
-                if (pte.is_present()) batch.add(slot_address(record, i));
-                return !batch.is_everything();
-            });
-        } else {
-            table_for_each(table, from, to, [&](uint32_t i, PteSlot& slot, Pte) { slot_hide(record, slot, i, batch); });
-            // A hidden entry says nothing of its A bit any more, and the reclaimer takes it for one that no TLB holds: not before that is so.
-            if (!planted(Bug::kFreeBeforeFlush)) batch.flush();
-        }
-    });
-    if (!planted(Bug::kFreeBeforeFlush)) batch.flush();
-    // Drop: what no TLB can reach goes back.
-    uint32_t dropped = 0;
-    for_each_table(start.directory_index(), last.directory_index(), [&](uint32_t index) {
-        PteSlot& directory = directory_slot(index);
-        Pte entry = pte_load(directory);
-        FrameNumber table = entry.frame();
-        Frame& record = frame_record(table);
-        if (!entry.is_present()) {
-            pte_store(directory, Pte());
-            tables_[index / 32].fetch_and(~(1u << index % 32), memory_order_relaxed);
-            dropped += static_cast<uint32_t>(record.reverse);
-            table_drop(table);
-            return;
-        }
-        TableLock lock(record);
-        dropped += static_cast<uint32_t>(record.reverse);
-        slots_drop(table, first_slot(index), last_slot(index));
-        dropped -= static_cast<uint32_t>(record.reverse);
-    });
-    count_resident(-static_cast<int32_t>(dropped));
+  if (!has_tables(start, end)) return;
+  VirtAddr last = end - 1;
+  auto first_slot = [&](uint32_t index) { return index == start.directory_index() ? start.table_index() : 0; };
+  auto last_slot = [&](uint32_t index) { return index == last.directory_index() ? last.table_index() : kEntriesPerTable - 1; };
+  FlushBatch batch(cpus_);
+  // Hide: the processor can load nothing of the range any more. A directory entry that loses all its pages is hidden itself.
+  for_each_table(start.directory_index(), last.directory_index(), [&](uint32_t index) {
+    PteSlot& directory = directory_slot(index);
+    FrameNumber table = pte_load(directory).frame();
+    Frame& record = frame_record(table);
+    TableLock lock(record);
+    uint32_t from = first_slot(index), to = last_slot(index);
+    bool is_whole = from == 0 && to == kEntriesPerTable - 1;
+    if (is_whole || table_has_only(table, from, to)) {
+      pte_store(directory, pte_hidden(pte_load(directory)));
+      if (planted(Bug::kUnmapWithoutFlush)) return;
+      batch.add(slot_address(record, from));
+      table_for_each(table, from, to, [&](uint32_t i, PteSlot&, Pte pte) {
+        if (pte.is_present()) batch.add(slot_address(record, i));
+        return !batch.is_everything();
+      });
+    } else {
+      table_for_each(table, from, to, [&](uint32_t i, PteSlot& slot, Pte) { slot_hide(record, slot, i, batch); });
+      // A hidden entry says nothing of its A bit any more, and the reclaimer takes it for one that no TLB holds: not before that is so.
+      if (!planted(Bug::kFreeBeforeFlush)) batch.flush();
+    }
+  });
+  if (!planted(Bug::kFreeBeforeFlush)) batch.flush();
+  // Drop: what no TLB can reach goes back.
+  uint32_t dropped = 0;
+  for_each_table(start.directory_index(), last.directory_index(), [&](uint32_t index) {
+    PteSlot& directory = directory_slot(index);
+    Pte entry = pte_load(directory);
+    FrameNumber table = entry.frame();
+    Frame& record = frame_record(table);
+    if (!entry.is_present()) {
+      pte_store(directory, Pte());
+      tables_[index / 32].fetch_and(~(1u << index % 32), memory_order_relaxed);
+      dropped += static_cast<uint32_t>(record.reverse);
+      table_drop(table);
+      return;
+    }
+    TableLock lock(record);
+    dropped += static_cast<uint32_t>(record.reverse);
+    slots_drop(table, first_slot(index), last_slot(index));
+    dropped -= static_cast<uint32_t>(record.reverse);
+  });
+  count_resident(-static_cast<int32_t>(dropped));
 }
 
 Result<void> AddressSpace::unmap_locked(VirtAddr start, VirtAddr end, DeadRegions& dead) {
-    Region* region = regions_.first_after(start);
-    if (!region || region->start >= end) return {};
-    if (region->start < start && region->end > end) TRY(split_at(end));
-    if (has_tables(start, end)) {
-        if (auto result = own_tables_for_removal(start, end); !result.ok()) {
-            merge_from(region, end + kPageSize, dead);
-            return result;
-        }
-        clear_range(start, end);
+  Region* region = regions_.first_after(start);
+  if (!region || region->start >= end) return {};
+  if (region->start < start && region->end > end) TRY(split_at(end));
+  if (has_tables(start, end)) {
+    if (auto result = own_tables_for_removal(start, end); !result.ok()) {
+      merge_from(region, end + kPageSize, dead);
+      return result;
     }
-    uint32_t released = 0;
-    while (region && region->start < end) {
-        Region* next = RegionSet::next(*region);
-        uint32_t gone = region->pages();
-        if (region->start < start) {
-            regions_.move_end(*region, start);
-            gone -= region->pages();
-        } else if (region->end > end) {
-            regions_.move_start(*region, end);
-            gone -= region->pages();
-        } else {
-            regions_.remove(*region);
-            dead.add(region);
-        }
-        mapped_pages_ -= gone;
-        if (region->promised) released += gone;
-        region = next;
+    clear_range(start, end);
+  }
+  uint32_t released = 0;
+  while (region && region->start < end) {
+    Region* next = RegionSet::next(*region);
+    uint32_t gone = region->pages();
+    if (region->start < start) {
+      regions_.move_end(*region, start);
+      gone -= region->pages();
+    } else if (region->end > end) {
+      regions_.move_start(*region, end);
+      gone -= region->pages();
+    } else {
+      regions_.remove(*region);
+      dead.add(region);
     }
-    if (released != 0) release_promise(released);
-    return {};
+    mapped_pages_ -= gone;
+    if (region->promised) released += gone;
+    region = next;
+  }
+  if (released != 0) release_promise(released);
+  return {};
 }
 
 Result<void> AddressSpace::unmap(VirtAddr start, uint32_t bytes) {
-    if (!start.is_page_aligned() || bytes == 0 || !is_user_range(start, bytes))
-        return Errno::kINVAL;
-    DeadRegions dead;
-    LockGuard guard(lock_);
-    return unmap_locked(start, start + align_up(bytes, kPageSize), dead);
+  if (!start.is_page_aligned() || bytes == 0 || !is_user_range(start, bytes)) return Errno::kINVAL;
+  DeadRegions dead;
+  LockGuard guard(lock_);
+  return unmap_locked(start, start + align_up(bytes, kPageSize), dead);
 }
 
 Result<void> AddressSpace::own_tables_with_entries(VirtAddr start, VirtAddr end) {
-    if (!has_tables(start, end)) return {};
-    Result<void> result;
-    VirtAddr last = end - 1;
-    for_each_table(start.directory_index(), last.directory_index(), [&](uint32_t index) {
-        Pte entry = pte_load(directory_slot(index));
-        if (!result.ok() || entry.is_writable()) return;
-        uint32_t from = index == start.directory_index() ? start.table_index() : 0;
-        uint32_t to = index == last.directory_index() ? last.table_index() : kEntriesPerTable - 1;
-        if (table_count(entry.frame(), from, to) > 0) result = table_make_sole(directory_slot(index), cpus_);
-    });
-    return result;
+  if (!has_tables(start, end)) return {};
+  Result<void> result;
+  VirtAddr last = end - 1;
+  for_each_table(start.directory_index(), last.directory_index(), [&](uint32_t index) {
+    Pte entry = pte_load(directory_slot(index));
+    if (!result.ok() || entry.is_writable()) return;
+    uint32_t from = index == start.directory_index() ? start.table_index() : 0;
+    uint32_t to = index == last.directory_index() ? last.table_index() : kEntriesPerTable - 1;
+    if (table_count(entry.frame(), from, to) > 0) result = table_make_sole(directory_slot(index), cpus_);
+  });
+  return result;
 }
 
 // Entries of the range lose what `protection` does not allow; what it newly allows, the next fault gives.
 void AddressSpace::lower_range(VirtAddr start, VirtAddr end, Protection protection) {
-    if (!has_tables(start, end)) return;
-    VirtAddr last = end - 1;
-    const bool hides = protection == kProtNone && !planted(Bug::kHiddenLeavesPresent);
-    FlushBatch batch(cpus_);
-    for_each_table(start.directory_index(), last.directory_index(), [&](uint32_t index) {
-        FrameNumber table = pte_load(directory_slot(index)).frame();
-        Frame& record = frame_record(table);
-        uint32_t from = index == start.directory_index() ? start.table_index() : 0;
-        uint32_t to = index == last.directory_index() ? last.table_index() : kEntriesPerTable - 1;
-        TableLock lock(record);
-        uint32_t run = 0, lowered = 0;  // a run of neighbours is flushed as one range
-        table_for_each(table, from, to, [&, hides](uint32_t i, PteSlot& slot, Pte pte) {
-            if (!pte.is_present()) return;
-            if (hides) return slot_hide(record, slot, i, batch);
-            if (!pte.is_writable()) return;
-            slot.fetch_and(~Pte::kWritable, memory_order_seq_cst);
-            if (planted(Bug::kProtectWithoutFlush)) return;
-            if (i != run + lowered) {
-                if (lowered > 0) batch.add(slot_address(record, run), lowered);
-                run = i;
-                lowered = 0;
-            }
-            lowered++;
-        });
+  if (!has_tables(start, end)) return;
+  VirtAddr last = end - 1;
+  const bool hides = protection == kProtNone && !planted(Bug::kHiddenLeavesPresent);
+  FlushBatch batch(cpus_);
+  for_each_table(start.directory_index(), last.directory_index(), [&](uint32_t index) {
+    FrameNumber table = pte_load(directory_slot(index)).frame();
+    Frame& record = frame_record(table);
+    uint32_t from = index == start.directory_index() ? start.table_index() : 0;
+    uint32_t to = index == last.directory_index() ? last.table_index() : kEntriesPerTable - 1;
+    TableLock lock(record);
+    uint32_t run = 0, lowered = 0;  // a run of neighbours is flushed as one range
+    table_for_each(table, from, to, [&, hides](uint32_t i, PteSlot& slot, Pte pte) {
+      if (!pte.is_present()) return;
+      if (hides) return slot_hide(record, slot, i, batch);
+      if (!pte.is_writable()) return;
+      slot.fetch_and(~Pte::kWritable, memory_order_seq_cst);
+      if (planted(Bug::kProtectWithoutFlush)) return;
+      if (i != run + lowered) {
         if (lowered > 0) batch.add(slot_address(record, run), lowered);
-        if (protection == kProtNone) batch.flush();  // before the reclaimer sees them, as in clear_range()
+        run = i;
+        lowered = 0;
+      }
+      lowered++;
     });
+    if (lowered > 0) batch.add(slot_address(record, run), lowered);
+    if (protection == kProtNone) batch.flush();  // before the reclaimer sees them, as in clear_range()
+  });
 }
 
 Result<void> AddressSpace::protect(VirtAddr start, uint32_t bytes, Protection protection, Reach reach) {
-    if (!start.is_page_aligned()) return Errno::kINVAL;
-    if (bytes == 0) return {};
-    if (!is_user_range(start, bytes)) return Errno::kNOMEM;
-    VirtAddr end = start + align_up(bytes, kPageSize);
-    DeadRegions dead;
-    LockGuard guard(lock_);
-    Region *first = regions_.find(start), *last = first;
-    if (reach == Reach::kToRegionStart) {
-        if (!first) return Errno::kNOMEM;
-        if (!first->grows_down) return Errno::kINVAL;
-        start = first->start;
+  if (!start.is_page_aligned()) return Errno::kINVAL;
+  if (bytes == 0) return {};
+  if (!is_user_range(start, bytes)) return Errno::kNOMEM;
+  VirtAddr end = start + align_up(bytes, kPageSize);
+  DeadRegions dead;
+  LockGuard guard(lock_);
+  Region *first = regions_.find(start), *last = first;
+  if (reach == Reach::kToRegionStart) {
+    if (!first) return Errno::kNOMEM;
+    if (!first->grows_down) return Errno::kINVAL;
+    start = first->start;
+  }
+  bool is_change = false, becomes_data = false, becomes_promise = false;
+  for (VirtAddr at = start;; last = RegionSet::next(*last)) {
+    if (!last || last->start > at) return Errno::kNOMEM;  // a hole
+    if (protection & ~last->max_protection) return Errno::kACCES;
+    is_change |= last->protection != with_execution(protection, last->max_protection);
+    becomes_data |= (protection & kProtWrite) && !(last->protection & kProtWrite);
+    becomes_promise |= last->needs_promise(protection);
+    at = last->end;
+    if (at >= end) break;
+  }
+  if (!is_change) return {};
+  if (becomes_data && current_data_limit() < kKernelBase) {
+    uint32_t more = count_pages(start, end, [](const Region& r) { return !r.is_data() && !r.shared && !r.grows_down; });
+    TRY(check_data_limit(more));
+  }
+  CommitPromise promise;
+  if (becomes_promise) {
+    uint32_t more = count_pages(start, end, [protection](const Region& r) { return r.needs_promise(protection); });
+    TRY(promise.take(more, mapped_pages_));
+  }
+  bool is_lowering = !(protection & kProtWrite);
+  Result<void> prepared;
+  if (first->start < start) {
+    auto upper = cut(*first, start);
+    if (!upper.ok()) return upper.error();
+    if (last == first) last = upper.value();
+    first = upper.value();
+  }
+  if (last->end > end)
+    if (auto upper = cut(*last, end); !upper.ok()) prepared = upper.error();
+  if (prepared.ok() && is_lowering) prepared = own_tables_with_entries(start, end);
+  if (prepared.ok()) {
+    for (Region* region = first; region && region->start < end; region = RegionSet::next(*region)) {
+      region->promised |= region->needs_promise(protection);
+      region->protection = with_execution(protection, region->max_protection);
     }
-    bool is_change = false, becomes_data = false, becomes_promise = false;
-    for (VirtAddr at = start;; last = RegionSet::next(*last)) {
-        if (!last || last->start > at) return Errno::kNOMEM;  // a hole
-        if (protection & ~last->max_protection) return Errno::kACCES;
-        is_change |= last->protection != with_execution(protection, last->max_protection);
-        becomes_data |= (protection & kProtWrite) && !(last->protection & kProtWrite);
-        becomes_promise |= last->needs_promise(protection);
-        at = last->end;
-        if (at >= end) break;
-    }
-    if (!is_change) return {};
-    if (becomes_data && current_data_limit() < kKernelBase) {
-        uint32_t more = count_pages(start, end, [](const Region& r) { return !r.is_data() && !r.shared && !r.grows_down; });
-        TRY(check_data_limit(more));
-    }
-    CommitPromise promise;
-    if (becomes_promise) {
-        uint32_t more = count_pages(start, end, [protection](const Region& r) { return r.needs_promise(protection); });
-        TRY(promise.take(more, mapped_pages_));
-    }
-    bool is_lowering = !(protection & kProtWrite);
-    Result<void> prepared;
-    if (first->start < start) {
-        auto upper = cut(*first, start);
-        if (!upper.ok()) return upper.error();
-        if (last == first) last = upper.value();
-        first = upper.value();
-    }
-    if (last->end > end)
-        if (auto upper = cut(*last, end); !upper.ok()) prepared = upper.error();
-    if (prepared.ok() && is_lowering) prepared = own_tables_with_entries(start, end);
-    if (prepared.ok()) {
-        for (Region* region = first; region && region->start < end; region = RegionSet::next(*region)) {
-            region->promised |= region->needs_promise(protection);
-            region->protection = with_execution(protection, region->max_protection);
-        }
-        promised_pages_ += promise.keep();
-        if (is_lowering) lower_range(start, end, protection);
-    }
-    merge_from(first, end + kPageSize, dead);
-    return prepared;
+    promised_pages_ += promise.keep();
+    if (is_lowering) lower_range(start, end, protection);
+  }
+  merge_from(first, end + kPageSize, dead);
+  return prepared;
 }
 
 }  // namespace faultline

@@ -33,20 +33,20 @@ Result<void> swap_read(SwapSlot slot);
 
 // Frames on their way out: gathered by the reclaimer under its locks, then written together.
 class SwapOut {
-  public:
-    static constexpr uint32_t kMost = 32;
-    bool is_full() const { return count_ == kMost; }
-    uint32_t count() const { return count_; }
-    // A frame with a slot, which no entry names and nothing queues; pinned from now on. Under its lock.
-    void add(Frame& frame);
-    // Writes them, and frees those that nobody has fetched back. Sleeps. Returns how many came free.
-    uint32_t write();
+ public:
+  static constexpr uint32_t kMost = 32;
+  bool is_full() const { return count_ == kMost; }
+  uint32_t count() const { return count_; }
+  // A frame with a slot, which no entry names and nothing queues; pinned from now on. Under its lock.
+  void add(Frame& frame);
+  // Writes them, and frees those that nobody has fetched back. Sleeps. Returns how many came free.
+  uint32_t write();
 
-  private:
-    uint32_t write_piece(uint32_t from, uint32_t count);
-    bool finish(Frame& frame, bool is_written);
-    Frame* frames_[kMost];
-    uint32_t count_ = 0;
+ private:
+  uint32_t write_piece(uint32_t from, uint32_t count);
+  bool finish(Frame& frame, bool is_written);
+  Frame* frames_[kMost];
+  uint32_t count_ = 0;
 };
 
 }  // namespace faultline

@@ -14,8 +14,8 @@ inline constexpr uint32_t kSwapRun = 8;  // slots are given out, and read back, 
 
 // A slot is free when neither an entry nor a frame has it.
 struct SwapRecord {
-    uint32_t entries;  // swap entries in live tables, and in the indices of objects, that name the slot (M4)
-    uint32_t frame;    // that holds its page and whose `swap_slot` points back (kNoFrame: none)
+  uint32_t entries;  // swap entries in live tables, and in the indices of objects, that name the slot (M4)
+  uint32_t frame;    // that holds its page and whose `swap_slot` points back (kNoFrame: none)
 };
 
 extern SpinLock<LockRank::kSwapSlots> swap_lock;
@@ -40,7 +40,7 @@ bool swap_is_half_full();
 // As swap_add(), for the slots alone.
 Result<uint32_t> swap_slots_add(SwapStore& store, uint32_t pages, std::span<const uint32_t> bad, int32_t priority);
 struct SwapSpace {
-    uint32_t total, free;
+  uint32_t total, free;
 };
 SwapSpace swap_space();
 // An area on its way out takes no more pages; false: it is not in use, or is on its way out already.

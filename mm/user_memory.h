@@ -23,7 +23,9 @@ class UserPtr {
   constexpr bool is_null() const { return address_.value() == 0; }
   constexpr UserPtr at(uint32_t index) const { return UserPtr(address_ + index * static_cast<uint32_t>(sizeof(T))); }
   template <typename U>
-  constexpr UserPtr<U> as() const { return UserPtr<U>(address_); }
+  constexpr UserPtr<U> as() const {
+    return UserPtr<U>(address_);
+  }
 
  private:
   VirtAddr address_;
@@ -37,22 +39,22 @@ class UserPtr<void> {
   constexpr VirtAddr address() const { return address_; }
   constexpr bool is_null() const { return address_.value() == 0; }
   template <typename U>
-  constexpr UserPtr<U> as() const { return UserPtr<U>(address_); }
+  constexpr UserPtr<U> as() const {
+    return UserPtr<U>(address_);
+  }
 
  private:
   VirtAddr address_;
 };
 
 template <typename T>
-  requires std::is_trivially_copyable_v<T>
-Result<T> user_read(UserPtr<T> source) {
+requires std::is_trivially_copyable_v<T> Result<T> user_read(UserPtr<T> source) {
   T value;
   if (user_copy_in(&value, source.address(), sizeof value) != 0) return Errno::kFAULT;
   return value;
 }
 template <typename T>
-  requires std::is_trivially_copyable_v<T>
-Result<void> user_write(UserPtr<T> destination, const std::type_identity_t<T>& value) {
+requires std::is_trivially_copyable_v<T> Result<void> user_write(UserPtr<T> destination, const std::type_identity_t<T>& value) {
   if (user_copy_out(destination.address(), &value, sizeof value) != 0) return Errno::kFAULT;
   return {};
 }

@@ -22,7 +22,7 @@ constexpr uint32_t kMeasureMicroseconds = 10000, kMaxLooks = 20000;
 // Set at boot, before other CPUs run.
 constinit uint64_t start_cycles = 0;
 constinit uint32_t nanoseconds_per_cycle = 0;  // times 2^32, of a counter that was doubled `doublings` times
-constinit uint32_t doublings = 0;             // 0 from 1 GHz up
+constinit uint32_t doublings = 0;              // 0 from 1 GHz up
 constinit uint64_t boot_wall_seconds = 0;
 
 // cycles * nanoseconds_per_cycle / 2^32, in two multiplications: nothing is read more often than the clock.

@@ -66,8 +66,7 @@ void cpu_features_initialize() {
 }
 
 void cpu_control_initialize() {
-  constexpr uint32_t kMonitor = 1u << 1, kEmulate = 1u << 2, kTaskSwitched = 1u << 3, kNumericError = 1u << 5,
-                     kWriteProtect = 1u << 16;
+  constexpr uint32_t kMonitor = 1u << 1, kEmulate = 1u << 2, kTaskSwitched = 1u << 3, kNumericError = 1u << 5, kWriteProtect = 1u << 16;
   uint32_t cr0;
   asm volatile("movl %%cr0, %0" : "=r"(cr0));
   cr0 = (cr0 & ~(kEmulate | kTaskSwitched)) | kMonitor | kNumericError | kWriteProtect;

@@ -100,8 +100,7 @@ extern "C" void interrupt_dispatch(TrapFrame* frame) {
       break;
     case VECTOR_SPURIOUS:  // SDM volume 3, 11.9: not to be acknowledged
       break;
-    default:
-      serve_line(frame->vector);
+    default: serve_line(frame->vector);
   }
   lock_order_interrupt_ends(locks_before);
   head.preemption_disabled--;

@@ -68,7 +68,8 @@ bool io_apic_route(uint32_t line, InterruptTrigger trigger, uint32_t vector, uin
   if (const MachineTopology::Override* exception = override_of(line)) {
     using Polarity = MachineTopology::Polarity;
     using Trigger = MachineTopology::Trigger;
-    if (exception->polarity != Polarity::kAsDriverSays) low = (low & ~kActiveLow) | (exception->polarity == Polarity::kActiveLow ? kActiveLow : 0);
+    if (exception->polarity != Polarity::kAsDriverSays)
+      low = (low & ~kActiveLow) | (exception->polarity == Polarity::kActiveLow ? kActiveLow : 0);
     if (exception->trigger != Trigger::kAsDriverSays) low = (low & ~kLevel) | (exception->trigger == Trigger::kLevel ? kLevel : 0);
   }
   uint32_t interrupt = io_apic_global_interrupt(line);

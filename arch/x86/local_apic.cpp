@@ -11,8 +11,8 @@ namespace {
 
 // Register offsets in bytes (SDM volume 3, table 11-1).
 constexpr uint32_t kId = 0x20, kTaskPriority = 0x80, kEnd = 0xb0, kSpurious = 0xf0, kErrorStatus = 0x280, kCommandLow = 0x300,
-                   kCommandHigh = 0x310, kTimerEntry = 0x320, kPerformanceEntry = 0x340, kLine0Entry = 0x350,
-                   kLine1Entry = 0x360, kErrorEntry = 0x370, kTimerInitial = 0x380, kTimerCurrent = 0x390, kTimerDivide = 0x3e0;
+                   kCommandHigh = 0x310, kTimerEntry = 0x320, kPerformanceEntry = 0x340, kLine0Entry = 0x350, kLine1Entry = 0x360,
+                   kErrorEntry = 0x370, kTimerInitial = 0x380, kTimerCurrent = 0x390, kTimerDivide = 0x3e0;
 constexpr uint32_t kEnable = 1u << 8, kMasked = 1u << 16, kDeliverNmi = 4u << 8, kDeliverInit = 5u << 8, kDeliverStartup = 6u << 8,
                    kAssert = 1u << 14, kPending = 1u << 12, kDivideBy1 = 0xb;
 

@@ -33,7 +33,7 @@ struct alignas(kPageSize) Table {
 [[gnu::section(".bss.pages")]] constinit Table image_tables[kMaxImageTables] = {};
 
 // Set at boot.
-constinit PteSlot* stack_slots = nullptr;   // the entries of the stack area, contiguous
+constinit PteSlot* stack_slots = nullptr;  // the entries of the stack area, contiguous
 constinit uint32_t stack_slot_count = 0;
 constinit PteSlot* device_slots = nullptr;
 constinit uint32_t device_pages_used = 0;

@@ -29,7 +29,7 @@ struct alignas(64) CpuArea {
   machine::CpuAreaHead head;
   uint32_t apic_id;
   uint32_t active_directory;  // CR3
-  uint64_t timer_deadline;  // what clock_arm() was asked for
+  uint64_t timer_deadline;    // what clock_arm() was asked for
   alignas(8) std::array<uint64_t, GDT_ENTRIES> gdt;
   TaskState task;
   TaskState double_fault_task;

@@ -96,7 +96,8 @@ CpuMask cpu_online_mask() { return online.load(memory_order_acquire); }
 void cpu_start_others(uint32_t limit, void* (*stack_source)()) {
   if (!local_apic_is_used()) return;
   mmu_complete_boot_directory();
-  memcpy(reinterpret_cast<void*>(kKernelBase + TRAMPOLINE_ADDRESS), trampoline_start, static_cast<size_t>(trampoline_end - trampoline_start));
+  memcpy(reinterpret_cast<void*>(kKernelBase + TRAMPOLINE_ADDRESS), trampoline_start,
+         static_cast<size_t>(trampoline_end - trampoline_start));
   for (uint32_t i = 0; i < topology.cpus && count < limit && count < kMaxCpus; i++) {
     uint32_t apic_id = topology.apic_ids[i];
     if (apic_id == cpu_areas[0].apic_id) continue;

@@ -38,7 +38,9 @@ void timer_initialize(uint32_t local_apic_ticks_per_nanosecond_24) {
   this_cpu_area().timer_deadline = kNever;
   if (local_apic_is_used()) return;
   // At boot with an empty handler table: cannot fail.
-  interrupt_install(kPitLine, InterruptTrigger::kEdgeHigh, [](void*) { timer_interrupt(); }, nullptr).value();
+  interrupt_install(
+      kPitLine, InterruptTrigger::kEdgeHigh, [](void*) { timer_interrupt(); }, nullptr)
+      .value();
 }
 
 void clock_arm(uint64_t nanoseconds) {

@@ -19,8 +19,8 @@ namespace faultline {
 namespace {
 
 struct alignas(64) Request {
-  FlushRange range;              // written by its CPU while `waiting_for` is empty
-  uint32_t generation = 0;       // how many there have been, for debuggers
+  FlushRange range;         // written by its CPU while `waiting_for` is empty
+  uint32_t generation = 0;  // how many there have been, for debuggers
   Atomic<CpuMask> waiting_for{0};
 };
 constinit std::array<Request, kMaxCpus> requests = {};

@@ -58,8 +58,9 @@ extern "C" void exception_dispatch(TrapFrame* frame) {
 // Runs in the double-fault task. The main task's segment holds what the processor saw last.
 extern "C" [[noreturn]] void double_fault_report() {
   const TaskState& task = this_cpu_area().task;
-  TrapFrame frame = {task.gs,  task.fs,  task.es,  task.ds,  task.ebx,            task.ecx, task.edx, task.esi,    task.edi,
-                     task.ebp, task.eax, VECTOR_DOUBLE_FAULT, 0, task.eip, task.cs,  task.eflags, task.esp, task.ss};
+  TrapFrame frame = {task.gs,  task.fs,  task.es,  task.ds,     task.ebx, task.ecx,
+                     task.edx, task.esi, task.edi, task.ebp,    task.eax, VECTOR_DOUBLE_FAULT,
+                     0,        task.eip, task.cs,  task.eflags, task.esp, task.ss};
   panic_trap(frame, mmu_is_stack_guard(page_fault_address()) ? "kernel stack overflow" : "double fault");
 }
 

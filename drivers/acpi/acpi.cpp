@@ -91,10 +91,14 @@ void read_override(const MadtOverride& entry, MachineTopology& topology) {
   using Polarity = MachineTopology::Polarity;
   using Trigger = MachineTopology::Trigger;
   uint32_t polarity = entry.flags & 3u, trigger = entry.flags >> 2 & 3u;
-  topology.override_of[topology.overrides++] = {
-      entry.isa_line,
-      polarity == 1 ? Polarity::kActiveHigh : polarity == 3 ? Polarity::kActiveLow : Polarity::kAsDriverSays,
-      trigger == 1 ? Trigger::kEdge : trigger == 3 ? Trigger::kLevel : Trigger::kAsDriverSays, entry.global_interrupt};
+  topology.override_of[topology.overrides++] = {entry.isa_line,
+                                                polarity == 1   ? Polarity::kActiveHigh
+                                                : polarity == 3 ? Polarity::kActiveLow
+                                                                : Polarity::kAsDriverSays,
+                                                trigger == 1   ? Trigger::kEdge
+                                                : trigger == 3 ? Trigger::kLevel
+                                                               : Trigger::kAsDriverSays,
+                                                entry.global_interrupt};
 }
 
 void read_interrupts(const AcpiInterruptDescription& table, MachineTopology& topology) {

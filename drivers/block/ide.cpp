@@ -30,10 +30,13 @@ class IdeDisk final : public BlockDevice {
   static_assert(BlockRequest::kMaxSegments * kPageSize / kSectorSize <= 256);
 
   Result<void> run(const BlockRequest& request) {
-    if (request.operation == BlockOperation::kFlush)
-      return channel_.run_pio({unit_, lba48_, request.operation, 0, {}, 0});
-    IdeChannel::Command command{unit_, lba48_, request.operation, request.sector,
-                                std::span<const BlockSegment>(request.segments, request.segment_count), request.sectors()};
+    if (request.operation == BlockOperation::kFlush) return channel_.run_pio({unit_, lba48_, request.operation, 0, {}, 0});
+    IdeChannel::Command command{unit_,
+                                lba48_,
+                                request.operation,
+                                request.sector,
+                                std::span<const BlockSegment>(request.segments, request.segment_count),
+                                request.sectors()};
     if (use_dma_.load(memory_order_relaxed)) {
       if (channel_.run_dma(command).ok()) return {};
       // Some emulators and old controllers promise DMA that does not work; a bad sector will show itself again.
@@ -83,7 +86,8 @@ void ide_probe(const PciDevice* controller) {
     }
     uint16_t master = bus_master != 0 ? static_cast<uint16_t>(bus_master + i * kBusMasterBytes) : uint16_t{0};
     Result<void> probed_channel = probe_channel(place, master, native);
-    if (!probed_channel.ok()) log(LogLevel::kError, "ide: channel {} cannot be used: error {}", i, static_cast<int>(probed_channel.error()));
+    if (!probed_channel.ok())
+      log(LogLevel::kError, "ide: channel {} cannot be used: error {}", i, static_cast<int>(probed_channel.error()));
   }
 }
 

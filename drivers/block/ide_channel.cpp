@@ -66,7 +66,8 @@ void IdeChannel::interrupted() {
 
 Result<uint8_t> IdeChannel::wait_interrupt() {
   Deadline deadline{clock_monotonic() + kCommandTime};
-  Result<void> waited = wait_until(done_, [this] { return interrupted_.load(memory_order_seq_cst); }, SleepKind::kUninterruptible, deadline);
+  Result<void> waited = wait_until(
+      done_, [this] { return interrupted_.load(memory_order_seq_cst); }, SleepKind::kUninterruptible, deadline);
   if (!waited.ok()) return Errno::kIO;
   return status_.load(memory_order_relaxed);
 }
@@ -96,7 +97,7 @@ void IdeChannel::reset() {
 Result<IdeIdentity> IdeChannel::identify(uint32_t unit) {
   LockGuard guard(lock_);
   if (port_read8(control_) == 0xff) return Errno::kNODEV;  // nobody drives the bus
-  port_write8(control_, kNoInterrupts);  // until start(), or its end if it is the second drive's turn
+  port_write8(control_, kNoInterrupts);                    // until start(), or its end if it is the second drive's turn
   struct InterruptsAgain {
     IdeChannel& channel;
     ~InterruptsAgain() {

@@ -49,8 +49,7 @@ void ramdisk_register(PhysAddr start, uint32_t bytes) {
   if (disks == sizeof kNames / sizeof *kNames || bytes < kSectorSize) return;
   DeviceNumber number{kMajor, disks * kMinorsPerDisk};
   Result<Ramdisk*> disk = slab_new<Ramdisk>(kNames[disks], number, start, bytes);
-  if (!disk.ok() || !block_device_register(*disk.value()).ok())
-    log(LogLevel::kError, "{}: no memory to register it", kNames[disks]);
+  if (!disk.ok() || !block_device_register(*disk.value()).ok()) log(LogLevel::kError, "{}: no memory to register it", kNames[disks]);
   disks++;
 }
 

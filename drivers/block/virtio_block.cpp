@@ -86,8 +86,12 @@ class VirtioBlock final : public BlockDevice {
   uint16_t add_descriptor(uint16_t index, PhysAddr address, uint32_t bytes, uint16_t flags) REQUIRES(lock_);
   void free_chain(uint16_t head) REQUIRES(lock_);
   uint32_t ring_bytes() const { return used_at_ + 6 + size_ * static_cast<uint32_t>(sizeof(UsedElement)); }
-  PhysAddr header_address(uint16_t index) const { return PhysAddr::of(headers_frame_) + index * static_cast<uint32_t>(sizeof(RequestHeader)); }
-  PhysAddr status_address(uint16_t index) const { return PhysAddr::of(headers_frame_) + size_ * static_cast<uint32_t>(sizeof(RequestHeader)) + index; }
+  PhysAddr header_address(uint16_t index) const {
+    return PhysAddr::of(headers_frame_) + index * static_cast<uint32_t>(sizeof(RequestHeader));
+  }
+  PhysAddr status_address(uint16_t index) const {
+    return PhysAddr::of(headers_frame_) + size_ * static_cast<uint32_t>(sizeof(RequestHeader)) + index;
+  }
 
   const uint16_t ports_;
   const uint32_t features_;
@@ -165,7 +169,10 @@ bool VirtioBlock::start_locked(BlockRequest& request) {
   if (free_count_ < needed) return false;
   if (free_count_ == size_) owes_since_ = clock_monotonic();
   const uint16_t head = free_head_;
-  headers_[head] = {flush ? kTypeFlush : request.operation == BlockOperation::kWrite ? kTypeWrite : kTypeRead, 0, flush ? 0 : request.sector};
+  headers_[head] = {flush                                         ? kTypeFlush
+                    : request.operation == BlockOperation::kWrite ? kTypeWrite
+                                                                  : kTypeRead,
+                    0, flush ? 0 : request.sector};
   statuses_[head] = 0xff;
   uint16_t next = add_descriptor(head, header_address(head), sizeof(RequestHeader), kNext);
   const uint16_t data_flags = kNext | (request.operation == BlockOperation::kRead ? kDeviceWrites : 0);
@@ -182,7 +189,8 @@ bool VirtioBlock::start_locked(BlockRequest& request) {
 }
 
 void VirtioBlock::submit(BlockRequest& request) {
-  if (request.operation == BlockOperation::kFlush && !(features_ & kFeatureFlush)) return request.complete(request, {});  // it caches nothing
+  if (request.operation == BlockOperation::kFlush && !(features_ & kFeatureFlush))
+    return request.complete(request, {});  // it caches nothing
   {
     InterruptLockGuard guard(lock_);
     if (resets_ < kMostResets) {

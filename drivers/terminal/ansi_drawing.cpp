@@ -90,13 +90,17 @@ void AnsiScreen::move_vertically(int32_t rows) {
 }
 
 void AnsiScreen::line_feed() {
-  if (row_ == bottom_) scroll_up(top_, 1);
-  else if (row_ < kRows - 1) row_++;
+  if (row_ == bottom_)
+    scroll_up(top_, 1);
+  else if (row_ < kRows - 1)
+    row_++;
 }
 
 void AnsiScreen::reverse_line_feed() {
-  if (row_ == top_) scroll_down(top_, 1);
-  else if (row_ > 0) row_--;
+  if (row_ == top_)
+    scroll_down(top_, 1);
+  else if (row_ > 0)
+    row_--;
 }
 
 void AnsiScreen::scroll_up(uint32_t top, uint32_t count) {
@@ -120,9 +124,12 @@ void AnsiScreen::erase(uint32_t row, uint32_t from, uint32_t to) {
 
 void AnsiScreen::erase_in_line(uint32_t how) {
   uint32_t column = cursor_column();
-  if (how == 0) erase(row_, column, kColumns);
-  else if (how == 1) erase(row_, 0, column + 1);
-  else if (how == 2) erase(row_, 0, kColumns);
+  if (how == 0)
+    erase(row_, column, kColumns);
+  else if (how == 1)
+    erase(row_, 0, column + 1);
+  else if (how == 2)
+    erase(row_, 0, kColumns);
 }
 
 void AnsiScreen::erase_in_display(uint32_t how) {

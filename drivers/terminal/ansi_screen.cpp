@@ -136,8 +136,10 @@ void AnsiScreen::put_text(uint8_t byte) {
   if (byte < 0x80) {
     continuation_bytes_ = 0;
     bool drawing = line_drawing_[charset_] && byte >= '_' && byte <= '~';
-    if (drawing) draw(0x10000u | kLineDrawing[byte - '_']);
-    else draw(byte);
+    if (drawing)
+      draw(0x10000u | kLineDrawing[byte - '_']);
+    else
+      draw(byte);
   } else if ((byte & 0xc0) == 0x80) {
     if (continuation_bytes_ == 0) return;
     code_point_ = code_point_ << 6 | (byte & 0x3f);

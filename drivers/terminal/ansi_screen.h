@@ -59,7 +59,7 @@ class AnsiScreen {
   void move_vertically(int32_t rows);
   void line_feed();
   void reverse_line_feed();
-  void scroll_up(uint32_t top, uint32_t count);    // lines from `top` to the region's bottom
+  void scroll_up(uint32_t top, uint32_t count);  // lines from `top` to the region's bottom
   void scroll_down(uint32_t top, uint32_t count);
   void erase(uint32_t row, uint32_t from, uint32_t to);  // columns [from, to)
   void erase_in_display(uint32_t how);

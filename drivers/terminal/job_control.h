@@ -10,9 +10,8 @@
 namespace faultline {
 
 // The signals that terminals send (signal(7), i386 numbers).
-inline constexpr uint32_t kJobSignalHangUp = 1, kJobSignalInterrupt = 2, kJobSignalQuit = 3, kJobSignalContinue = 18,
-                          kJobSignalStop = 20, kJobSignalBackgroundRead = 21, kJobSignalBackgroundWrite = 22,
-                          kJobSignalWindowChanged = 28;
+inline constexpr uint32_t kJobSignalHangUp = 1, kJobSignalInterrupt = 2, kJobSignalQuit = 3, kJobSignalContinue = 18, kJobSignalStop = 20,
+                          kJobSignalBackgroundRead = 21, kJobSignalBackgroundWrite = 22, kJobSignalWindowChanged = 28;
 
 // The running process, as job control sees it. `privileged` is CAP_SYS_ADMIN's part (root).
 struct JobIdentity {

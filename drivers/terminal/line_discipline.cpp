@@ -83,10 +83,14 @@ bool LineDiscipline::receive_flow_control(uint8_t key) {
 
 bool LineDiscipline::receive_signal(uint8_t key) {
   if (!termios_.has_local(kSignals)) return false;
-  if (is(key, kCharInterrupt)) raise(kJobSignalInterrupt, key);
-  else if (is(key, kCharQuit)) raise(kJobSignalQuit, key);
-  else if (is(key, kCharSuspend)) raise(kJobSignalStop, key);
-  else return false;
+  if (is(key, kCharInterrupt))
+    raise(kJobSignalInterrupt, key);
+  else if (is(key, kCharQuit))
+    raise(kJobSignalQuit, key);
+  else if (is(key, kCharSuspend))
+    raise(kJobSignalStop, key);
+  else
+    return false;
   return true;
 }
 
@@ -142,8 +146,10 @@ void LineDiscipline::receive_ordinary(uint8_t key) {
   }
   if (termios_.has_local(kEcho)) {
     if (write_ == edit_start()) edit_column_ = output_.column();
-    if (key == '\n') echo_text("\n");
-    else echo_key(key);
+    if (key == '\n')
+      echo_text("\n");
+    else
+      echo_key(key);
   }
   if (key == 0xff && termios_.has_input(kMarkParity) && !termios_.has_input(kStrip)) store(key, 0);
   store(key, 0);
@@ -162,8 +168,10 @@ LineDiscipline::Taken LineDiscipline::take(std::span<uint8_t> buffer) {
     bool is_mark = is_canonical() && (next & kEndOfFile);
     if (taken.bytes == buffer.size() && !(is_mark && taken.bytes > 0)) break;
     read_++;
-    if (is_mark) end_of_file_marks_--;
-    else buffer[taken.bytes++] = static_cast<uint8_t>(next);
+    if (is_mark)
+      end_of_file_marks_--;
+    else
+      buffer[taken.bytes++] = static_cast<uint8_t>(next);
     if (is_canonical() && (next & kLineEnd)) {
       taken.line_ended = true;
       break;

@@ -29,13 +29,17 @@ void LineDiscipline::erase(EraseKind kind) {
   while (write_ != edit_start()) {
     uint8_t last = static_cast<uint8_t>(cell(write_ - 1));
     if (kind == EraseKind::kWord) {
-      if (is_word(last)) word_seen = true;
-      else if (word_seen) break;
+      if (is_word(last))
+        word_seen = true;
+      else if (word_seen)
+        break;
     }
     uint8_t first = erase_one();
     if (echo) {
-      if (kind == EraseKind::kCharacter && !termios_.has_local(kEchoErase)) echo_key(termios_.characters[kCharErase]);
-      else echo_erased(first);
+      if (kind == EraseKind::kCharacter && !termios_.has_local(kEchoErase))
+        echo_key(termios_.characters[kCharErase]);
+      else
+        echo_erased(first);
     }
     if (kind == EraseKind::kCharacter) break;
   }
@@ -68,9 +72,12 @@ uint32_t LineDiscipline::column_at_end() {
   uint32_t column = edit_column_;
   for (uint32_t i = edit_start(); i != write_; i++) {
     uint8_t byte = static_cast<uint8_t>(cell(i));
-    if (byte == '\t') column = (column | 7) + 1;
-    else if (is_control(byte)) column += termios_.has_local(kEchoControl) ? 2 : 0;
-    else if (!termios_.has_input(kUtf8) || !is_utf8_continuation(byte)) column++;
+    if (byte == '\t')
+      column = (column | 7) + 1;
+    else if (is_control(byte))
+      column += termios_.has_local(kEchoControl) ? 2 : 0;
+    else if (!termios_.has_input(kUtf8) || !is_utf8_continuation(byte))
+      column++;
   }
   return column;
 }

@@ -43,8 +43,10 @@ OutputProcessor::Progress OutputProcessor::process(const Termios& termios, std::
 }
 
 size_t OutputProcessor::translate(const Termios& termios, uint8_t byte, uint8_t (&result)[kMaxExpansion]) {
-  if (byte == '\r' && termios.has_output(kOutputReturnToNewline)) byte = '\n';
-  else if (byte == '\r' && termios.has_output(kNoReturnAtColumn0) && column_ == 0) return 0;
+  if (byte == '\r' && termios.has_output(kOutputReturnToNewline))
+    byte = '\n';
+  else if (byte == '\r' && termios.has_output(kNoReturnAtColumn0) && column_ == 0)
+    return 0;
   result[0] = byte;
   switch (byte) {
     case '\n':
@@ -54,9 +56,7 @@ size_t OutputProcessor::translate(const Termios& termios, uint8_t byte, uint8_t 
       result[0] = '\r';
       result[1] = '\n';
       return 2;
-    case '\r':
-      column_ = 0;
-      return 1;
+    case '\r': column_ = 0; return 1;
     case '\b':
       if (column_ > 0) column_--;
       return 1;

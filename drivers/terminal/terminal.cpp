@@ -54,9 +54,9 @@ Result<size_t> Terminal::read(IoBuffer& buffer, bool non_blocking, uint32_t gene
       if (done > 0) return done;
       return Errno::kAGAIN;
     }
-    Result<void> waited =
-        wait_until(read_queue_, [&] { return input_ready_.load(memory_order_acquire) || is_hung_up(generation); },
-                   SleepKind::kInterruptible, read_deadline(done));
+    Result<void> waited = wait_until(
+        read_queue_, [&] { return input_ready_.load(memory_order_acquire) || is_hung_up(generation); }, SleepKind::kInterruptible,
+        read_deadline(done));
     if (!waited.ok() && (done > 0 || waited.error() == Errno::kTIMEDOUT)) return done;
     if (!waited.ok()) return Errno::kRESTARTSYS;
   }
@@ -111,8 +111,7 @@ void Terminal::publish_input(InputFrom from) {
   input_ready_.store(ready, memory_order_seq_cst);
   poll_readable_.store(ready && (enough == 1 || discipline_.readable() >= enough), memory_order_seq_cst);
   if (ready) read_queue_.wake_all(kPollIn | kPollReadNormal);
-  if (from == InputFrom::kReader && discipline_.has_room() && input_refused_.exchange(false, memory_order_seq_cst))
-    port_.input_wanted();
+  if (from == InputFrom::kReader && discipline_.has_room() && input_refused_.exchange(false, memory_order_seq_cst)) port_.input_wanted();
 }
 
 Result<size_t> Terminal::write(IoBuffer& buffer, bool non_blocking, uint32_t generation) {
@@ -138,8 +137,8 @@ Result<size_t> Terminal::write(IoBuffer& buffer, bool non_blocking, uint32_t gen
 }
 
 Result<void> Terminal::wait_for_room(uint32_t generation) {
-  Result<void> waited = wait_until(write_queue_, [&] { return port_.is_ready_to_transmit() || is_hung_up(generation); },
-                                   SleepKind::kInterruptible);
+  Result<void> waited = wait_until(
+      write_queue_, [&] { return port_.is_ready_to_transmit() || is_hung_up(generation); }, SleepKind::kInterruptible);
   if (!waited.ok()) return Errno::kRESTARTSYS;
   return {};
 }
@@ -162,8 +161,7 @@ uint32_t Terminal::poll(PollTable* table, uint32_t generation) {
     table->register_queue(read_queue_);
     table->register_queue(write_queue_);
   }
-  if (is_hung_up(generation))
-    return kPollIn | kPollReadNormal | kPollOut | kPollWriteNormal | kPollError | kPollHangUp;
+  if (is_hung_up(generation)) return kPollIn | kPollReadNormal | kPollOut | kPollWriteNormal | kPollError | kPollHangUp;
   uint32_t events = 0;
   if (poll_readable_.load(memory_order_seq_cst)) events |= kPollIn | kPollReadNormal;
   if (port_.is_ready_to_transmit()) events |= kPollOut | kPollWriteNormal;

@@ -113,8 +113,8 @@ class Terminal final : public RefCounted<Terminal>, private LineDisciplineHost {
   uint32_t files_ GUARDED_BY(mutex_) = 0;
   Atomic<bool> exclusive_{false};
   Atomic<bool> stops_background_{false};  // TOSTOP
-  Atomic<bool> input_ready_{false};    // a read would not wait
-  Atomic<bool> poll_readable_{false};  // and there is as much as c_cc[VMIN] asks for
+  Atomic<bool> input_ready_{false};       // a read would not wait
+  Atomic<bool> poll_readable_{false};     // and there is as much as c_cc[VMIN] asks for
   Atomic<bool> input_refused_{false};
   Atomic<uint32_t> hangups_{0};
   WaitQueue read_queue_, write_queue_;

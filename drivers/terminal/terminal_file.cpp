@@ -11,17 +11,14 @@ namespace {
 class TerminalFile final : public File {
  public:
   TerminalFile(Ref<Terminal> terminal, Ref<Inode> inode, uint32_t flags, TerminalOpen how)
-      : File(std::move(inode), flags),
-        terminal_(std::move(terminal)),
+      : File(std::move(inode), flags), terminal_(std::move(terminal)),
         generation_(how == TerminalOpen::kConsole ? Terminal::kNeverHungUp : terminal_->hangup_generation()) {}
   ~TerminalFile() override { terminal_->closed(); }
 
   Result<size_t> read(IoBuffer& buffer) override { return terminal_->read(buffer, is_non_blocking(), generation_); }
   Result<size_t> write(IoBuffer& buffer) override { return terminal_->write(buffer, is_non_blocking(), generation_); }
   uint32_t poll(PollTable* table) override { return terminal_->poll(table, generation_); }
-  Result<uint32_t> ioctl(uint32_t request, uint32_t argument) override {
-    return terminal_->ioctl(request, argument, generation_);
-  }
+  Result<uint32_t> ioctl(uint32_t request, uint32_t argument) override { return terminal_->ioctl(request, argument, generation_); }
 
  private:
   void last_reference_gone() override { slab_delete(this); }

@@ -104,8 +104,8 @@ Result<void> Terminal::set_termios(uint32_t request, uint32_t argument, uint32_t
 }
 
 Result<void> Terminal::drain(uint32_t generation) {
-  Result<void> waited = wait_until(write_queue_, [&] { return port_.transmit_pending() == 0 || is_hung_up(generation); },
-                                   SleepKind::kInterruptible);
+  Result<void> waited = wait_until(
+      write_queue_, [&] { return port_.transmit_pending() == 0 || is_hung_up(generation); }, SleepKind::kInterruptible);
   if (!waited.ok()) return Errno::kRESTARTSYS;
   if (is_hung_up(generation)) return Errno::kIO;
   return {};
@@ -128,8 +128,10 @@ Result<uint32_t> Terminal::flow_ioctl(uint32_t request, uint32_t argument, uint3
     write_queue_.wake_all(kPollOut | kPollWriteNormal);
     return 0u;
   }
-  if (argument == kFlowStopOutput) stop_output();
-  else if (argument == kFlowStartOutput) start_output();
+  if (argument == kFlowStopOutput)
+    stop_output();
+  else if (argument == kFlowStartOutput)
+    start_output();
   else if (argument == kFlowSendStop || argument == kFlowSendStart) {
     uint8_t key = discipline_.termios().characters[argument == kFlowSendStop ? kCharStop : kCharStart];
     if (key != 0) port_.transmit({&key, 1});
@@ -144,8 +146,7 @@ Result<uint32_t> Terminal::session_ioctl(uint32_t request, uint32_t argument) {
   Control now = control();
   bool is_own = now.session != 0 && now.session == caller.session;
   switch (request) {
-    case kIoctlSetControlling:
-      return nothing(take_session(caller, argument == 1 && caller.privileged));
+    case kIoctlSetControlling: return nothing(take_session(caller, argument == 1 && caller.privileged));
     case kIoctlDropControlling: return nothing(drop_session(caller));
     case kIoctlGetGroup:
       if (!is_own) return Errno::kNOTTY;

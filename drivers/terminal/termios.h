@@ -34,8 +34,23 @@ struct WindowSize {
 
 // Indices of Termios::characters. A character of 0 is disabled.
 enum ControlCharacter : uint8_t {
-  kCharInterrupt, kCharQuit, kCharErase, kCharKill, kCharEndOfFile, kCharTime, kCharMinimum, kCharSwitch, kCharStart, kCharStop,
-  kCharSuspend, kCharEndOfLine, kCharReprint, kCharDiscard, kCharWordErase, kCharLiteralNext, kCharEndOfLine2,
+  kCharInterrupt,
+  kCharQuit,
+  kCharErase,
+  kCharKill,
+  kCharEndOfFile,
+  kCharTime,
+  kCharMinimum,
+  kCharSwitch,
+  kCharStart,
+  kCharStop,
+  kCharSuspend,
+  kCharEndOfLine,
+  kCharReprint,
+  kCharDiscard,
+  kCharWordErase,
+  kCharLiteralNext,
+  kCharEndOfLine2,
 };
 
 // c_iflag
@@ -68,16 +83,15 @@ inline constexpr Termios kRawTermios = {
 
 // ioctl requests
 inline constexpr uint32_t kIoctlGetTermios = 0x5401, kIoctlSetTermios = 0x5402, kIoctlSetTermiosWait = 0x5403,
-                          kIoctlSetTermiosFlush = 0x5404, kIoctlGetTermio = 0x5405, kIoctlSetTermio = 0x5406,
-                          kIoctlSetTermioWait = 0x5407, kIoctlSetTermioFlush = 0x5408, kIoctlSendBreak = 0x5409, kIoctlFlow = 0x540a,
-                          kIoctlFlush = 0x540b, kIoctlExclusive = 0x540c, kIoctlNotExclusive = 0x540d,
-                          kIoctlSetControlling = 0x540e, kIoctlGetGroup = 0x540f, kIoctlSetGroup = 0x5410,
-                          kIoctlOutputPending = 0x5411, kIoctlInsertInput = 0x5412, kIoctlGetWindowSize = 0x5413,
-                          kIoctlSetWindowSize = 0x5414, kIoctlGetModem = 0x5415, kIoctlInputPending = 0x541b,
-                          kIoctlNonBlocking = 0x5421, kIoctlDropControlling = 0x5422, kIoctlGetDiscipline = 0x5424,
-                          kIoctlSetDiscipline = 0x5423, kIoctlSendBreakPosix = 0x5425, kIoctlGetSession = 0x5429,
-                          kIoctlGetPtyNumber = 0x80045430, kIoctlLockPty = 0x40045431, kIoctlGetPtyLock = 0x80045439,
-                          kIoctlGetExclusive = 0x80045440, kIoctlOpenPtyPeer = 0x5441, kIoctlVirtualHangUp = 0x5437;
+                          kIoctlSetTermiosFlush = 0x5404, kIoctlGetTermio = 0x5405, kIoctlSetTermio = 0x5406, kIoctlSetTermioWait = 0x5407,
+                          kIoctlSetTermioFlush = 0x5408, kIoctlSendBreak = 0x5409, kIoctlFlow = 0x540a, kIoctlFlush = 0x540b,
+                          kIoctlExclusive = 0x540c, kIoctlNotExclusive = 0x540d, kIoctlSetControlling = 0x540e, kIoctlGetGroup = 0x540f,
+                          kIoctlSetGroup = 0x5410, kIoctlOutputPending = 0x5411, kIoctlInsertInput = 0x5412, kIoctlGetWindowSize = 0x5413,
+                          kIoctlSetWindowSize = 0x5414, kIoctlGetModem = 0x5415, kIoctlInputPending = 0x541b, kIoctlNonBlocking = 0x5421,
+                          kIoctlDropControlling = 0x5422, kIoctlGetDiscipline = 0x5424, kIoctlSetDiscipline = 0x5423,
+                          kIoctlSendBreakPosix = 0x5425, kIoctlGetSession = 0x5429, kIoctlGetPtyNumber = 0x80045430,
+                          kIoctlLockPty = 0x40045431, kIoctlGetPtyLock = 0x80045439, kIoctlGetExclusive = 0x80045440,
+                          kIoctlOpenPtyPeer = 0x5441, kIoctlVirtualHangUp = 0x5437;
 // Arguments of kIoctlFlush and kIoctlFlow.
 inline constexpr uint32_t kFlushInput = 0, kFlushOutput = 1, kFlushBoth = 2;
 inline constexpr uint32_t kFlowStopOutput = 0, kFlowStartOutput = 1, kFlowSendStop = 2, kFlowSendStart = 3;

@@ -21,15 +21,33 @@ struct Block {
 };
 
 void quarter_round(uint32_t& a, uint32_t& b, uint32_t& c, uint32_t& d) {
-  a += b; d = std::rotl(d ^ a, 16);
-  c += d; b = std::rotl(b ^ c, 12);
-  a += b; d = std::rotl(d ^ a, 8);
-  c += d; b = std::rotl(b ^ c, 7);
+  a += b;
+  d = std::rotl(d ^ a, 16);
+  c += d;
+  b = std::rotl(b ^ c, 12);
+  a += b;
+  d = std::rotl(d ^ a, 8);
+  c += d;
+  b = std::rotl(b ^ c, 7);
 }
 
 void make_block(const Key& key, uint32_t counter, Block& out) {
-  const uint32_t start[16] = {0x61707865, 0x3320646e, 0x79622d32, 0x6b206574, key.words[0], key.words[1], key.words[2], key.words[3],
-                              key.words[4], key.words[5], key.words[6], key.words[7], counter, 0, 0, 0};
+  const uint32_t start[16] = {0x61707865,
+                              0x3320646e,
+                              0x79622d32,
+                              0x6b206574,
+                              key.words[0],
+                              key.words[1],
+                              key.words[2],
+                              key.words[3],
+                              key.words[4],
+                              key.words[5],
+                              key.words[6],
+                              key.words[7],
+                              counter,
+                              0,
+                              0,
+                              0};
   uint32_t(&x)[16] = out.words;
   memcpy(x, start, sizeof start);
   for (int i = 0; i < 10; i++) {

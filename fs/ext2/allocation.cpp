@@ -52,8 +52,7 @@ bool Ext2FileSystem::has_superblock(uint32_t group) const {
 
 uint32_t Ext2FileSystem::overhead() const {
   uint32_t blocks = super_.first_data_block;
-  for (uint32_t i = 0; i < group_count_; i++)
-    blocks += 2 + table_blocks() + (has_superblock(i) ? 1 + descriptor_blocks() : 0);
+  for (uint32_t i = 0; i < group_count_; i++) blocks += 2 + table_blocks() + (has_superblock(i) ? 1 + descriptor_blocks() : 0);
   return std::min(blocks, super_.blocks_count);
 }
 
@@ -186,7 +185,8 @@ Result<void> Ext2FileSystem::free_blocks(const PinnedGroup& group, uint32_t firs
 
 // The first group from the parent's on with at least the average of free inodes and blocks.
 Result<uint32_t> Ext2FileSystem::directory_group(uint32_t parent_group) {
-  const uint32_t inodes = free_inodes_.load(memory_order_relaxed) / group_count_, blocks = free_blocks_.load(memory_order_relaxed) / group_count_;
+  const uint32_t inodes = free_inodes_.load(memory_order_relaxed) / group_count_,
+                 blocks = free_blocks_.load(memory_order_relaxed) / group_count_;
   for (uint32_t i = 0; i < group_count_; i++) {
     uint32_t index = (parent_group + i) % group_count_;
     Group each = TRY(group(index));

@@ -14,9 +14,7 @@ namespace {
 class PageBlocks {
  public:
   PageBlocks(PageIndex first, std::span<const FrameNumber> frames, uint32_t block_shift)
-      : frames_(frames),
-        block_shift_(block_shift),
-        per_page_(kPageSize >> block_shift),
+      : frames_(frames), block_shift_(block_shift), per_page_(kPageSize >> block_shift),
         first_(static_cast<uint64_t>(first.value()) * per_page_) {}
 
   uint64_t first() const { return first_; }
@@ -32,8 +30,7 @@ class PageBlocks {
   // Adds the neighbouring blocks `run` for the file's blocks from `logical` on.
   void add(BlockBatch& batch, uint64_t logical, Ext2Run run) const {
     uint64_t sectors = (uint64_t{1} << block_shift_) / kSectorSize;
-    for (uint32_t i = 0; i < run.count; i++)
-      batch.add((uint64_t{run.first} + i) * sectors, address(logical + i), 1u << block_shift_);
+    for (uint32_t i = 0; i < run.count; i++) batch.add((uint64_t{run.first} + i) * sectors, address(logical + i), 1u << block_shift_);
   }
 
  private:
@@ -123,8 +120,7 @@ Result<void> Ext2Inode::prepare_blocks(uint64_t begin, uint64_t end) {
   // Blocks past the end of file that an earlier write did not use must not become part of a gap.
   if (begin > file_end) TRY(trim());
   for (uint64_t logical = begin; logical < std::min<uint64_t>(end, file_end);) {
-    Ext2Run run =
-        TRY(map_run(static_cast<uint32_t>(logical), static_cast<uint32_t>(std::min<uint64_t>(end, file_end) - logical)));
+    Ext2Run run = TRY(map_run(static_cast<uint32_t>(logical), static_cast<uint32_t>(std::min<uint64_t>(end, file_end) - logical)));
     if (run.first == 0) TRY(fill_hole_pages(static_cast<uint32_t>(logical), run.count));
     logical += run.count;
   }
@@ -148,8 +144,7 @@ Result<void> Ext2Inode::allocate_range(uint32_t mode, uint64_t offset, uint64_t 
   const uint64_t size = data_.size(), end = offset + bytes;
   if (fs_.is_read_only()) return Errno::kROFS;
   TRY(check_not_swapped_to());
-  if (mode == (kAllocateKeepSize | kAllocatePunchHole))
-    return punch_hole(offset, std::min(end, align_up<uint64_t>(size, kPageSize)));
+  if (mode == (kAllocateKeepSize | kAllocatePunchHole)) return punch_hole(offset, std::min(end, align_up<uint64_t>(size, kPageSize)));
   if (mode & ~kAllocateKeepSize) return Errno::kOPNOTSUPP;
   if (end > fs_.max_file_size()) return Errno::kFBIG;
   if ((mode & kAllocateKeepSize) && end > size) return Errno::kOPNOTSUPP;

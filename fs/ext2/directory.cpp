@@ -20,9 +20,7 @@ uint8_t type_byte(FileType type) {
   return 0;
 }
 
-bool is_possible_name(StringView name) {
-  return name.find('/') == StringView::kNotFound && name.find('\0') == StringView::kNotFound;
-}
+bool is_possible_name(StringView name) { return name.find('/') == StringView::kNotFound && name.find('\0') == StringView::kNotFound; }
 
 }  // namespace
 
@@ -129,8 +127,8 @@ Result<void> Ext2Inode::add_block_with_entry(StringView name, uint32_t inode, Fi
   Result<void> result;
   {
     Result<PinnedFrame> page = data_.page(PageIndex::of_byte(size));
-    result = page.ok() ? allocate_run(static_cast<uint32_t>(size >> fs_.block_shift()), 1, fs_.callers_reserve())
-                       : Result<void>(page.error());
+    result =
+        page.ok() ? allocate_run(static_cast<uint32_t>(size >> fs_.block_shift()), 1, fs_.callers_reserve()) : Result<void>(page.error());
     if (result.ok()) {
       auto* entry = reinterpret_cast<Ext2DirectoryEntry*>(page.value().data() + (size & kPageMask));
       entry->length = static_cast<uint16_t>(block);

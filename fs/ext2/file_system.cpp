@@ -27,16 +27,11 @@ constinit Atomic<uint32_t> walkers{0};
 }  // namespace
 
 Ext2FileSystem::Ext2FileSystem(BlockDevice& device, const Ext2Superblock& super, bool read_only, bool must_be_read_only)
-    : device_(device),
-      super_(super),
-      block_shift_(10 + super.log_block_size),
-      block_size_(1u << block_shift_),
-      inode_size_(super.revision == 0 ? kExt2BaseInodeSize : super.inode_size),
-      first_inode_(super.revision == 0 ? 11 : super.first_inode),
+    : device_(device), super_(super), block_shift_(10 + super.log_block_size), block_size_(1u << block_shift_),
+      inode_size_(super.revision == 0 ? kExt2BaseInodeSize : super.inode_size), first_inode_(super.revision == 0 ? 11 : super.first_inode),
       group_count_((super.blocks_count - super.first_data_block + super.blocks_per_group - 1) / super.blocks_per_group),
       small_blocks_(*this, static_cast<uint64_t>(super.blocks_count) * kPageSize),
-      metadata_(block_size_ == kPageSize ? device.object() : small_blocks_),
-      inodes_(*this),
+      metadata_(block_size_ == kPageSize ? device.object() : small_blocks_), inodes_(*this),
       free_blocks_(std::min(super.free_blocks_count, super.blocks_count)),
       free_inodes_(std::min(super.free_inodes_count, super.inodes_count)) {
   read_only_.store(read_only, memory_order_relaxed);
@@ -91,20 +86,17 @@ Result<FileSystem*> Ext2FileSystem::mount(BlockDevice* device, uint32_t flags, S
 // What we don't know by name is refused (kINVAL) or forbids writing.
 Result<void> Ext2FileSystem::check_features(const Ext2Superblock& super, StringView device, bool& read_only) {
   static constexpr const char* kIncompat[] = {
-      "compression", "filetype",    "needs_recovery", "journal_dev", "meta_bg", nullptr,   "extent",
-      "64bit",       "mmp",         "flex_bg",        "ea_inode",    nullptr,   "dirdata", "metadata_csum_seed",
-      "large_dir",   "inline_data", "encrypt",        "casefold"};
-  static constexpr const char* kReadOnly[] = {
-      "sparse_super", "large_file", "btree_dir",     "huge_file", "uninit_bg", "dir_nlink", "extra_isize",   nullptr,
-      "quota",        "bigalloc",   "metadata_csum", "replica",   "read-only", "project",   "shared_blocks", "verity"};
+      "compression", "filetype", "needs_recovery", "journal_dev",        "meta_bg",   nullptr,       "extent",  "64bit",   "mmp", "flex_bg",
+      "ea_inode",    nullptr,    "dirdata",        "metadata_csum_seed", "large_dir", "inline_data", "encrypt", "casefold"};
+  static constexpr const char* kReadOnly[] = {"sparse_super", "large_file", "btree_dir",     "huge_file", "uninit_bg",     "dir_nlink",
+                                              "extra_isize",  nullptr,      "quota",         "bigalloc",  "metadata_csum", "replica",
+                                              "read-only",    "project",    "shared_blocks", "verity"};
   if (super.revision == 0) return {};
   if (super.revision > 1) {
     log(LogLevel::kError, "ext2: {}: revision {} is not known", device, super.revision);
     return Errno::kINVAL;
   }
-  auto name_of = [](std::span<const char* const> names, uint32_t bit) {
-    return bit < names.size() && names[bit] ? names[bit] : "?";
-  };
+  auto name_of = [](std::span<const char* const> names, uint32_t bit) { return bit < names.size() && names[bit] ? names[bit] : "?"; };
   uint32_t unknown = super.feature_incompat & ~kExt2KnownIncompat;
   for (uint32_t rest = unknown; rest != 0; rest &= rest - 1) {
     uint32_t bit = static_cast<uint32_t>(std::countr_zero(rest));
@@ -134,8 +126,7 @@ Result<void> Ext2FileSystem::check_geometry(const Ext2Superblock& super, uint64_
   if (!good) return Errno::kUCLEAN;
   uint64_t groups =
       (static_cast<uint64_t>(super.blocks_count) - super.first_data_block + super.blocks_per_group - 1) / super.blocks_per_group;
-  good = groups * super.inodes_per_group == super.inodes_count && first_inode > kExt2RootInode &&
-         first_inode <= super.inodes_per_group &&
+  good = groups * super.inodes_per_group == super.inodes_count && first_inode > kExt2RootInode && first_inode <= super.inodes_per_group &&
          (groups * sizeof(Ext2GroupDescriptor) + block - 1) / block + 2 < super.blocks_per_group &&
          (static_cast<uint64_t>(super.inodes_per_group) * inode_size + block - 1) / block < super.blocks_per_group;
   return good ? Result<void>() : Errno::kUCLEAN;
@@ -278,8 +269,7 @@ Result<void> Ext2FileSystem::synchronize_once(WriteBack mode) {
   keep_first(metadata_.write_back_all(WriteBack::kWait));
   LockGuard guard(state_lock_);
   if (!disk_says_clean_.load(memory_order_relaxed)) {
-    bool clean =
-        was_clean_ && result.ok() && !errors_seen_.load(memory_order_relaxed) && orphans_.load(memory_order_relaxed) == 0;
+    bool clean = was_clean_ && result.ok() && !errors_seen_.load(memory_order_relaxed) && orphans_.load(memory_order_relaxed) == 0;
     if (clean) disk_says_clean_.store(true, memory_order_seq_cst);
     // A change that came meanwhile either sees the flag, and waits for the lock to take it back, or is seen here.
     if (clean && changes_.load(memory_order_seq_cst) != seen) {
@@ -347,8 +337,7 @@ uint32_t ext2_inodes_shrink(uint32_t wanted) {
     first = mounted;
   }
   uint32_t freed = 0;
-  for (Ext2FileSystem* each = first; each && freed < wanted; each = each->next_mounted_)
-    freed += each->inodes_.shrink(wanted - freed);
+  for (Ext2FileSystem* each = first; each && freed < wanted; each = each->next_mounted_) freed += each->inodes_.shrink(wanted - freed);
   walkers.fetch_sub(1, memory_order_seq_cst);
   return freed;
 }

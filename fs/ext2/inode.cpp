@@ -20,9 +20,7 @@ uint32_t extra_of(Timestamp time) {
   uint32_t epoch = static_cast<uint32_t>((time.seconds - static_cast<int32_t>(time.seconds)) >> 32) & 3;
   return epoch | time.nanoseconds << 2;
 }
-bool is_before(Timestamp a, Timestamp b) {
-  return a.seconds != b.seconds ? a.seconds < b.seconds : a.nanoseconds < b.nanoseconds;
-}
+bool is_before(Timestamp a, Timestamp b) { return a.seconds != b.seconds ? a.seconds < b.seconds : a.nanoseconds < b.nanoseconds; }
 
 bool is_known_type(uint32_t mode) {
   switch (static_cast<FileType>(mode & kTypeMask)) {
@@ -32,8 +30,7 @@ bool is_known_type(uint32_t mode) {
     case FileType::kBlockDevice:
     case FileType::kRegular:
     case FileType::kSymlink:
-    case FileType::kSocket:
-      return true;
+    case FileType::kSocket: return true;
   }
   return false;
 }
@@ -134,15 +131,12 @@ Result<void> Ext2Inode::check_size(uint64_t size) {
       if (size > fs_.max_file_size()) break;
       return {};
     case FileType::kDirectory:  // without holes, so that looking for a name ends
-      if (size == 0 || size % block != 0 || size > whole_disk ||
-          size > sectors_.load(memory_order_relaxed) * uint64_t{kSectorSize})
-        break;
+      if (size == 0 || size % block != 0 || size > whole_disk || size > sectors_.load(memory_order_relaxed) * uint64_t{kSectorSize}) break;
       return {};
     case FileType::kSymlink:
       if (size == 0 || size >= (size_in_inode_ ? kExt2FastSymlinkBytes : block)) break;
       return {};
-    default:
-      return {};
+    default: return {};
   }
   return fs_.damaged("senseless size of inode", ino());
 }
@@ -316,8 +310,8 @@ void Ext2Inode::touch_accessed() {
   if (fs_.is_read_only()) return;
   Timestamp now = wall_time();
   LockGuard guard(attribute_lock_);
-  bool stale = is_before(accessed_, modified_) || is_before(accessed_, status_changed_) ||
-               now.seconds - accessed_.seconds >= kSecondsPerDay;
+  bool stale =
+      is_before(accessed_, modified_) || is_before(accessed_, status_changed_) || now.seconds - accessed_.seconds >= kSecondsPerDay;
   if (!stale) return;
   accessed_ = now;
   mark_changed();

@@ -139,9 +139,7 @@ class Ext2Inode final : public Inode, public PageSource, public ListNode<> {
   void remove_entry(const EntryPlace& place);
   Result<bool> is_empty_directory();
   Result<void> write_first_entries(uint32_t parent);
-  uint32_t name_length(const Ext2DirectoryEntry& entry) const {
-    return entry.name_length | (fs_.has_file_types() ? 0 : entry.type << 8);
-  }
+  uint32_t name_length(const Ext2DirectoryEntry& entry) const { return entry.name_length | (fs_.has_file_types() ? 0 : entry.type << 8); }
   void directory_changed();
 
   // names.cpp
@@ -160,8 +158,7 @@ class Ext2Inode final : public Inode, public PageSource, public ListNode<> {
   mutable SpinLock<LockRank::kLeaf> attribute_lock_;
   uint32_t mode_ GUARDED_BY(attribute_lock_) = 0;  // with the type
   uint32_t uid_ GUARDED_BY(attribute_lock_) = 0, gid_ GUARDED_BY(attribute_lock_) = 0;
-  Timestamp accessed_ GUARDED_BY(attribute_lock_), modified_ GUARDED_BY(attribute_lock_),
-      status_changed_ GUARDED_BY(attribute_lock_);
+  Timestamp accessed_ GUARDED_BY(attribute_lock_), modified_ GUARDED_BY(attribute_lock_), status_changed_ GUARDED_BY(attribute_lock_);
   Atomic<uint32_t> links_{0};
   Atomic<bool> changed_{false};  // differs from the inode table's copy
   uint32_t deleted_at_ = 0;      // the deletion time, set as the last thing

@@ -85,7 +85,7 @@ static_assert(offsetof(Ext2RawInode, created_extra) == 148);
 inline constexpr uint32_t kExt2FlagIndexedDirectory = 0x1000;
 
 struct Ext2DirectoryEntry {
-  uint32_t inode;  // 0: free space
+  uint32_t inode;   // 0: free space
   uint16_t length;  // of the record; up to the next one or the block's end
   uint8_t name_length;
   uint8_t type;  // with the filetype feature; else the high byte of the name's length

@@ -103,8 +103,7 @@ Result<size_t> Ext2Inode::read_link(std::span<char> buffer) {
     PinnedFrame page = TRY(data_.page(PageIndex(0)));
     memcpy(buffer.data(), page.data(), copied);
   }
-  if (StringView(buffer.data(), copied).find('\0') != StringView::kNotFound)
-    return fs_.damaged("NUL in the target of symlink", ino());
+  if (StringView(buffer.data(), copied).find('\0') != StringView::kNotFound) return fs_.damaged("NUL in the target of symlink", ino());
   return length;
 }
 
@@ -178,8 +177,7 @@ Result<void> Ext2Inode::remove_directory(StringView name, Inode& target) {
   return {};
 }
 
-Result<void> Ext2Inode::rename(StringView old_name, Inode& moved_inode, Inode& new_directory_inode, StringView new_name,
-                               Inode* replaced) {
+Result<void> Ext2Inode::rename(StringView old_name, Inode& moved_inode, Inode& new_directory_inode, StringView new_name, Inode* replaced) {
   Ext2Inode& moved = ext2(moved_inode);
   Ext2Inode& target = ext2(new_directory_inode);
   TRY(may_change());

@@ -67,7 +67,14 @@ class ProcInode final : public Inode {
     AccessAttributes access = access_attributes();
     Timestamp now = wall_time();
     uint32_t links = is_directory() ? 2 : 1;
-    return {.inode = number(), .mode = access.mode, .links = links, .uid = access.uid, .gid = access.gid, .accessed = now, .modified = now, .changed = now};
+    return {.inode = number(),
+            .mode = access.mode,
+            .links = links,
+            .uid = access.uid,
+            .gid = access.gid,
+            .accessed = now,
+            .modified = now,
+            .changed = now};
   }
 
   Result<void> set_attributes(const AttributeChange& change) override {
@@ -91,7 +98,8 @@ class ProcInode final : public Inode {
     if (cursor <= 1 && !sink.put("..", parent_ ? inode_number(*parent_, {}) : 1, FileType::kDirectory, kFirstFixed)) return {};
     for (uint64_t i = cursor <= kFirstFixed ? 0 : cursor - kFirstFixed; cursor < kFirstNumber && i < node_.children.size(); i++) {
       const ProcNode& child = *node_.children[i];
-      if (!sink.put(child.name, inode_number(child, context_), static_cast<FileType>(child.mode & kTypeMask), kFirstFixed + i + 1)) return {};
+      if (!sink.put(child.name, inode_number(child, context_), static_cast<FileType>(child.mode & kTypeMask), kFirstFixed + i + 1))
+        return {};
     }
     return node_.dynamic ? read_numbers(cursor, sink) : Result<void>();
   }
@@ -135,7 +143,8 @@ class ProcInode final : public Inode {
       BufferSink name(text);
       format(name, "{}", found);
       const ProcNode& entry = *node_.dynamic->entry;
-      if (!sink.put(name.text(), inode_number(entry, inner(found)), static_cast<FileType>(entry.mode & kTypeMask), kFirstNumber + found + 1))
+      if (!sink.put(name.text(), inode_number(entry, inner(found)), static_cast<FileType>(entry.mode & kTypeMask),
+                    kFirstNumber + found + 1))
         return {};
     }
     return {};

@@ -24,7 +24,8 @@ Ref<Inode> TmpfsFileSystem::root() { return Ref<Inode>(*root_); }
 FileSystemStatistics TmpfsFileSystem::statistics() {
   uint64_t free = pages_available();
   uint64_t files = inode_limit_ - inodes_.load(memory_order_relaxed);
-  return {.type = 0x01021994, .blocks = page_limit_, .blocks_free = free, .blocks_available = free, .files = inode_limit_, .files_free = files};
+  return {
+      .type = 0x01021994, .blocks = page_limit_, .blocks_free = free, .blocks_available = free, .files = inode_limit_, .files_free = files};
 }
 
 uint64_t TmpfsFileSystem::pages_available() const {

@@ -4,10 +4,7 @@
 namespace faultline {
 
 TmpfsInode::TmpfsInode(TmpfsFileSystem& file_system, uint64_t number, uint32_t mode, DeviceNumber special, const Credentials& who)
-    : Inode(file_system, number, static_cast<FileType>(mode & kTypeMask)),
-      mode_(mode),
-      uid_(who.fsuid),
-      gid_(who.fsgid),
+    : Inode(file_system, number, static_cast<FileType>(mode & kTypeMask)), mode_(mode), uid_(who.fsuid), gid_(who.fsgid),
       special_(special) {
   accessed_ = modified_ = changed_ = wall_time();
 }

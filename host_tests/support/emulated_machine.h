@@ -13,8 +13,8 @@
 namespace faultline::host {
 
 struct MachineOptions {
-    uint32_t frames = 4096;  // of RAM
-    uint32_t cpus = 3;
+  uint32_t frames = 4096;  // of RAM
+  uint32_t cpus = 3;
 };
 
 // Fresh RAM, CPUs without spaces, and mm started on them. Everything of the machine before must have been released or is forgotten.
@@ -44,7 +44,7 @@ std::string machine_check_tlbs();
 
 // Faults that fault.cpp counted.
 struct FaultCounts {
-    uint32_t minor = 0, major = 0;
+  uint32_t minor = 0, major = 0;
 };
 extern FaultCounts fault_counts;
 

@@ -27,11 +27,11 @@ void machine_defer(std::function<void()> action) { deferred.push_back(std::move(
 }  // namespace host
 
 void panic_at(const char* file, int line, const char* message) {
-    char text[400];
-    snprintf(text, sizeof text, "%s:%d: panic: %s", file, line, message);
-    if (host::panic_hook) host::panic_hook(text);
-    fprintf(stderr, "%s\n", text);
-    abort();
+  char text[400];
+  snprintf(text, sizeof text, "%s:%d: panic: %s", file, line, message);
+  if (host::panic_hook) host::panic_hook(text);
+  fprintf(stderr, "%s\n", text);
+  abort();
 }
 
 namespace machine {
@@ -44,21 +44,21 @@ void log_arguments(LogLevel, StringView, std::span<const FormatArgument>) {}
 Thread* current_thread() { return reinterpret_cast<Thread*>(&thread_memory); }
 
 Result<void> block(SleepKind, Deadline deadline) {
-    if (machine::preemption_depth() != 0) PANIC("blocks with a spin lock held");
-    while (!permit) {
-        if (!deferred.empty()) {
-            auto action = std::move(deferred.front());
-            deferred.pop_front();
-            action();
-        } else if (!deadline.is_never()) {
-            if (deadline.nanoseconds > now) now = deadline.nanoseconds;
-            return Errno::kTIMEDOUT;
-        } else {
-            PANIC("blocks, and nothing will wake it");
-        }
+  if (machine::preemption_depth() != 0) PANIC("blocks with a spin lock held");
+  while (!permit) {
+    if (!deferred.empty()) {
+      auto action = std::move(deferred.front());
+      deferred.pop_front();
+      action();
+    } else if (!deadline.is_never()) {
+      if (deadline.nanoseconds > now) now = deadline.nanoseconds;
+      return Errno::kTIMEDOUT;
+    } else {
+      PANIC("blocks, and nothing will wake it");
     }
-    permit = false;
-    return {};
+  }
+  permit = false;
+  return {};
 }
 void wake(Thread&) { permit = true; }
 void yield() {}

@@ -10,7 +10,7 @@ namespace faultline {
 namespace host {
 bool process_is_superuser = true;
 unsigned process_signals = 0;
-}
+}  // namespace host
 
 bool current_is_superuser() { return host::process_is_superuser; }
 uint64_t current_file_size_limit() { return ~0ull; }

@@ -35,7 +35,9 @@ uint32_t wide_id(uint32_t id) { return (id & 0xffff) == 0xffff ? ~0u : id & 0xff
 
 }  // namespace
 
-Result<uint32_t> sys_fchmodat(int32_t directory, UserPtr<const char> name, uint32_t mode) { return change_at(directory, name, 0, mode_change(mode)); }
+Result<uint32_t> sys_fchmodat(int32_t directory, UserPtr<const char> name, uint32_t mode) {
+  return change_at(directory, name, 0, mode_change(mode));
+}
 Result<uint32_t> sys_chmod(UserPtr<const char> name, uint32_t mode) { return sys_fchmodat(kAtCurrentDirectory, name, mode); }
 Result<uint32_t> sys_fchmod(int32_t descriptor, uint32_t mode) { return change_descriptor(descriptor, mode_change(mode)); }
 
@@ -43,11 +45,15 @@ Result<uint32_t> sys_fchownat(int32_t directory, UserPtr<const char> name, uint3
   if (flags & ~(kAtSymlinkNoFollow | kAtEmptyPath)) return Errno::kINVAL;
   return change_at(directory, name, flags, owner_change(uid, gid));
 }
-Result<uint32_t> sys_chown32(UserPtr<const char> name, uint32_t uid, uint32_t gid) { return sys_fchownat(kAtCurrentDirectory, name, uid, gid, 0); }
+Result<uint32_t> sys_chown32(UserPtr<const char> name, uint32_t uid, uint32_t gid) {
+  return sys_fchownat(kAtCurrentDirectory, name, uid, gid, 0);
+}
 Result<uint32_t> sys_lchown32(UserPtr<const char> name, uint32_t uid, uint32_t gid) {
   return sys_fchownat(kAtCurrentDirectory, name, uid, gid, kAtSymlinkNoFollow);
 }
-Result<uint32_t> sys_fchown32(int32_t descriptor, uint32_t uid, uint32_t gid) { return change_descriptor(descriptor, owner_change(uid, gid)); }
+Result<uint32_t> sys_fchown32(int32_t descriptor, uint32_t uid, uint32_t gid) {
+  return change_descriptor(descriptor, owner_change(uid, gid));
+}
 Result<uint32_t> sys_chown(UserPtr<const char> name, uint32_t uid, uint32_t gid) { return sys_chown32(name, wide_id(uid), wide_id(gid)); }
 Result<uint32_t> sys_lchown(UserPtr<const char> name, uint32_t uid, uint32_t gid) { return sys_lchown32(name, wide_id(uid), wide_id(gid)); }
 Result<uint32_t> sys_fchown(int32_t descriptor, uint32_t uid, uint32_t gid) { return sys_fchown32(descriptor, wide_id(uid), wide_id(gid)); }
@@ -118,7 +124,9 @@ Result<uint32_t> sys_utimensat(int32_t directory, UserPtr<const char> name, User
 Result<uint32_t> sys_futimesat(int32_t directory, UserPtr<const char> name, UserPtr<const abi::Time32> user) {
   return set_times(directory, name, TRY(from_microseconds(user)), 0);
 }
-Result<uint32_t> sys_utimes(UserPtr<const char> name, UserPtr<const abi::Time32> user) { return sys_futimesat(kAtCurrentDirectory, name, user); }
+Result<uint32_t> sys_utimes(UserPtr<const char> name, UserPtr<const abi::Time32> user) {
+  return sys_futimesat(kAtCurrentDirectory, name, user);
+}
 Result<uint32_t> sys_utime(UserPtr<const char> name, UserPtr<int32_t> user) {
   TimePair pair;
   if (!user.is_null()) {
@@ -159,11 +167,16 @@ Result<uint32_t> truncate_descriptor(int32_t descriptor, int64_t size) {
 }  // namespace
 
 Result<uint32_t> sys_truncate(UserPtr<const char> name, int32_t size) { return truncate_name(name, size); }
-Result<uint32_t> sys_truncate64(UserPtr<const char> name, uint32_t low, uint32_t high) { return truncate_name(name, join_words(low, high)); }
+Result<uint32_t> sys_truncate64(UserPtr<const char> name, uint32_t low, uint32_t high) {
+  return truncate_name(name, join_words(low, high));
+}
 Result<uint32_t> sys_ftruncate(int32_t descriptor, int32_t size) { return truncate_descriptor(descriptor, size); }
-Result<uint32_t> sys_ftruncate64(int32_t descriptor, uint32_t low, uint32_t high) { return truncate_descriptor(descriptor, join_words(low, high)); }
+Result<uint32_t> sys_ftruncate64(int32_t descriptor, uint32_t low, uint32_t high) {
+  return truncate_descriptor(descriptor, join_words(low, high));
+}
 
-Result<uint32_t> sys_fallocate(int32_t descriptor, uint32_t mode, uint32_t offset_low, uint32_t offset_high, uint32_t length_low, uint32_t length_high) {
+Result<uint32_t> sys_fallocate(int32_t descriptor, uint32_t mode, uint32_t offset_low, uint32_t offset_high, uint32_t length_low,
+                               uint32_t length_high) {
   int64_t offset = join_words(offset_low, offset_high), length = join_words(length_low, length_high), end;
   if (offset < 0 || length <= 0) return Errno::kINVAL;
   FileHandle file = TRY(writable_file(descriptor));

@@ -120,10 +120,10 @@ Result<uint32_t> sys_fsync(int32_t descriptor);
 Result<uint32_t> sys_fdatasync(int32_t descriptor);
 Result<uint32_t> sys_sync();
 Result<uint32_t> sys_syncfs(int32_t descriptor);
-Result<uint32_t> sys_sync_file_range(int32_t descriptor, uint32_t offset_low, uint32_t offset_high, uint32_t bytes_low,
-                                     uint32_t bytes_high, uint32_t flags);
-Result<uint32_t> sys_fadvise64_64(int32_t descriptor, uint32_t offset_low, uint32_t offset_high, uint32_t bytes_low,
-                                  uint32_t bytes_high, uint32_t advice);
+Result<uint32_t> sys_sync_file_range(int32_t descriptor, uint32_t offset_low, uint32_t offset_high, uint32_t bytes_low, uint32_t bytes_high,
+                                     uint32_t flags);
+Result<uint32_t> sys_fadvise64_64(int32_t descriptor, uint32_t offset_low, uint32_t offset_high, uint32_t bytes_low, uint32_t bytes_high,
+                                  uint32_t advice);
 Result<uint32_t> sys_fadvise64(int32_t descriptor, uint32_t low, uint32_t high, uint32_t bytes, uint32_t advice);
 Result<uint32_t> sys_readahead(int32_t descriptor, uint32_t offset_low, uint32_t offset_high, uint32_t bytes);
 
@@ -146,8 +146,8 @@ Result<uint32_t> sys_pselect6_time64(uint32_t count, UserPtr<uint32_t> in, UserP
                                      UserPtr<abi::Time64> time, uint32_t mask);
 
 // kernel/files/mount_calls.cpp
-Result<uint32_t> sys_mount(UserPtr<const char> user_source, UserPtr<const char> user_target, UserPtr<const char> user_type,
-                           uint32_t flags, UserPtr<const char> user_options);
+Result<uint32_t> sys_mount(UserPtr<const char> user_source, UserPtr<const char> user_target, UserPtr<const char> user_type, uint32_t flags,
+                           UserPtr<const char> user_options);
 Result<uint32_t> sys_umount2(UserPtr<const char> user_target, uint32_t flags);
 Result<uint32_t> sys_umount(UserPtr<const char> target);
 

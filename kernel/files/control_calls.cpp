@@ -101,7 +101,8 @@ Result<void> write_lock(uint32_t address, LockLayout layout, const RecordLock64&
 
 Result<uint32_t> lock_command(File& file, uint32_t command, uint32_t address) {
   bool is_of_file = command >= abi::kGetFileLock && command <= abi::kSetFileLockWait;
-  LockLayout layout = command == abi::kGetLock || command == abi::kSetLock || command == abi::kSetLockWait ? LockLayout::k32 : LockLayout::k64;
+  LockLayout layout =
+      command == abi::kGetLock || command == abi::kSetLock || command == abi::kSetLockWait ? LockLayout::k32 : LockLayout::k64;
   RecordLock64 lock = TRY(read_lock(address, layout));
   if (!file.inode()) return Errno::kINVAL;
   if (is_of_file && lock.process != 0) return Errno::kINVAL;
@@ -146,11 +147,17 @@ Result<uint32_t> sys_fcntl64(uint32_t descriptor, uint32_t command, uint32_t arg
   if (file->is_path_only()) return Errno::kBADF;
   switch (command) {
     case abi::kSetStatusFlags: file->set_status_flags(argument); return 0u;
-    case abi::kGetLock: case abi::kSetLock: case abi::kSetLockWait:
-    case abi::kGetLock64: case abi::kSetLock64: case abi::kSetLockWait64:
-    case abi::kGetFileLock: case abi::kSetFileLock: case abi::kSetFileLockWait:
-      return lock_command(*file, command, argument);
-    case abi::kGetPipeSize: case abi::kSetPipeSize: return pipe_size(*file, command, argument);
+    case abi::kGetLock:
+    case abi::kSetLock:
+    case abi::kSetLockWait:
+    case abi::kGetLock64:
+    case abi::kSetLock64:
+    case abi::kSetLockWait64:
+    case abi::kGetFileLock:
+    case abi::kSetFileLock:
+    case abi::kSetFileLockWait: return lock_command(*file, command, argument);
+    case abi::kGetPipeSize:
+    case abi::kSetPipeSize: return pipe_size(*file, command, argument);
     case abi::kGetOwner: return 0u;  // nobody is signalled
     default: return Errno::kINVAL;
   }
@@ -212,7 +219,7 @@ Result<uint32_t> sys_fdatasync(int32_t descriptor) {
   return 0u;
 }
 Result<uint32_t> sys_sync() {
-  ignore_result(mounts_synchronize(WriteBack::kWait));        // sync(2) cannot fail
+  ignore_result(mounts_synchronize(WriteBack::kWait));  // sync(2) cannot fail
   ignore_result(objects_write_back_all(WriteBack::kWait));
   return 0u;
 }
@@ -222,7 +229,8 @@ Result<uint32_t> sys_syncfs(int32_t descriptor) {
   return 0u;
 }
 
-Result<uint32_t> sys_sync_file_range(int32_t descriptor, uint32_t offset_low, uint32_t offset_high, uint32_t bytes_low, uint32_t bytes_high, uint32_t flags) {
+Result<uint32_t> sys_sync_file_range(int32_t descriptor, uint32_t offset_low, uint32_t offset_high, uint32_t bytes_low, uint32_t bytes_high,
+                                     uint32_t flags) {
   constexpr uint32_t kWaitBefore = 1, kWrite = 2, kWaitAfter = 4;
   FileHandle file = TRY(descriptor_file(descriptor));
   int64_t offset = join_words(offset_low, offset_high), bytes = join_words(bytes_low, bytes_high), end;
@@ -240,8 +248,8 @@ Result<uint32_t> sys_sync_file_range(int32_t descriptor, uint32_t offset_low, ui
 constexpr int64_t kMaximumOffset = (1ll << 43) - 1;  // page indices have 32 bits
 
 // Only what concerns the page cache does anything: how much a miss brings is seen from the misses themselves.
-Result<uint32_t> sys_fadvise64_64(int32_t descriptor, uint32_t offset_low, uint32_t offset_high, uint32_t bytes_low,
-                                  uint32_t bytes_high, uint32_t advice) {
+Result<uint32_t> sys_fadvise64_64(int32_t descriptor, uint32_t offset_low, uint32_t offset_high, uint32_t bytes_low, uint32_t bytes_high,
+                                  uint32_t advice) {
   constexpr uint32_t kWillNeed = 3, kDontNeed = 4, kLast = 5;
   FileHandle file = TRY(descriptor_file(descriptor));
   if (!file->is_seekable()) return Errno::kSPIPE;

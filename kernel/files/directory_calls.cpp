@@ -82,7 +82,11 @@ Result<uint32_t> get_entries(int32_t descriptor, VirtAddr address, uint32_t byte
 
 }  // namespace
 
-Result<uint32_t> sys_getdents64(int32_t descriptor, VirtAddr address, uint32_t bytes) { return get_entries<EntrySink64>(descriptor, address, bytes); }
-Result<uint32_t> sys_getdents(int32_t descriptor, VirtAddr address, uint32_t bytes) { return get_entries<EntrySink32>(descriptor, address, bytes); }
+Result<uint32_t> sys_getdents64(int32_t descriptor, VirtAddr address, uint32_t bytes) {
+  return get_entries<EntrySink64>(descriptor, address, bytes);
+}
+Result<uint32_t> sys_getdents(int32_t descriptor, VirtAddr address, uint32_t bytes) {
+  return get_entries<EntrySink32>(descriptor, address, bytes);
+}
 
 }  // namespace faultline

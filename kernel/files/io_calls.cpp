@@ -9,7 +9,9 @@ namespace {
 constexpr uint32_t kMaximumPieces = 1024;  // IOV_MAX
 constexpr uint32_t kPiecesOnStack = 8;
 
-IoBuffer user_buffer(VirtAddr address, uint32_t bytes) { return IoBuffer::user(address, bytes < kMaximumTransfer ? bytes : kMaximumTransfer); }
+IoBuffer user_buffer(VirtAddr address, uint32_t bytes) {
+  return IoBuffer::user(address, bytes < kMaximumTransfer ? bytes : kMaximumTransfer);
+}
 
 // The pieces of readv and writev, checked as a whole.
 class UserPieces {
@@ -109,12 +111,14 @@ Result<uint32_t> sys_pwritev(int32_t descriptor, UserPtr<const IoPiece> pieces, 
 }
 
 // Offset -1 means the file's own position. No RWF_ flags are supported.
-Result<uint32_t> sys_preadv2(int32_t descriptor, UserPtr<const IoPiece> pieces, uint32_t count, uint32_t low, uint32_t high, uint32_t flags) {
+Result<uint32_t> sys_preadv2(int32_t descriptor, UserPtr<const IoPiece> pieces, uint32_t count, uint32_t low, uint32_t high,
+                             uint32_t flags) {
   if (flags != 0) return Errno::kOPNOTSUPP;
   if (join_words(low, high) == -1) return sys_readv(descriptor, pieces, count);
   return sys_preadv(descriptor, pieces, count, low, high);
 }
-Result<uint32_t> sys_pwritev2(int32_t descriptor, UserPtr<const IoPiece> pieces, uint32_t count, uint32_t low, uint32_t high, uint32_t flags) {
+Result<uint32_t> sys_pwritev2(int32_t descriptor, UserPtr<const IoPiece> pieces, uint32_t count, uint32_t low, uint32_t high,
+                              uint32_t flags) {
   if (flags != 0) return Errno::kOPNOTSUPP;
   if (join_words(low, high) == -1) return sys_writev(descriptor, pieces, count);
   return sys_pwritev(descriptor, pieces, count, low, high);
@@ -193,10 +197,15 @@ Result<uint32_t> send_file(int32_t out, int32_t in, UserPtr<Offset> offset, uint
 
 }  // namespace
 
-Result<uint32_t> sys_sendfile(int32_t out, int32_t in, UserPtr<uint32_t> offset, uint32_t bytes) { return send_file(out, in, offset, bytes); }
-Result<uint32_t> sys_sendfile64(int32_t out, int32_t in, UserPtr<uint64_t> offset, uint32_t bytes) { return send_file(out, in, offset, bytes); }
+Result<uint32_t> sys_sendfile(int32_t out, int32_t in, UserPtr<uint32_t> offset, uint32_t bytes) {
+  return send_file(out, in, offset, bytes);
+}
+Result<uint32_t> sys_sendfile64(int32_t out, int32_t in, UserPtr<uint64_t> offset, uint32_t bytes) {
+  return send_file(out, in, offset, bytes);
+}
 
-Result<uint32_t> sys_copy_file_range(int32_t in, UserPtr<uint64_t> in_offset, int32_t out, UserPtr<uint64_t> out_offset, uint32_t bytes, uint32_t flags) {
+Result<uint32_t> sys_copy_file_range(int32_t in, UserPtr<uint64_t> in_offset, int32_t out, UserPtr<uint64_t> out_offset, uint32_t bytes,
+                                     uint32_t flags) {
   if (flags != 0) return Errno::kINVAL;
   FileHandle from = TRY(readable_file(in));
   FileHandle to = TRY(writable_file(out));

@@ -30,7 +30,8 @@ void put_record(FormatSink& sink, const LogRecord& record) {
 uint32_t take_priority(StringView& line) {
   uint32_t priority = 0;
   size_t at = 1;
-  for (; at < 5 && at < line.size() && line[at] >= '0' && line[at] <= '9'; at++) priority = priority * 10 + static_cast<uint32_t>(line[at] - '0');
+  for (; at < 5 && at < line.size() && line[at] >= '0' && line[at] <= '9'; at++)
+    priority = priority * 10 + static_cast<uint32_t>(line[at] - '0');
   if (line.empty() || line[0] != '<' || at == 1 || at >= line.size() || line[at] != '>') return kFacilityUser * 8 + kDefaultLevel;
   line = line.substring(at + 1);
   return priority >= 8 ? priority : kFacilityUser * 8 + priority;

@@ -37,15 +37,15 @@ Result<Ref<Mount>> bind_mount(const UserPath& source, uint32_t flags) {
   return Mount::create(path.mount->file_system(), path.dentry, source.text(), (path.mount->flags() | flags) & ~kMountBind);
 }
 
-constexpr uint32_t kKnownFlags = kMountReadOnly | kMountNoSetId | kMountNoDevices | kMountNoExecute | kMountSynchronous |
-                                 kMountRemount | kMountNoAccessTime | kMountNoDirAccessTime | kMountBind | kMountRecursive |
-                                 kMountSilent | kMountRelativeAccessTime | kMountStrictAccessTime;
+constexpr uint32_t kKnownFlags = kMountReadOnly | kMountNoSetId | kMountNoDevices | kMountNoExecute | kMountSynchronous | kMountRemount |
+                                 kMountNoAccessTime | kMountNoDirAccessTime | kMountBind | kMountRecursive | kMountSilent |
+                                 kMountRelativeAccessTime | kMountStrictAccessTime;
 constexpr uint32_t kKeptFlags = kKnownFlags & ~(kMountRemount | kMountBind | kMountRecursive | kMountSilent);
 
 }  // namespace
 
-Result<uint32_t> sys_mount(UserPtr<const char> user_source, UserPtr<const char> user_target, UserPtr<const char> user_type,
-                           uint32_t flags, UserPtr<const char> user_options) {
+Result<uint32_t> sys_mount(UserPtr<const char> user_source, UserPtr<const char> user_target, UserPtr<const char> user_type, uint32_t flags,
+                           UserPtr<const char> user_options) {
   if (!caller_credentials().is_superuser()) return Errno::kPERM;
   constexpr uint32_t kMagic = 0xc0ed0000, kMagicMask = 0xffff0000;  // what old programs put into the upper half
   if ((flags & kMagicMask) == kMagic) flags &= ~kMagicMask;
@@ -60,8 +60,8 @@ Result<uint32_t> sys_mount(UserPtr<const char> user_source, UserPtr<const char> 
     TRY(target.mount->remount(flags & kKeptFlags));
     return 0u;
   }
-  Ref<Mount> mount = TRY(flags & kMountBind ? bind_mount(source, flags & kKeptFlags)
-                                            : new_mount(source, type.text(), flags & kKeptFlags, options.text()));
+  Ref<Mount> mount =
+      TRY(flags & kMountBind ? bind_mount(source, flags & kKeptFlags) : new_mount(source, type.text(), flags & kKeptFlags, options.text()));
   if (mount->root()->inode()->is_directory() != target.inode()->is_directory()) return Errno::kNOTDIR;
   TRY(mount->attach(target));
   return 0u;

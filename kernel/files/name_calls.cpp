@@ -25,19 +25,26 @@ Result<uint32_t> sys_mkdirat(int32_t directory, UserPtr<const char> name, uint32
 Result<uint32_t> sys_mkdir(UserPtr<const char> name, uint32_t mode) { return sys_mkdirat(kAtCurrentDirectory, name, mode); }
 
 Result<uint32_t> sys_mknodat(int32_t directory, UserPtr<const char> name, uint32_t mode, uint32_t device) {
-  return with_name(directory, name,
-                   [=](const NameCaller& caller, StringView text) { return path_make_node(caller, text, mode, DeviceNumber::decode(device)); });
+  return with_name(directory, name, [=](const NameCaller& caller, StringView text) {
+    return path_make_node(caller, text, mode, DeviceNumber::decode(device));
+  });
 }
-Result<uint32_t> sys_mknod(UserPtr<const char> name, uint32_t mode, uint32_t device) { return sys_mknodat(kAtCurrentDirectory, name, mode, device); }
+Result<uint32_t> sys_mknod(UserPtr<const char> name, uint32_t mode, uint32_t device) {
+  return sys_mknodat(kAtCurrentDirectory, name, mode, device);
+}
 
 Result<uint32_t> sys_symlinkat(UserPtr<const char> user_target, int32_t directory, UserPtr<const char> name) {
   UserPath target;
   TRY(target.read(user_target));
-  return with_name(directory, name, [&](const NameCaller& caller, StringView text) { return path_make_symlink(caller, target.text(), text); });
+  return with_name(directory, name,
+                   [&](const NameCaller& caller, StringView text) { return path_make_symlink(caller, target.text(), text); });
 }
-Result<uint32_t> sys_symlink(UserPtr<const char> target, UserPtr<const char> name) { return sys_symlinkat(target, kAtCurrentDirectory, name); }
+Result<uint32_t> sys_symlink(UserPtr<const char> target, UserPtr<const char> name) {
+  return sys_symlinkat(target, kAtCurrentDirectory, name);
+}
 
-Result<uint32_t> sys_linkat(int32_t old_directory, UserPtr<const char> old_name, int32_t directory, UserPtr<const char> name, uint32_t flags) {
+Result<uint32_t> sys_linkat(int32_t old_directory, UserPtr<const char> old_name, int32_t directory, UserPtr<const char> name,
+                            uint32_t flags) {
   if (flags & ~(kAtSymlinkFollow | kAtEmptyPath)) return Errno::kINVAL;
   uint32_t follow = flags & kAtSymlinkFollow ? 0 : kAtSymlinkNoFollow;
   Path target = TRY(resolve_at(old_directory, old_name, follow | (flags & kAtEmptyPath)));
@@ -56,7 +63,8 @@ Result<uint32_t> sys_unlinkat(int32_t directory, UserPtr<const char> name, uint3
 Result<uint32_t> sys_unlink(UserPtr<const char> name) { return sys_unlinkat(kAtCurrentDirectory, name, 0); }
 Result<uint32_t> sys_rmdir(UserPtr<const char> name) { return sys_unlinkat(kAtCurrentDirectory, name, kAtRemoveDirectory); }
 
-Result<uint32_t> sys_renameat2(int32_t old_directory, UserPtr<const char> old_name, int32_t directory, UserPtr<const char> name, uint32_t flags) {
+Result<uint32_t> sys_renameat2(int32_t old_directory, UserPtr<const char> old_name, int32_t directory, UserPtr<const char> name,
+                               uint32_t flags) {
   UserPath old_text;
   TRY(old_text.read(old_name));
   AtCaller old_caller;

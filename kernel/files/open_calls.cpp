@@ -39,7 +39,9 @@ Result<uint32_t> open_at(int32_t directory, UserPtr<const char> user_name, uint3
 
 }  // namespace
 
-Result<uint32_t> sys_open(UserPtr<const char> name, uint32_t flags, uint32_t mode) { return open_at(kAtCurrentDirectory, name, flags, mode); }
+Result<uint32_t> sys_open(UserPtr<const char> name, uint32_t flags, uint32_t mode) {
+  return open_at(kAtCurrentDirectory, name, flags, mode);
+}
 Result<uint32_t> sys_openat(int32_t directory, UserPtr<const char> name, uint32_t flags, uint32_t mode) {
   return open_at(directory, name, flags, mode);
 }

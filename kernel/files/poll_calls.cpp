@@ -205,8 +205,8 @@ Result<uint32_t> sys_ppoll(UserPtr<abi::PollEntry> entries, uint32_t count, User
                            uint32_t bytes) {
   return poll_with_mask(entries, count, time, mask, bytes);
 }
-Result<uint32_t> sys_ppoll_time64(UserPtr<abi::PollEntry> entries, uint32_t count, UserPtr<abi::Time64> time,
-                                  UserPtr<SignalSet> mask, uint32_t bytes) {
+Result<uint32_t> sys_ppoll_time64(UserPtr<abi::PollEntry> entries, uint32_t count, UserPtr<abi::Time64> time, UserPtr<SignalSet> mask,
+                                  uint32_t bytes) {
   return poll_with_mask(entries, count, time, mask, bytes);
 }
 
@@ -214,8 +214,8 @@ namespace {
 
 constexpr uint32_t kSelectLimit = 65536, kSets = 3, kWordBits = 32;
 // What makes a descriptor readable, writable, exceptional; which poll events to ask for is the same.
-constexpr uint32_t kSetEvents[kSets] = {kPollIn | kPollReadNormal | kPollHangUp | kPollError,
-                                        kPollOut | kPollWriteNormal | kPollError, kPollPriority};
+constexpr uint32_t kSetEvents[kSets] = {kPollIn | kPollReadNormal | kPollHangUp | kPollError, kPollOut | kPollWriteNormal | kPollError,
+                                        kPollPriority};
 
 struct SelectSets {
   UserPtr<uint32_t> user[kSets];
@@ -304,8 +304,7 @@ Result<uint32_t> sys__newselect(uint32_t count, UserPtr<uint32_t> in, UserPtr<ui
 Result<uint32_t> sys_select(UserPtr<uint32_t> block_of_arguments) {
   uint32_t a[5];
   TRY(user_read_bytes(a, block_of_arguments.address(), sizeof a));
-  return select_timeval(a[0], {{UserPtr<uint32_t>(a[1]), UserPtr<uint32_t>(a[2]), UserPtr<uint32_t>(a[3])}},
-                        UserPtr<abi::Time32>(a[4]));
+  return select_timeval(a[0], {{UserPtr<uint32_t>(a[1]), UserPtr<uint32_t>(a[2]), UserPtr<uint32_t>(a[3])}}, UserPtr<abi::Time32>(a[4]));
 }
 Result<uint32_t> sys_pselect6(uint32_t count, UserPtr<uint32_t> in, UserPtr<uint32_t> out, UserPtr<uint32_t> except,
                               UserPtr<abi::Time32> time, uint32_t mask) {

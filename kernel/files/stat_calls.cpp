@@ -173,7 +173,9 @@ Result<uint32_t> sys_faccessat2(int32_t directory, UserPtr<const char> name, uin
   TRY(path_permission(path, who, mode));
   return 0u;
 }
-Result<uint32_t> sys_faccessat(int32_t directory, UserPtr<const char> name, uint32_t mode) { return sys_faccessat2(directory, name, mode, 0); }
+Result<uint32_t> sys_faccessat(int32_t directory, UserPtr<const char> name, uint32_t mode) {
+  return sys_faccessat2(directory, name, mode, 0);
+}
 Result<uint32_t> sys_access(UserPtr<const char> name, uint32_t mode) { return sys_faccessat2(kAtCurrentDirectory, name, mode, 0); }
 
 namespace {
@@ -236,7 +238,9 @@ Result<FileSystemView> view_of_descriptor(uint32_t descriptor) {
 
 }  // namespace
 
-Result<uint32_t> sys_statfs(UserPtr<const char> name, UserPtr<abi::Statfs32> destination) { return put_statfs32(TRY(view_of_name(name)), destination); }
+Result<uint32_t> sys_statfs(UserPtr<const char> name, UserPtr<abi::Statfs32> destination) {
+  return put_statfs32(TRY(view_of_name(name)), destination);
+}
 Result<uint32_t> sys_fstatfs(uint32_t descriptor, UserPtr<abi::Statfs32> destination) {
   return put_statfs32(TRY(view_of_descriptor(descriptor)), destination);
 }

@@ -32,17 +32,20 @@ class UserPath {
 // An open file that is more than a place (O_PATH): kBADF.
 inline Result<FileHandle> descriptor_file(int32_t descriptor) {
   FileHandle file = TRY(current_process().descriptors().get(static_cast<uint32_t>(descriptor)));
-  if (file->is_path_only()) [[unlikely]] return Errno::kBADF;
+  if (file->is_path_only()) [[unlikely]]
+    return Errno::kBADF;
   return file;
 }
 [[gnu::always_inline]] inline Result<FileHandle> readable_file(int32_t descriptor) {
   FileHandle file = TRY(current_process().descriptors().get(static_cast<uint32_t>(descriptor)));
-  if (!file->is_readable()) [[unlikely]] return Errno::kBADF;
+  if (!file->is_readable()) [[unlikely]]
+    return Errno::kBADF;
   return file;
 }
 [[gnu::always_inline]] inline Result<FileHandle> writable_file(int32_t descriptor) {
   FileHandle file = TRY(current_process().descriptors().get(static_cast<uint32_t>(descriptor)));
-  if (!file->is_writable()) [[unlikely]] return Errno::kBADF;
+  if (!file->is_writable()) [[unlikely]]
+    return Errno::kBADF;
   return file;
 }
 inline uint64_t descriptor_limit() { return current_process().limit(Resource::kOpenFiles); }

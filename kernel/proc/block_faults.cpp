@@ -39,10 +39,14 @@ Result<void> take_operations(StringView text, BlockFault& fault) {
   for (;;) {
     const size_t comma = text.find(',');
     const StringView one = text.substring(0, comma);
-    if (one == "read") fault.reads = true;
-    else if (one == "write") fault.writes = true;
-    else if (one == "flush") fault.flushes = true;
-    else return Errno::kINVAL;
+    if (one == "read")
+      fault.reads = true;
+    else if (one == "write")
+      fault.writes = true;
+    else if (one == "flush")
+      fault.flushes = true;
+    else
+      return Errno::kINVAL;
     if (comma == StringView::kNotFound) return {};
     text = text.substring(comma + 1);
   }
@@ -87,9 +91,12 @@ Result<void> store_block_faults(const ProcContext&, StringView text) {
 Result<void> show_block_faults(const ProcContext&, FormatSink& sink) {
   BlockFault fault;
   for (uint32_t i = 0; block_fault_at(i, fault); i++) {
-    format(sink, "{}{}{}{} ", fault.device->name(), fault.reads ? " read" : "", fault.writes ? " write" : "", fault.flushes ? " flush" : "");
-    if (fault.delay != 0) format(sink, "delay {}", fault.delay / kNanosecondsPerMillisecond);
-    else sink.put("error");
+    format(sink, "{}{}{}{} ", fault.device->name(), fault.reads ? " read" : "", fault.writes ? " write" : "",
+           fault.flushes ? " flush" : "");
+    if (fault.delay != 0)
+      format(sink, "delay {}", fault.delay / kNanosecondsPerMillisecond);
+    else
+      sink.put("error");
     format(sink, " struck {}\n", fault.struck);
   }
   return {};

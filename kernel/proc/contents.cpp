@@ -62,8 +62,10 @@ void proc_owner_of_process(const ProcContext& context, uint32_t& uid, uint32_t& 
 
 void proc_put_escaped(FormatSink& sink, StringView text) {
   for (char c : text) {
-    if (c == ' ' || c == '\t' || c == '\n' || c == '\\') format(sink, "\\{03o}", static_cast<uint32_t>(c));
-    else sink.put({&c, 1});
+    if (c == ' ' || c == '\t' || c == '\n' || c == '\\')
+      format(sink, "\\{03o}", static_cast<uint32_t>(c));
+    else
+      sink.put({&c, 1});
   }
 }
 

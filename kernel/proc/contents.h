@@ -46,19 +46,19 @@ bool proc_take_number(StringView& text, uint32_t& number);
 void proc_put_escaped(FormatSink& sink, StringView text);
 
 // --- The parts, by file.
-extern const ProcNode kProcProcessNode;                       // process_directory.cpp
-Result<void> proc_show_stat(const ProcContext&, FormatSink&);    // process_stat.cpp
+extern const ProcNode kProcProcessNode;                        // process_directory.cpp
+Result<void> proc_show_stat(const ProcContext&, FormatSink&);  // process_stat.cpp
 Result<void> proc_show_statm(const ProcContext&, FormatSink&);
 Result<void> proc_show_status(const ProcContext&, FormatSink&);  // process_status.cpp
 Result<void> proc_show_comm(const ProcContext&, FormatSink&);
-Result<void> proc_show_maps(const ProcContext&, FormatSink&);    // process_memory.cpp
+Result<void> proc_show_maps(const ProcContext&, FormatSink&);  // process_memory.cpp
 Result<void> proc_show_smaps(const ProcContext&, FormatSink&);
 Result<void> proc_show_smaps_rollup(const ProcContext&, FormatSink&);
 Result<size_t> proc_read_pagemap(const ProcContext&, uint64_t offset, IoBuffer&);  // process_tables.cpp
 Result<size_t> proc_read_pagetables(const ProcContext&, uint64_t offset, IoBuffer&);
 Result<void> proc_show_cmdline(const ProcContext&, FormatSink&);
 Result<void> proc_show_environ(const ProcContext&, FormatSink&);
-Result<void> proc_show_limits(const ProcContext&, FormatSink&);  // process_limits.cpp
+Result<void> proc_show_limits(const ProcContext&, FormatSink&);    // process_limits.cpp
 Result<void> proc_show_fail_nth(const ProcContext&, FormatSink&);  // fail_nth.cpp
 Result<void> proc_store_fail_nth(const ProcContext&, StringView);
 Result<void> proc_show_score(const ProcContext&, FormatSink&);  // process_score.cpp
@@ -70,13 +70,13 @@ extern const ProcNode kProcFdNode, kProcFdinfoNode, kProcExeNode, kProcCwdNode, 
 void proc_owner_of_process(const ProcContext& context, uint32_t& uid, uint32_t& gid);
 
 Result<void> proc_show_cpuinfo(const ProcContext&, FormatSink&);  // cpuinfo.cpp
-void proc_register_memory();      // memory.cpp
-extern const ProcNode kProcSwapNode;  // swap.cpp
-extern const ProcNode kProcBlockFaultsNode;  // block_faults.cpp
+void proc_register_memory();                                      // memory.cpp
+extern const ProcNode kProcSwapNode;                              // swap.cpp
+extern const ProcNode kProcBlockFaultsNode;                       // block_faults.cpp
 void proc_register_swap();
-void proc_register_processors();  // processors.cpp
-void proc_register_devices();     // devices.cpp
+void proc_register_processors();                // processors.cpp
+void proc_register_devices();                   // devices.cpp
 extern const ProcNode kProcMemorySettingsNode;  // memory_settings.cpp
-void proc_register_settings();    // settings.cpp
+void proc_register_settings();                  // settings.cpp
 
 }  // namespace faultline

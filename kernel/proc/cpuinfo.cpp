@@ -11,9 +11,9 @@ struct FeatureName {
   StringView name;
 };
 constexpr FeatureName kFeatures[] = {
-    {0, "fpu"},   {1, "vme"},   {2, "de"},    {3, "pse"},  {4, "tsc"},   {5, "msr"},     {6, "pae"},  {7, "mce"},   {8, "cx8"},
-    {9, "apic"},  {11, "sep"},  {12, "mtrr"}, {13, "pge"}, {14, "mca"},  {15, "cmov"},   {16, "pat"}, {17, "pse36"}, {19, "clflush"},
-    {23, "mmx"},  {24, "fxsr"}, {25, "sse"},  {26, "sse2"}, {27, "ss"},  {28, "ht"},
+    {0, "fpu"},    {1, "vme"},      {2, "de"},   {3, "pse"},   {4, "tsc"},  {5, "msr"},   {6, "pae"},   {7, "mce"},
+    {8, "cx8"},    {9, "apic"},     {11, "sep"}, {12, "mtrr"}, {13, "pge"}, {14, "mca"},  {15, "cmov"}, {16, "pat"},
+    {17, "pse36"}, {19, "clflush"}, {23, "mmx"}, {24, "fxsr"}, {25, "sse"}, {26, "sse2"}, {27, "ss"},   {28, "ht"},
 };
 constexpr FeatureName kMoreFeatures[] = {
     {0, "pni"},     {9, "ssse3"},  {13, "cx16"},   {19, "sse4_1"}, {20, "sse4_2"},
@@ -21,8 +21,8 @@ constexpr FeatureName kMoreFeatures[] = {
 };
 
 void put_processor(FormatSink& sink, uint32_t cpu, const CpuIdentity& identity) {
-  format(sink, "processor\t: {}\nvendor_id\t: {}\ncpu family\t: {}\nmodel\t\t: {}\nmodel name\t: {}\nstepping\t: {}\n", cpu, identity.vendor,
-         identity.family, identity.model, identity.model_name, identity.stepping);
+  format(sink, "processor\t: {}\nvendor_id\t: {}\ncpu family\t: {}\nmodel\t\t: {}\nmodel name\t: {}\nstepping\t: {}\n", cpu,
+         identity.vendor, identity.family, identity.model, identity.model_name, identity.stepping);
   format(sink, "cpu MHz\t\t: {}.{03}\n", identity.kilohertz / 1000, identity.kilohertz % 1000);
   sink.put("flags\t\t:");
   for (const FeatureName& feature : kFeatures)

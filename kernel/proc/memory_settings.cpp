@@ -25,18 +25,18 @@ Result<void> store_overcommit(const ProcContext&, StringView text) {
 }
 constexpr ProcNode kOvercommit = proc_setting("overcommit_memory", &show_overcommit, &store_overcommit);
 
-template <Atomic<uint32_t> CommitSettings::* kSetting>
+template <Atomic<uint32_t> CommitSettings::*kSetting>
 Result<void> show_setting(const ProcContext&, FormatSink& sink) {
   format(sink, "{}\n", (commit_settings.*kSetting).load(memory_order_relaxed));
   return {};
 }
-template <Atomic<uint32_t> CommitSettings::* kSetting>
+template <Atomic<uint32_t> CommitSettings::*kSetting>
 Result<void> store_setting(const ProcContext&, StringView text) {
   (commit_settings.*kSetting).store(TRY(whole_number(text)), memory_order_relaxed);
   return {};
 }
 // A share of RAM or a number of bytes: the one that was set last holds.
-template <Atomic<uint32_t> CommitSettings::* kSetting, Atomic<uint32_t> CommitSettings::* kOther>
+template <Atomic<uint32_t> CommitSettings::*kSetting, Atomic<uint32_t> CommitSettings::*kOther>
 Result<void> store_instead(const ProcContext& context, StringView text) {
   TRY(store_setting<kSetting>(context, text));
   (commit_settings.*kOther).store(0, memory_order_relaxed);
@@ -61,9 +61,12 @@ constexpr ProcNode kMaxMapCount = proc_file("max_map_count", &show_max_map_count
 // 1: pages; 2: names and inodes; 3: both. Other numbers are kINVAL.
 Result<void> store_drop_caches(const ProcContext&, StringView text) {
   if (text.size() != 1 || text[0] < '1' || text[0] > '3') return Errno::kINVAL;
-  if (text[0] == '3') drop_all_caches();
-  else if (text[0] == '2') drop_names();
-  else drop_page_cache();
+  if (text[0] == '3')
+    drop_all_caches();
+  else if (text[0] == '2')
+    drop_names();
+  else
+    drop_page_cache();
   return {};
 }
 constexpr ProcNode kDropCaches = {.name = "drop_caches", .mode = 0100200, .store = &store_drop_caches};

@@ -19,8 +19,12 @@ struct FlagName {
   StringView name;
 };
 constexpr FlagName kFlagNames[] = {
-    {kMountNoSetId, ",nosuid"},      {kMountNoDevices, ",nodev"},       {kMountNoExecute, ",noexec"},
-    {kMountNoAccessTime, ",noatime"}, {kMountNoDirAccessTime, ",nodiratime"}, {kMountRelativeAccessTime, ",relatime"},
+    {kMountNoSetId, ",nosuid"},
+    {kMountNoDevices, ",nodev"},
+    {kMountNoExecute, ",noexec"},
+    {kMountNoAccessTime, ",noatime"},
+    {kMountNoDirAccessTime, ",nodiratime"},
+    {kMountRelativeAccessTime, ",relatime"},
     {kMountSynchronous, ",sync"},
 };
 

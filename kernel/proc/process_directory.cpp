@@ -19,8 +19,7 @@ constexpr ProcNode kSmaps = owned_file("smaps", kProcFile, &proc_show_smaps);
 constexpr ProcNode kSmapsRollup = owned_file("smaps_rollup", kProcFile, &proc_show_smaps_rollup);
 constexpr ProcNode kPagetables = {
     .name = "pagetables", .mode = kProcPrivateFile, .read_at = &proc_read_pagetables, .owner = &proc_owner_of_process};
-constexpr ProcNode kPagemap = {
-    .name = "pagemap", .mode = kProcPrivateFile, .read_at = &proc_read_pagemap, .owner = &proc_owner_of_process};
+constexpr ProcNode kPagemap = {.name = "pagemap", .mode = kProcPrivateFile, .read_at = &proc_read_pagemap, .owner = &proc_owner_of_process};
 template <WatchKind kKind>
 Result<Ref<File>> open_watch(const ProcContext& context, Ref<Inode> inode, uint32_t flags) {
   return fault_watch_open(std::move(inode), *TRY(proc_inspectable_process(context)), flags, kKind);
@@ -65,20 +64,19 @@ bool thread_exists(const ProcContext& directory, uint32_t number) {
   return number != 0 && next_thread_id(directory.process, number) == number;
 }
 
-constexpr const ProcNode* kThreadFiles[] = {&kStat,    &kStatm,       &kStatus,      &kComm,        &kMaps,
-                                            &kCmdline, &kEnviron,     &kLimits,      &kMounts,      &kMountinfo,
-                                            &kFailNth, &kProcExeNode, &kProcCwdNode, &kProcRootNode};
+constexpr const ProcNode* kThreadFiles[] = {&kStat,   &kStatm,  &kStatus,    &kComm,    &kMaps,        &kCmdline,     &kEnviron,
+                                            &kLimits, &kMounts, &kMountinfo, &kFailNth, &kProcExeNode, &kProcCwdNode, &kProcRootNode};
 constexpr ProcNode kThread = {.name = "", .mode = kProcDirectory, .children = kThreadFiles, .owner = &proc_owner_of_process};
 constexpr ProcDynamic kThreads = {&kThread, &next_thread, &thread_exists};
 constexpr ProcNode kTask = {.name = "task", .mode = kProcDirectory, .dynamic = &kThreads, .owner = &proc_owner_of_process};
 
 constexpr const ProcNode* kProcessFiles[] = {
-    &kStat,   &kStatm,  &kStatus,    &kComm,        &kMaps,        &kCmdline,      &kEnviron,     &kLimits,
-    &kMounts, &kMountinfo, &kSmaps, &kSmapsRollup, &kPagemap, &kPagetables, &kScore, &kScoreAdjustment, &kFailNth, &kFaults, &kReferences, &kTask, &kProcFdNode, &kProcFdinfoNode, &kProcExeNode, &kProcCwdNode, &kProcRootNode};
+    &kStat,       &kStatm, &kStatus,      &kComm,           &kMaps,        &kCmdline,     &kEnviron,         &kLimits,  &kMounts,
+    &kMountinfo,  &kSmaps, &kSmapsRollup, &kPagemap,        &kPagetables,  &kScore,       &kScoreAdjustment, &kFailNth, &kFaults,
+    &kReferences, &kTask,  &kProcFdNode,  &kProcFdinfoNode, &kProcExeNode, &kProcCwdNode, &kProcRootNode};
 
 }  // namespace
 
-constexpr ProcNode kProcProcessNode = {
-    .name = "", .mode = kProcDirectory, .children = kProcessFiles, .owner = &proc_owner_of_process};
+constexpr ProcNode kProcProcessNode = {.name = "", .mode = kProcDirectory, .children = kProcessFiles, .owner = &proc_owner_of_process};
 
 }  // namespace faultline

@@ -55,8 +55,7 @@ constexpr ProcNode kDescriptorLink = {.name = "",
                                       .target = &target_of_descriptor,
                                       .owner = &proc_owner_of_process,
                                       .permissions = &permissions_of_descriptor};
-constexpr ProcNode kDescriptorFile = {
-    .name = "", .mode = kProcPrivateFile, .show = &show_descriptor, .owner = &proc_owner_of_process};
+constexpr ProcNode kDescriptorFile = {.name = "", .mode = kProcPrivateFile, .show = &show_descriptor, .owner = &proc_owner_of_process};
 constexpr ProcDynamic kLinks = {&kDescriptorLink, &next_descriptor, &descriptor_exists};
 constexpr ProcDynamic kFiles = {&kDescriptorFile, &next_descriptor, &descriptor_exists};
 
@@ -86,8 +85,7 @@ constexpr ProcNode magic_link(StringView name) {
 }  // namespace
 
 constexpr ProcNode kProcFdNode = {.name = "fd", .mode = kProcPrivateDirectory, .dynamic = &kLinks, .owner = &proc_owner_of_process};
-constexpr ProcNode kProcFdinfoNode = {
-    .name = "fdinfo", .mode = kProcPrivateDirectory, .dynamic = &kFiles, .owner = &proc_owner_of_process};
+constexpr ProcNode kProcFdinfoNode = {.name = "fdinfo", .mode = kProcPrivateDirectory, .dynamic = &kFiles, .owner = &proc_owner_of_process};
 constexpr ProcNode kProcExeNode = magic_link<target_of_exe>("exe");
 constexpr ProcNode kProcCwdNode = magic_link<target_of_cwd>("cwd");
 constexpr ProcNode kProcRootNode = magic_link<target_of_root>("root");

@@ -10,17 +10,19 @@ struct LimitRow {
 };
 // In the order of getrlimit(2)'s numbers.
 constexpr LimitRow kRows[kResourceCount] = {
-    {"Max cpu time", "seconds"},     {"Max file size", "bytes"},         {"Max data size", "bytes"},       {"Max stack size", "bytes"},
-    {"Max core file size", "bytes"}, {"Max resident set", "bytes"},      {"Max processes", "processes"},   {"Max open files", "files"},
-    {"Max locked memory", "bytes"},  {"Max address space", "bytes"},     {"Max file locks", "locks"},      {"Max pending signals", "signals"},
-    {"Max msgqueue size", "bytes"},  {"Max nice priority", ""},          {"Max realtime priority", ""},    {"Max realtime timeout", "us"},
+    {"Max cpu time", "seconds"},     {"Max file size", "bytes"},     {"Max data size", "bytes"},     {"Max stack size", "bytes"},
+    {"Max core file size", "bytes"}, {"Max resident set", "bytes"},  {"Max processes", "processes"}, {"Max open files", "files"},
+    {"Max locked memory", "bytes"},  {"Max address space", "bytes"}, {"Max file locks", "locks"},    {"Max pending signals", "signals"},
+    {"Max msgqueue size", "bytes"},  {"Max nice priority", ""},      {"Max realtime priority", ""},  {"Max realtime timeout", "us"},
 };
 
 void put_value(FormatSink& sink, uint64_t value) {
   char text[24];
   BufferSink number(text);
-  if (value == kUnlimited) number.put("unlimited");
-  else format(number, "{}", value);
+  if (value == kUnlimited)
+    number.put("unlimited");
+  else
+    format(number, "{}", value);
   format(sink, "{-20} ", number.text());
 }
 

@@ -20,10 +20,14 @@ void put_region(const RegionView& region, FormatSink& sink) {
   bool has_name = backing || region.kind != RegionKind::kAnonymousOrFile;
   while (has_name && line.needed() < kNameColumn) line.put(" ");
   sink.put(line.text());
-  if (region.kind == RegionKind::kHeap) sink.put("[heap]");
-  else if (region.kind == RegionKind::kStack) sink.put("[stack]");
-  else if (region.kind == RegionKind::kVdso) sink.put("[vdso]");
-  else if (backing) backing->describe(sink);
+  if (region.kind == RegionKind::kHeap)
+    sink.put("[heap]");
+  else if (region.kind == RegionKind::kStack)
+    sink.put("[stack]");
+  else if (region.kind == RegionKind::kVdso)
+    sink.put("[vdso]");
+  else if (backing)
+    backing->describe(sink);
   sink.put("\n");
 }
 

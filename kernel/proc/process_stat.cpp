@@ -36,8 +36,10 @@ void view_signals(Process& process, StatView& view) {
   for (uint32_t number = 1; number <= 64; number++) {
     Signal signal = static_cast<Signal>(number);
     uint32_t handler = process.handlers_->action(signal).handler;
-    if (handler == SignalAction::kIgnore) view.ignored |= signal_bit(signal);
-    else if (handler != SignalAction::kDefault) view.caught |= signal_bit(signal);
+    if (handler == SignalAction::kIgnore)
+      view.ignored |= signal_bit(signal);
+    else if (handler != SignalAction::kDefault)
+      view.caught |= signal_bit(signal);
   }
 }
 
@@ -100,8 +102,8 @@ Result<void> proc_show_stat(const ProcContext& context, FormatSink& sink) {
   format(sink, "{} ({}) {} {} {} {} {} {} 0", context.item ? context.item : process->pid(), process->name(), view.state, view.parent,
          view.group, view.session, terminal_number, foreground);
   format(sink, " {} {} {} {}", view.usage.minor_faults, view.children.minor_faults, view.usage.major_faults, view.children.major_faults);
-  format(sink, " {} {} {} {}", proc_ticks(view.usage.user_time), proc_ticks(view.usage.kernel_time),
-         proc_ticks(view.children.user_time), proc_ticks(view.children.kernel_time));
+  format(sink, " {} {} {} {}", proc_ticks(view.usage.user_time), proc_ticks(view.usage.kernel_time), proc_ticks(view.children.user_time),
+         proc_ticks(view.children.kernel_time));
   format(sink, " {} {} {} 0 {}", 20 + view.nice, view.nice, view.threads, proc_ticks(process->start_time()));
   put_memory(sink, *process, layout, process->limit(Resource::kResident));
   // The last 31 bits of the old signal sets; stack and instruction pointers and the wait channel are not told, as on Linux.
@@ -109,8 +111,8 @@ Result<void> proc_show_stat(const ProcContext& context, FormatSink& sink) {
   format(sink, " 0 0 {} {} {} {} 0 0 0 {} {} 0 0 0 0 0", old_set(view.pending), old_set(view.blocked), old_set(view.ignored),
          old_set(view.caught), view.exit_signal, view.cpu);
   format(sink, " {} {} {} {} {} {} {} {}\n", layout.data_start.value(), layout.data_end.value(), layout.break_start.value(),
-         layout.arguments_start.value(), layout.arguments_end.value(), layout.environment_start.value(),
-         layout.environment_end.value(), proc_may_inspect(*process) ? view.exit_status : 0);
+         layout.arguments_start.value(), layout.arguments_end.value(), layout.environment_start.value(), layout.environment_end.value(),
+         proc_may_inspect(*process) ? view.exit_status : 0);
   return {};
 }
 

@@ -79,8 +79,10 @@ void put_signals(FormatSink& sink, Process& process, uint32_t thread_id) {
     for (uint32_t number = 1; process.handlers_ && number <= 64; number++) {
       Signal signal = static_cast<Signal>(number);
       uint32_t handler = process.handlers_->action(signal).handler;
-      if (handler == SignalAction::kIgnore) ignored |= signal_bit(signal);
-      else if (handler != SignalAction::kDefault) caught |= signal_bit(signal);
+      if (handler == SignalAction::kIgnore)
+        ignored |= signal_bit(signal);
+      else if (handler != SignalAction::kDefault)
+        caught |= signal_bit(signal);
     }
   }
   format(sink, "Threads:\t{}\n", process.thread_count());

@@ -64,8 +64,8 @@ struct FaultRecord {
   uint32_t address, instruction;
   uint32_t cost;  // ticks of the cycle counter; guest instructions under tools/run --icount
   uint32_t pte_before, pte_after, directory_before, directory_after;  // as the processor sees them
-  uint32_t users;      // page-table entries that named the old frame, this one included
-  uint32_t file_page;  // of the region's file or shared memory
+  uint32_t users;                                                     // page-table entries that named the old frame, this one included
+  uint32_t file_page;                                                 // of the region's file or shared memory
   uint32_t region_start, region_end;
   FaultRegion region;
   uint8_t protection;  // 1 read, 2 write, 4 execute, 8 shared

@@ -53,8 +53,8 @@ struct [[gnu::packed, gnu::aligned(4)]] Statx {
   uint64_t spare[12];
 };
 static_assert(sizeof(StatxTime) == 16);
-static_assert(sizeof(Statx) == 256 && offsetof(Statx, inode) == 32 && offsetof(Statx, accessed) == 64 && offsetof(Statx, special_major) == 128 &&
-              offsetof(Statx, mount_id) == 144);
+static_assert(sizeof(Statx) == 256 && offsetof(Statx, inode) == 32 && offsetof(Statx, accessed) == 64 &&
+              offsetof(Statx, special_major) == 128 && offsetof(Statx, mount_id) == 144);
 inline constexpr uint32_t kStatxBasic = 0x7ff, kStatxMountId = 0x1000, kStatxReserved = 0x80000000u;
 
 struct Statfs32 {

@@ -21,8 +21,7 @@ struct Counted {
 static std::vector<TableEntry> read_table(int fd, uint64_t number) {
   std::vector<TableEntry> entries(faultline::kDirectoryEntries);
   size_t bytes = entries.size() * sizeof(TableEntry);
-  if (pread64(fd, entries.data(), bytes, static_cast<off64_t>(number * bytes)) != static_cast<ssize_t>(bytes))
-    give_up("pagetables");
+  if (pread64(fd, entries.data(), bytes, static_cast<off64_t>(number * bytes)) != static_cast<ssize_t>(bytes)) give_up("pagetables");
   return entries;
 }
 
@@ -65,8 +64,8 @@ lonely_end:
 )");
 
 [[noreturn]] static void become_lonely() {
-  void* page = mmap(reinterpret_cast<void*>(kLonelyPage), kPage, PROT_READ | PROT_WRITE | PROT_EXEC,
-                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+  void* page =
+      mmap(reinterpret_cast<void*>(kLonelyPage), kPage, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
   if (page == MAP_FAILED) _exit(1);
   memcpy(page, lonely_begin, lonely_end - lonely_begin);
   reinterpret_cast<void (*)()>(kLonelyPage)();
@@ -94,8 +93,7 @@ static Counted with_all_pages() {
   if (child == 0) {
     constexpr uintptr_t kLowest = 0x10000, kPiece = 1 << 16;
     for (uintptr_t at = kLowest; at < kUserEnd; at += kPiece)
-      mmap(reinterpret_cast<void*>(at), kPiece, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1,
-           0);
+      mmap(reinterpret_cast<void*>(at), kPiece, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
     // Whoever reads a page of zeroes gets the aligned eight.
     for (uintptr_t at = kLowest; at < kUserEnd; at += 8 * kPage) {
       unsigned char resident;

@@ -143,8 +143,7 @@ class Watcher {
   void tell_lost(uint64_t count) {
     lost_ += count;
     if (prints_lines())
-      fprintf(out_, "      ... %llu faults are lost: they came faster than they were read\n",
-              static_cast<unsigned long long>(count));
+      fprintf(out_, "      ... %llu faults are lost: they came faster than they were read\n", static_cast<unsigned long long>(count));
   }
 
   int fd_;
@@ -200,33 +199,26 @@ struct Command {
 };
 
 int parse(int argc, char** argv, Options& options) {
-  const option kOptions[] = {{"count", 0, nullptr, 'c'}, {"json", 0, nullptr, 'j'}, {"output", 1, nullptr, 'o'},
-                             {"pid", 1, nullptr, 'p'},   {"trace", 1, nullptr, 't'}, {"help", 0, nullptr, 'h'}, {}};
+  const option kOptions[] = {{"count", 0, nullptr, 'c'},
+                             {"json", 0, nullptr, 'j'},
+                             {"output", 1, nullptr, 'o'},
+                             {"pid", 1, nullptr, 'p'},
+                             {"trace", 1, nullptr, 't'},
+                             {"help", 0, nullptr, 'h'},
+                             {}};
   for (int c; (c = getopt_long(argc, argv, "+cjo:p:t:h", kOptions, nullptr)) != -1;) {
     char* end = nullptr;
     switch (c) {
-      case 'c':
-        options.count = true;
-        break;
-      case 'j':
-        options.json = true;
-        break;
-      case 'o':
-        options.output = optarg;
-        break;
+      case 'c': options.count = true; break;
+      case 'j': options.json = true; break;
+      case 'o': options.output = optarg; break;
       case 'p':
         options.pid = static_cast<pid_t>(strtol(optarg, &end, 10));
         if (*end || options.pid <= 0) die_of_usage("-p wants the number of a process");
         break;
-      case 't':
-        options.trace = options.output = optarg;
-        break;
-      case 'h':
-        fputs(kHelp, stdout);
-        exit(0);
-      default:
-        fputs("try faults --help\n", stderr);
-        exit(2);
+      case 't': options.trace = options.output = optarg; break;
+      case 'h': fputs(kHelp, stdout); exit(0);
+      default: fputs("try faults --help\n", stderr); exit(2);
     }
   }
   if (options.pid && optind < argc) die_of_usage("either -p PID or a command, not both");

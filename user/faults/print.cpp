@@ -45,26 +45,21 @@ void print_line(FILE* out, const FaultRecord& record, uint64_t start_time) {
   fprintf(out, "%5llu %5llu.%03llu %5u %-6s %c %08x %-*s %-9s -> %-9s %8u  %s\n", static_cast<unsigned long long>(record.number),
           static_cast<unsigned long long>(microseconds / 1000), static_cast<unsigned long long>(microseconds % 1000), record.tid,
           mode_word(record), access_letter(record), record.address, static_cast<int>(kRegionWidth),
-          fitted(region_name(record), kRegionWidth).c_str(), entry_words(record.pte_before).c_str(),
-          entry_words(record.pte_after).c_str(), record.cost, decision_words(record).c_str());
+          fitted(region_name(record), kRegionWidth).c_str(), entry_words(record.pte_before).c_str(), entry_words(record.pte_after).c_str(),
+          record.cost, decision_words(record).c_str());
 }
 
 void print_json(FILE* out, const FaultRecord& record) {
   fprintf(out, "{\"number\":%llu,\"time_ns\":%llu,\"pid\":%u,\"tid\":%u,\"cpu\":%u,\"by\":\"%s\",\"access\":\"%c\",",
-          static_cast<unsigned long long>(record.number), static_cast<unsigned long long>(record.time), record.pid, record.tid,
-          record.cpu, mode_word(record), access_letter(record));
-  fprintf(
-      out,
-      "\"address\":\"0x%08x\",\"instruction\":\"0x%08x\",\"region\":%s,\"region_start\":\"0x%08x\",\"region_end\":\"0x%08x\",",
-      record.address, record.instruction, quoted(region_name(record)).c_str(), record.region_start, record.region_end);
+          static_cast<unsigned long long>(record.number), static_cast<unsigned long long>(record.time), record.pid, record.tid, record.cpu,
+          mode_word(record), access_letter(record));
+  fprintf(out, "\"address\":\"0x%08x\",\"instruction\":\"0x%08x\",\"region\":%s,\"region_start\":\"0x%08x\",\"region_end\":\"0x%08x\",",
+          record.address, record.instruction, quoted(region_name(record)).c_str(), record.region_start, record.region_end);
   fprintf(out, "\"shared\":%s,\"kind\":%s,\"decision\":%s,\"major\":%s,", record.protection & 8 ? "true" : "false",
           quoted(kind_words(record)).c_str(), quoted(decision_words(record)).c_str(), is_major(record) ? "true" : "false");
-  fprintf(
-      out,
-      "\"entry_before\":\"0x%08x\",\"entry_after\":\"0x%08x\",\"directory_before\":\"0x%08x\",\"directory_after\":\"0x%08x\",",
-      record.pte_before, record.pte_after, record.directory_before, record.directory_after);
-  fprintf(out, "\"users\":%u,\"page\":%u,\"neighbours\":%u,\"cost\":%u}\n", record.users, record.file_page, record.neighbours,
-          record.cost);
+  fprintf(out, "\"entry_before\":\"0x%08x\",\"entry_after\":\"0x%08x\",\"directory_before\":\"0x%08x\",\"directory_after\":\"0x%08x\",",
+          record.pte_before, record.pte_after, record.directory_before, record.directory_after);
+  fprintf(out, "\"users\":%u,\"page\":%u,\"neighbours\":%u,\"cost\":%u}\n", record.users, record.file_page, record.neighbours, record.cost);
 }
 
 void Summary::add(const FaultRecord& record) {

@@ -75,10 +75,8 @@ std::string file_copy_words(const FaultRecord& record) {
 
 std::string shared_write_words(const FaultRecord& record) {
   uint32_t frame = frame_of(record.pte_after);
-  if (record.pte_before & kPresent)
-    return text("shared write: %s, frame 0x%05x, is dirty from now", page_words(record).c_str(), frame);
-  return text("shared write: %s %s; frame 0x%05x is dirty from now", page_words(record).c_str(), cache_words(record).c_str(),
-              frame);
+  if (record.pte_before & kPresent) return text("shared write: %s, frame 0x%05x, is dirty from now", page_words(record).c_str(), frame);
+  return text("shared write: %s %s; frame 0x%05x is dirty from now", page_words(record).c_str(), cache_words(record).c_str(), frame);
 }
 
 std::string allowed_words(const FaultRecord& record) {
@@ -102,20 +100,13 @@ std::string table_words(const FaultRecord& record) {
 
 std::string region_name(const FaultRecord& record) {
   switch (record.region) {
-    case FaultRegion::kNone:
-      return "-";
-    case FaultRegion::kAnonymous:
-      return "anonymous";
-    case FaultRegion::kFile:
-      return record.name;
-    case FaultRegion::kSharedMemory:
-      return "shared memory";
-    case FaultRegion::kHeap:
-      return "[heap]";
-    case FaultRegion::kStack:
-      return "[stack]";
-    default:
-      return "other";
+    case FaultRegion::kNone: return "-";
+    case FaultRegion::kAnonymous: return "anonymous";
+    case FaultRegion::kFile: return record.name;
+    case FaultRegion::kSharedMemory: return "shared memory";
+    case FaultRegion::kHeap: return "[heap]";
+    case FaultRegion::kStack: return "[stack]";
+    default: return "other";
   }
 }
 
@@ -128,79 +119,47 @@ std::string entry_words(uint32_t entry) {
 
 std::string decision_words(const FaultRecord& record) {
   switch (record.decision) {
-    case FaultDecision::kAllowedAlready:
-      return allowed_words(record) + table_words(record);
-    case FaultDecision::kRevealed:
-      return "PROT_NONE is over: the page was there all the time" + table_words(record);
-    case FaultDecision::kZeroPage:
-      return "first read: the page of zeroes, read-only" + neighbour_words(record) + table_words(record);
-    case FaultDecision::kZeroFrame:
-      return first_write_words(record) + table_words(record);
+    case FaultDecision::kAllowedAlready: return allowed_words(record) + table_words(record);
+    case FaultDecision::kRevealed: return "PROT_NONE is over: the page was there all the time" + table_words(record);
+    case FaultDecision::kZeroPage: return "first read: the page of zeroes, read-only" + neighbour_words(record) + table_words(record);
+    case FaultDecision::kZeroFrame: return first_write_words(record) + table_words(record);
     case FaultDecision::kZeroPageReplaced:
       return text("first write after reads: zero frame 0x%05x", frame_of(record.pte_after)) + table_words(record);
-    case FaultDecision::kMadeWritable:
-      return swap_words(record) + "last user: made writable, no copy" + table_words(record);
-    case FaultDecision::kCopied:
-      return swap_words(record) + copy_words(record) + table_words(record);
+    case FaultDecision::kMadeWritable: return swap_words(record) + "last user: made writable, no copy" + table_words(record);
+    case FaultDecision::kCopied: return swap_words(record) + copy_words(record) + table_words(record);
     case FaultDecision::kSwappedIn:
       return swap_words(record) + text("frame 0x%05x, read-only", frame_of(record.pte_after)) + table_words(record);
-    case FaultDecision::kFileMapped:
-      return page_words(record) + " " + cache_words(record) + neighbour_words(record) + table_words(record);
-    case FaultDecision::kFileCopied:
-      return file_copy_words(record) + table_words(record);
-    case FaultDecision::kSharedWritten:
-      return shared_write_words(record) + table_words(record);
-    case FaultDecision::kNotMapped:
-      return text("nothing is mapped here: %s", refusal(record, "SIGSEGV, MAPERR"));
-    case FaultDecision::kNotAllowed:
-      return text("the region forbids it: %s", refusal(record, "SIGSEGV, ACCERR"));
-    case FaultDecision::kPastEnd:
-      return text("past the end of %s, or unreadable: %s", record.name, refusal(record, "SIGBUS"));
-    case FaultDecision::kOutOfMemory:
-      return "out of memory: SIGKILL";
-    case FaultDecision::kKernelHalf:
-      return "the kernel's half: SIGSEGV";
-    default:
-      return "?";
+    case FaultDecision::kFileMapped: return page_words(record) + " " + cache_words(record) + neighbour_words(record) + table_words(record);
+    case FaultDecision::kFileCopied: return file_copy_words(record) + table_words(record);
+    case FaultDecision::kSharedWritten: return shared_write_words(record) + table_words(record);
+    case FaultDecision::kNotMapped: return text("nothing is mapped here: %s", refusal(record, "SIGSEGV, MAPERR"));
+    case FaultDecision::kNotAllowed: return text("the region forbids it: %s", refusal(record, "SIGSEGV, ACCERR"));
+    case FaultDecision::kPastEnd: return text("past the end of %s, or unreadable: %s", record.name, refusal(record, "SIGBUS"));
+    case FaultDecision::kOutOfMemory: return "out of memory: SIGKILL";
+    case FaultDecision::kKernelHalf: return "the kernel's half: SIGSEGV";
+    default: return "?";
   }
 }
 
 std::string kind_words(const FaultRecord& record) {
   const bool was_there = record.pte_before & kPresent;
   switch (record.decision) {
-    case FaultDecision::kAllowedAlready:
-      return allowed_words(record);
-    case FaultDecision::kRevealed:
-      return "PROT_NONE is over";
-    case FaultDecision::kZeroPage:
-      return "first read: the page of zeroes";
-    case FaultDecision::kZeroFrame:
-      return has(record, kFaultStackGrew) ? "stack grows: zero frame" : "first write: zero frame";
-    case FaultDecision::kZeroPageReplaced:
-      return "first write after reads: zero frame";
-    case FaultDecision::kMadeWritable:
-      return was_in_swap(record) ? "from swap, made writable" : "last user: made writable, no copy";
-    case FaultDecision::kCopied:
-      return was_in_swap(record) ? "from swap, copied" : "copy-on-write: copied";
-    case FaultDecision::kSwappedIn:
-      return "from swap";
-    case FaultDecision::kFileMapped:
-      return record.region == FaultRegion::kFile ? "file page mapped" : "shared memory page mapped";
-    case FaultDecision::kFileCopied:
-      return was_there ? "copy-on-write: file page copied" : "private write: file page copied";
-    case FaultDecision::kSharedWritten:
-      return was_there ? "shared page: dirty from now" : "shared page mapped, dirty from now";
-    case FaultDecision::kNotMapped:
-      return "nothing is mapped here";
-    case FaultDecision::kNotAllowed:
-      return "the region forbids it";
-    case FaultDecision::kPastEnd:
-      return "past the end of the file";
-    case FaultDecision::kOutOfMemory:
-      return "out of memory";
-    case FaultDecision::kKernelHalf:
-      return "the kernel's half";
-    default:
-      return "?";
+    case FaultDecision::kAllowedAlready: return allowed_words(record);
+    case FaultDecision::kRevealed: return "PROT_NONE is over";
+    case FaultDecision::kZeroPage: return "first read: the page of zeroes";
+    case FaultDecision::kZeroFrame: return has(record, kFaultStackGrew) ? "stack grows: zero frame" : "first write: zero frame";
+    case FaultDecision::kZeroPageReplaced: return "first write after reads: zero frame";
+    case FaultDecision::kMadeWritable: return was_in_swap(record) ? "from swap, made writable" : "last user: made writable, no copy";
+    case FaultDecision::kCopied: return was_in_swap(record) ? "from swap, copied" : "copy-on-write: copied";
+    case FaultDecision::kSwappedIn: return "from swap";
+    case FaultDecision::kFileMapped: return record.region == FaultRegion::kFile ? "file page mapped" : "shared memory page mapped";
+    case FaultDecision::kFileCopied: return was_there ? "copy-on-write: file page copied" : "private write: file page copied";
+    case FaultDecision::kSharedWritten: return was_there ? "shared page: dirty from now" : "shared page mapped, dirty from now";
+    case FaultDecision::kNotMapped: return "nothing is mapped here";
+    case FaultDecision::kNotAllowed: return "the region forbids it";
+    case FaultDecision::kPastEnd: return "past the end of the file";
+    case FaultDecision::kOutOfMemory: return "out of memory";
+    case FaultDecision::kKernelHalf: return "the kernel's half";
+    default: return "?";
   }
 }

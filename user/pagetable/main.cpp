@@ -53,16 +53,14 @@ Tables::Tables(pid_t pid) : pid_(pid) {
 
 TableEntry Tables::read(uint64_t offset) const {
   TableEntry entry;
-  if (pread(fd_, &entry, sizeof entry, static_cast<off_t>(offset)) != sizeof entry)
-    die("process " + std::to_string(pid_) + " has ended");
+  if (pread(fd_, &entry, sizeof entry, static_cast<off_t>(offset)) != sizeof entry) die("process " + std::to_string(pid_) + " has ended");
   return entry;
 }
 
 std::vector<TableEntry> Tables::read_many(uint64_t offset) const {
   std::vector<TableEntry> entries(faultline::kDirectoryEntries);
   ssize_t wanted = static_cast<ssize_t>(entries.size() * sizeof(TableEntry));
-  if (pread(fd_, entries.data(), wanted, static_cast<off_t>(offset)) != wanted)
-    die("process " + std::to_string(pid_) + " has ended");
+  if (pread(fd_, entries.data(), wanted, static_cast<off_t>(offset)) != wanted) die("process " + std::to_string(pid_) + " has ended");
   return entries;
 }
 

@@ -3,20 +3,15 @@
 
 namespace {
 
-constexpr uint32_t kRights =
-    I386Paging::kPresent | I386Paging::kWritable | I386Paging::kUser | I386Paging::kGlobal | I386Paging::kLarge;
+constexpr uint32_t kRights = I386Paging::kPresent | I386Paging::kWritable | I386Paging::kUser | I386Paging::kGlobal | I386Paging::kLarge;
 constexpr uint32_t kPagesPerTable = faultline::kDirectoryEntries, kKernelHalf = 512;
 
 const char* kind_word(const TableEntry& entry) {
   switch (static_cast<FrameKind>(entry.kind)) {
-    case FrameKind::kAnonymous:
-      return "private";
-    case FrameKind::kFile:
-      return "file";
-    case FrameKind::kKernel:
-      return entry.entry & I386Paging::kUser ? "zeroes" : "kernel";
-    default:
-      return "-";
+    case FrameKind::kAnonymous: return "private";
+    case FrameKind::kFile: return "file";
+    case FrameKind::kKernel: return entry.entry & I386Paging::kUser ? "zeroes" : "kernel";
+    default: return "-";
   }
 }
 
@@ -63,8 +58,8 @@ void print_run(const std::vector<TableEntry>& table, uint32_t base, size_t from,
   uint32_t start = base + (static_cast<uint32_t>(from) << 12), last = base + (static_cast<uint32_t>(to) << 12) - 1;
   if (entry.entry == 0) return;  // the addresses show it
   std::string users = entry.users > 1 ? " x" + std::to_string(entry.users) : "";
-  printf("    %08x-%08x %5zu  %-6s %-8s%-5s %s\n", start, last, to - from, rights(entry.entry).c_str(), kind_word(entry),
-         users.c_str(), frames(table, from, to, 1).c_str());
+  printf("    %08x-%08x %5zu  %-6s %-8s%-5s %s\n", start, last, to - from, rights(entry.entry).c_str(), kind_word(entry), users.c_str(),
+         frames(table, from, to, 1).c_str());
 }
 
 void print_table(const Tables& tables, const TableEntry& entry, uint32_t index) {
@@ -83,16 +78,14 @@ void print_directory_run(const Tables& tables, const std::vector<TableEntry>& di
   if (I386Paging::is_present(entry.entry) && !(entry.entry & I386Paging::kLarge)) {
     for (uint32_t index = first; index <= last; index++)
       if (index < kKernelHalf) print_table(tables, directory[index], index);
-    if (first >= kKernelHalf)
-      printf("%4u..%-4u %08x-%08x  the kernel's own tables\n", first, last, first << 22, (last << 22) + 0x3fffff);
+    if (first >= kKernelHalf) printf("%4u..%-4u %08x-%08x  the kernel's own tables\n", first, last, first << 22, (last << 22) + 0x3fffff);
     return;
   }
   printf("%4u..%-4u %08x-%08x  ", first, last, first << 22, (last << 22) + 0x3fffff);
   if (entry.entry == 0)
     printf("hole of %zu MiB\n", (to - from) * 4);
   else
-    printf("%zu pages of 4 MiB, %s, frames %s\n", to - from, rights(entry.entry).c_str(),
-           frames(directory, from, to, 1024).c_str());
+    printf("%zu pages of 4 MiB, %s, frames %s\n", to - from, rights(entry.entry).c_str(), frames(directory, from, to, 1024).c_str());
 }
 
 }  // namespace
@@ -108,6 +101,5 @@ void print_map(const Tables& tables) {
          4 * (own + 1));
   printf("directory  addresses          what is there (rights: r w, u user, k kernel, g global; xN: seen by N processes)\n");
   for_each_run(directory, 0, kKernelHalf, [&](size_t from, size_t to) { print_directory_run(tables, directory, from, to); });
-  for_each_run(directory, kKernelHalf, directory.size(),
-               [&](size_t from, size_t to) { print_directory_run(tables, directory, from, to); });
+  for_each_run(directory, kKernelHalf, directory.size(), [&](size_t from, size_t to) { print_directory_run(tables, directory, from, to); });
 }

@@ -33,16 +33,11 @@ std::string flag_words(uint32_t entry) {
 
 const char* kind_words(const TableEntry& entry) {
   switch (static_cast<FrameKind>(entry.kind)) {
-    case FrameKind::kAnonymous:
-      return "private memory";
-    case FrameKind::kFile:
-      return "a page of a file or of shared memory";
-    case FrameKind::kPageTable:
-      return "a page table";
-    case FrameKind::kKernel:
-      return "the kernel's";
-    default:
-      return "";
+    case FrameKind::kAnonymous: return "private memory";
+    case FrameKind::kFile: return "a page of a file or of shared memory";
+    case FrameKind::kPageTable: return "a page table";
+    case FrameKind::kKernel: return "the kernel's";
+    default: return "";
   }
 }
 
@@ -62,8 +57,7 @@ void print_cut(uint32_t address, const char* const (&names)[Paging::kLevels + 1]
     below += (below.empty() ? "" : " | ") + number + std::string(columns - number.size(), ' ');
   };
   for (unsigned level = 0; level < Paging::kLevels; level++)
-    piece(address >> index_shift<Paging>(level) & ((1u << Paging::kIndexBits[level]) - 1), Paging::kIndexBits[level],
-          names[level]);
+    piece(address >> index_shift<Paging>(level) & ((1u << Paging::kIndexBits[level]) - 1), Paging::kIndexBits[level], names[level]);
   piece(address & ((1u << Paging::kOffsetBits) - 1), Paging::kOffsetBits, names[Paging::kLevels]);
   printf("  %s\n  %s\n\n", bits.c_str(), below.c_str());
 }
@@ -106,8 +100,8 @@ void print_walk(const Tables& tables, uint32_t address) {
   if (!result.is_mapped)
     printf("\n  no page: %s\n", result.count == 1 ? "there is no table, the whole 4 MiB are a hole" : "an access traps here");
   else
-    printf("\n  physical address 0x%08x = frame 0x%05x, offset 0x%0*x\n", result.physical,
-           result.physical >> I386Paging::kOffsetBits, static_cast<int>(result.offset_bits + 3) / 4, result.offset);
+    printf("\n  physical address 0x%08x = frame 0x%05x, offset 0x%0*x\n", result.physical, result.physical >> I386Paging::kOffsetBits,
+           static_cast<int>(result.offset_bits + 3) / 4, result.offset);
   if (result.is_mapped && result.count == 2) {
     uint32_t both = entries[0].entry & entries[1].entry;
     printf("  both levels together: %s, %s\n", both & I386Paging::kUser ? "user" : "kernel only",
@@ -124,6 +118,6 @@ void print_toy(uint32_t address) {
   printf("  table entry %s   %s", binary(index, 2).c_str(), result.is_mapped ? "valid" : "invalid: the access traps\n");
   if (!result.is_mapped) return static_cast<void>(printf("\n"));
   printf(" -> frame %s  %s\n", binary(ToyPaging::frame(entry), 3).c_str(), kUse[index]);
-  printf("\n  physical address %s | %s = 0x%03x\n\n", binary(ToyPaging::frame(entry), 3).c_str(),
-         binary(result.offset, 8).c_str(), result.physical);
+  printf("\n  physical address %s | %s = 0x%03x\n\n", binary(ToyPaging::frame(entry), 3).c_str(), binary(result.offset, 8).c_str(),
+         result.physical);
 }

@@ -226,8 +226,7 @@ bool put_in_place(const std::vector<std::string>& paths) {
 bool hand_back(const std::vector<std::string>& paths) {
   bool all_done = true;
   mkdir("/.run/got", 0700);
-  for (size_t i = 0; i < paths.size(); i++)
-    all_done &= run_helper({"cp", "-R", "-p", "-H", paths[i], "/.run/got/" + std::to_string(i)});
+  for (size_t i = 0; i < paths.size(); i++) all_done &= run_helper({"cp", "-R", "-p", "-H", paths[i], "/.run/got/" + std::to_string(i)});
   return all_done;
 }
 

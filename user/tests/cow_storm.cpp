@@ -74,8 +74,7 @@ void storm(int members, int pages, int rounds) {
     check_all(memory, pages, 0, round);
     for (int who = 1; who < members; who++) CHECK_EXIT(children[who], 0);
   }
-  say("  %d processes wrote %d shared pages at the same instant %d times: %d writes\n", members, pages, rounds,
-      members * pages * rounds);
+  say("  %d processes wrote %d shared pages at the same instant %d times: %d writes\n", members, pages, rounds, members * pages * rounds);
 }
 
 // Megabytes of memory that this machine has.

@@ -125,8 +125,8 @@ static void harmless(const char* what, const Image& image) {
 TEST(the_whole_image_runs) { harmless("good", good_image()); }
 
 TEST(identification) {
-  const char* const names[] = {"first byte of the magic number", "second byte of the magic number",
-                               "third byte of the magic number", "fourth byte of the magic number"};
+  const char* const names[] = {"first byte of the magic number", "second byte of the magic number", "third byte of the magic number",
+                               "fourth byte of the magic number"};
   for (int n = 0; n < 4; n++) {
     Image image = good_image();
     image.header.e_ident[n] ^= 1;
@@ -172,8 +172,8 @@ TEST(files_cut_short) {
     snprintf(what, sizeof what, "cut after %zu bytes", size);
     enoexec(what, good_image(), size);
   }
-  for (size_t size : {sizeof(Elf32_Ehdr) + sizeof(Elf32_Phdr), offsetof(Image, code) - 1, offsetof(Image, code),
-                      offsetof(Image, code) + 1, sizeof(Image) - 1}) {
+  for (size_t size : {sizeof(Elf32_Ehdr) + sizeof(Elf32_Phdr), offsetof(Image, code) - 1, offsetof(Image, code), offsetof(Image, code) + 1,
+                      sizeof(Image) - 1}) {
     char what[32];
     snprintf(what, sizeof what, "cut after %zu bytes", size);
     stricter(what, good_image(), size);
@@ -199,19 +199,16 @@ TEST(segment_sizes_and_addresses) {
   stricter("a second one past the end of the file",
            WITH(i.header.e_phnum = 2; i.segments[1] = {PT_LOAD, 0x10000, kBase + 0x10000, 0, 64, 64, PF_R, 0x1000}));
   stricter("the same twice", WITH(i.header.e_phnum = 2; i.segments[1] = i.segments[0]));
-  stricter("one within another",
-           WITH(i.header.e_phnum = 2; i.segments[1] = {PT_LOAD, 0x20, kBase + 0x20, 0, 16, 16, PF_R, 0x1000}));
-  stricter("zeroed memory over another's code",
-           WITH(i.header.e_phnum = 2; i.segments[1] = i.segments[0];
-                i.segments[0] = {PT_LOAD, 0, kBase - 0x1000, 0, 64, 0x2000, PF_R | PF_W, 0x1000}));
+  stricter("one within another", WITH(i.header.e_phnum = 2; i.segments[1] = {PT_LOAD, 0x20, kBase + 0x20, 0, 16, 16, PF_R, 0x1000}));
+  stricter("zeroed memory over another's code", WITH(i.header.e_phnum = 2; i.segments[1] = i.segments[0];
+                                                     i.segments[0] = {PT_LOAD, 0, kBase - 0x1000, 0, 64, 0x2000, PF_R | PF_W, 0x1000}));
   stricter("overlapping by one byte",
            WITH(i.header.e_phnum = 2; i.segments[1] = {PT_LOAD, sizeof i - 1, kBase + sizeof i - 1, 0, 1, 1, PF_R, 0x1000}));
   if (!on_faultline()) return;  // Linux on 64 bits gives 32-bit programs more than the lower half
   refused("where the stack goes", WITH(i.header.e_phnum = 2; i.segments[1] = {PT_LOAD, 0, 0x7fff0000, 0, 64, 64, PF_R, 0x1000}));
   refused("at 2 GiB", WITH(i.segments[0].p_vaddr = 0x80000000; i.header.e_entry = 0x80000000 + offsetof(Image, code)));
   refused("across 2 GiB", WITH(i.segments[0].p_memsz = 0x80001000 - kBase));
-  refused("a second one in the kernel",
-          WITH(i.header.e_phnum = 2; i.segments[1] = i.segments[0]; i.segments[1].p_vaddr = 0x80100000));
+  refused("a second one in the kernel", WITH(i.header.e_phnum = 2; i.segments[1] = i.segments[0]; i.segments[1].p_vaddr = 0x80100000));
 }
 
 TEST(entry_point_outside_the_image) {
@@ -251,14 +248,14 @@ TEST(an_interpreter_that_cannot_be) {
 }
 
 TEST(fields_without_a_meaning_here) {
-  harmless("section headers that point nowhere", WITH(i.header.e_shoff = 0xfffffff0; i.header.e_shnum = 0xffff;
-                                                      i.header.e_shentsize = 7; i.header.e_shstrndx = 0xffff));
+  harmless("section headers that point nowhere",
+           WITH(i.header.e_shoff = 0xfffffff0; i.header.e_shnum = 0xffff; i.header.e_shentsize = 7; i.header.e_shstrndx = 0xffff));
   harmless("flags", WITH(i.header.e_flags = 0xffffffff));
   harmless("header size", WITH(i.header.e_ehsize = 0));
   harmless("padding", WITH(memset(i.header.e_ident + EI_PAD, 0xff, EI_NIDENT - EI_PAD)));
   harmless("physical address", WITH(i.segments[0].p_paddr = 0xffffffff));
-  harmless("unknown segment types", WITH(i.header.e_phnum = 4; i.segments[1].p_type = 0x60000123;
-                                         i.segments[2] = {PT_NOTE, 0xffffff00, 0, 0, 0xffff, 0, 0, 0}));
+  harmless("unknown segment types",
+           WITH(i.header.e_phnum = 4; i.segments[1].p_type = 0x60000123; i.segments[2] = {PT_NOTE, 0xffffff00, 0, 0, 0xffff, 0, 0, 0}));
   harmless("an empty segment", WITH(i.header.e_phnum = 2; i.segments[1] = {PT_LOAD, 0, kBase + 0x10000, 0, 0, 0, PF_R, 0x1000}));
 }
 
@@ -286,14 +283,9 @@ TEST(segments_may_share_a_page) {
   image.header.e_phnum = 2;
   image.segments[0].p_filesz = image.segments[0].p_memsz = offsetof(Image, code);
   image.segments[0].p_flags = PF_R;
-  image.segments[1] = {PT_LOAD,
-                       offsetof(Image, code),
-                       kBase + uint32_t(offsetof(Image, code)),
-                       0,
-                       sizeof image.code,
-                       sizeof image.code,
-                       PF_R | PF_X,
-                       0x1000};
+  image.segments[1] = {
+      PT_LOAD, offsetof(Image, code), kBase + uint32_t(offsetof(Image, code)), 0, sizeof image.code, sizeof image.code, PF_R | PF_X,
+      0x1000};
   harmless("two segments in a page", image);
 }
 

@@ -4,267 +4,295 @@
 #include <sys/ucontext.h>
 
 // Fills all eight x87 registers, the control words and all XMM registers from `seed`; stores them again for comparison.
-struct State { double x87[8]; uint32_t xmm[8][4]; uint16_t control; uint32_t mxcsr; };
+struct State {
+  double x87[8];
+  uint32_t xmm[8][4];
+  uint16_t control;
+  uint32_t mxcsr;
+};
 static State make_state(int seed) {
-    State s = {};
-    for (int i = 0; i < 8; i++) {
-        s.x87[i] = seed * 1000 + i + 0.25;
-        for (int k = 0; k < 4; k++) s.xmm[i][k] = seed * 100000 + i * 10 + k;
-    }
-    s.control = seed % 2 ? 0x037f : 0x0f7f;                 // rounding: to nearest, or towards zero
-    s.mxcsr = seed % 2 ? 0x1f80 : 0x7f80;
-    return s;
+  State s = {};
+  for (int i = 0; i < 8; i++) {
+    s.x87[i] = seed * 1000 + i + 0.25;
+    for (int k = 0; k < 4; k++) s.xmm[i][k] = seed * 100000 + i * 10 + k;
+  }
+  s.control = seed % 2 ? 0x037f : 0x0f7f;  // rounding: to nearest, or towards zero
+  s.mxcsr = seed % 2 ? 0x1f80 : 0x7f80;
+  return s;
 }
 [[gnu::always_inline]] static inline void load(const State& s) {
-    asm volatile("fninit\n\t fldcw %0\n\t ldmxcsr %1" : : "m"(s.control), "m"(s.mxcsr));
-    for (int i = 7; i >= 0; i--) asm volatile("fldl %0" : : "m"(s.x87[i]));
-    asm volatile("movups (%0), %%xmm0\n\t movups 16(%0), %%xmm1\n\t movups 32(%0), %%xmm2\n\t movups 48(%0), %%xmm3\n\t"
-                 "movups 64(%0), %%xmm4\n\t movups 80(%0), %%xmm5\n\t movups 96(%0), %%xmm6\n\t movups 112(%0), %%xmm7" : : "r"(s.xmm) : "memory");
+  asm volatile("fninit\n\t fldcw %0\n\t ldmxcsr %1" : : "m"(s.control), "m"(s.mxcsr));
+  for (int i = 7; i >= 0; i--) asm volatile("fldl %0" : : "m"(s.x87[i]));
+  asm volatile(
+      "movups (%0), %%xmm0\n\t movups 16(%0), %%xmm1\n\t movups 32(%0), %%xmm2\n\t movups 48(%0), %%xmm3\n\t"
+      "movups 64(%0), %%xmm4\n\t movups 80(%0), %%xmm5\n\t movups 96(%0), %%xmm6\n\t movups 112(%0), %%xmm7"
+      :
+      : "r"(s.xmm)
+      : "memory");
 }
 [[gnu::always_inline]] static inline void store(State& s) {
-    asm volatile("movups %%xmm0, (%0)\n\t movups %%xmm1, 16(%0)\n\t movups %%xmm2, 32(%0)\n\t movups %%xmm3, 48(%0)\n\t"
-                 "movups %%xmm4, 64(%0)\n\t movups %%xmm5, 80(%0)\n\t movups %%xmm6, 96(%0)\n\t movups %%xmm7, 112(%0)" : : "r"(s.xmm) : "memory");
-    asm volatile("fnstcw %0\n\t stmxcsr %1" : "=m"(s.control), "=m"(s.mxcsr));
-    for (int i = 0; i < 8; i++) asm volatile("fstpl %0" : "=m"(s.x87[i]));
-    asm volatile("fninit");
-    uint32_t usual = 0x1f80;
-    asm volatile("ldmxcsr %0" : : "m"(usual));
+  asm volatile(
+      "movups %%xmm0, (%0)\n\t movups %%xmm1, 16(%0)\n\t movups %%xmm2, 32(%0)\n\t movups %%xmm3, 48(%0)\n\t"
+      "movups %%xmm4, 64(%0)\n\t movups %%xmm5, 80(%0)\n\t movups %%xmm6, 96(%0)\n\t movups %%xmm7, 112(%0)"
+      :
+      : "r"(s.xmm)
+      : "memory");
+  asm volatile("fnstcw %0\n\t stmxcsr %1" : "=m"(s.control), "=m"(s.mxcsr));
+  for (int i = 0; i < 8; i++) asm volatile("fstpl %0" : "=m"(s.x87[i]));
+  asm volatile("fninit");
+  uint32_t usual = 0x1f80;
+  asm volatile("ldmxcsr %0" : : "m"(usual));
 }
 [[gnu::always_inline]] static inline long raw_call(long number, long a = 0, long b = 0, long c = 0) {
-    asm volatile("int $0x80" : "+a"(number) : "b"(a), "c"(b), "d"(c) : "memory");
-    return number;
+  asm volatile("int $0x80" : "+a"(number) : "b"(a), "c"(b), "d"(c) : "memory");
+  return number;
 }
 static void compare(const State& got, const State& expected) {
-    for (int i = 0; i < 8; i++) {
-        if (got.x87[i] != expected.x87[i]) FAIL("st(%d) is %f, expected %f", i, got.x87[i], expected.x87[i]);
-        for (int k = 0; k < 4; k++) if (got.xmm[i][k] != expected.xmm[i][k]) FAIL("xmm%d[%d] is %u, expected %u", i, k, got.xmm[i][k], expected.xmm[i][k]);
-    }
-    CHECK_EQ(got.control, expected.control);
-    CHECK_EQ(got.mxcsr & 0xffc0, expected.mxcsr & 0xffc0);
+  for (int i = 0; i < 8; i++) {
+    if (got.x87[i] != expected.x87[i]) FAIL("st(%d) is %f, expected %f", i, got.x87[i], expected.x87[i]);
+    for (int k = 0; k < 4; k++)
+      if (got.xmm[i][k] != expected.xmm[i][k]) FAIL("xmm%d[%d] is %u, expected %u", i, k, got.xmm[i][k], expected.xmm[i][k]);
+  }
+  CHECK_EQ(got.control, expected.control);
+  CHECK_EQ(got.mxcsr & 0xffc0, expected.mxcsr & 0xffc0);
 }
 
 TEST(state_survives_system_calls) {
-    State s = make_state(3), t;
-    load(s);
-    for (int i = 0; i < 100; i++) raw_call(SYS_getppid);
-    store(t);
-    compare(t, s);
+  State s = make_state(3), t;
+  load(s);
+  for (int i = 0; i < 100; i++) raw_call(SYS_getppid);
+  store(t);
+  compare(t, s);
 }
 TEST(state_survives_switches_between_processes) {
-    pid_t pids[6];
-    for (int p = 0; p < 6; p++) pids[p] = in_child([&] {
-        State s = make_state(p + 1), t;
-        for (int round = 0; round < scale(300); round++) {
-            load(s);
-            raw_call(SYS_sched_yield);
-            spin(20000);        // pre-empted somewhere in here, too
-            store(t);
-            compare(t, s);
-        }
+  pid_t pids[6];
+  for (int p = 0; p < 6; p++)
+    pids[p] = in_child([&] {
+      State s = make_state(p + 1), t;
+      for (int round = 0; round < scale(300); round++) {
+        load(s);
+        raw_call(SYS_sched_yield);
+        spin(20000);  // pre-empted somewhere in here, too
+        store(t);
+        compare(t, s);
+      }
     });
-    for (pid_t p : pids) CHECK_EXIT(p, 0);
+  for (pid_t p : pids) CHECK_EXIT(p, 0);
 }
 TEST(a_child_starts_with_the_parents_state) {
-    State s = make_state(5), t;
-    load(s);
-    long pid = raw_call(SYS_fork);
-    store(t);
-    if (pid == 0) { compare(t, s); _exit(0); }
+  State s = make_state(5), t;
+  load(s);
+  long pid = raw_call(SYS_fork);
+  store(t);
+  if (pid == 0) {
     compare(t, s);
-    CHECK_EXIT(pid, 0);
+    _exit(0);
+  }
+  compare(t, s);
+  CHECK_EXIT(pid, 0);
 }
 static volatile int g_handled;
 static void dirty_handler(int) {
-    State other = make_state(8), t;
-    load(other);
-    store(t);
-    load(other);                                                                // and leaves its own values behind
-    g_handled = g_handled + 1;
+  State other = make_state(8), t;
+  load(other);
+  store(t);
+  load(other);  // and leaves its own values behind
+  g_handled = g_handled + 1;
 }
 // sigreturn's way back is long enough to be pre-empted in: two processes on one processor do nothing else.
 TEST(state_survives_switches_on_the_way_back_from_a_handler) {
-    cpu_set_t one;
-    CPU_ZERO(&one);
-    CPU_SET(0, &one);
-    CHECK_OK(sched_setaffinity(0, sizeof one, &one));
-    pid_t other = in_child([] { for (;;) {} });
-    signal(SIGUSR1, dirty_handler);
-    State s = make_state(7), t;
-    long me = getpid();
-    rusage before, now;
-    getrusage(RUSAGE_SELF, &before);
-    do {
-        for (int i = 0; i < 200; i++) {
-            load(s);
-            raw_call(SYS_kill, me, SIGUSR1);
-            store(t);
-            compare(t, s);
-        }
-        getrusage(RUSAGE_SELF, &now);
-    } while (now.ru_nivcsw < before.ru_nivcsw + scale(150));
-    CHECK_OK(kill(other, SIGKILL));
-    CHECK_SIGNAL(other, SIGKILL);
+  cpu_set_t one;
+  CPU_ZERO(&one);
+  CPU_SET(0, &one);
+  CHECK_OK(sched_setaffinity(0, sizeof one, &one));
+  pid_t other = in_child([] {
+    for (;;) {
+    }
+  });
+  signal(SIGUSR1, dirty_handler);
+  State s = make_state(7), t;
+  long me = getpid();
+  rusage before, now;
+  getrusage(RUSAGE_SELF, &before);
+  do {
+    for (int i = 0; i < 200; i++) {
+      load(s);
+      raw_call(SYS_kill, me, SIGUSR1);
+      store(t);
+      compare(t, s);
+    }
+    getrusage(RUSAGE_SELF, &now);
+  } while (now.ru_nivcsw < before.ru_nivcsw + scale(150));
+  CHECK_OK(kill(other, SIGKILL));
+  CHECK_SIGNAL(other, SIGKILL);
 }
 TEST(state_survives_a_signal_handler_that_uses_it) {
-    signal(SIGUSR1, dirty_handler);
-    State s = make_state(7), t;
-    long me = getpid();
-    load(s);
-    raw_call(SYS_kill, me, SIGUSR1);
-    raw_call(SYS_kill, me, SIGUSR1);
-    store(t);
-    compare(t, s);
-    CHECK_EQ(g_handled, 2);
+  signal(SIGUSR1, dirty_handler);
+  State s = make_state(7), t;
+  long me = getpid();
+  load(s);
+  raw_call(SYS_kill, me, SIGUSR1);
+  raw_call(SYS_kill, me, SIGUSR1);
+  store(t);
+  compare(t, s);
+  CHECK_EQ(g_handled, 2);
 }
 TEST(a_handler_begins_with_a_clean_unit) {
-    static uint16_t control, status;
-    signal(SIGUSR1, [](int) { asm volatile("fnstcw %0\n\t fnstsw %1" : "=m"(control), "=m"(status)); });
-    State s = make_state(4), t;
-    long me = getpid();
-    load(s);
-    raw_call(SYS_kill, me, SIGUSR1);
-    store(t);
-    CHECK_EQ(control, 0x37f);
-    compare(t, s);
+  static uint16_t control, status;
+  signal(SIGUSR1, [](int) { asm volatile("fnstcw %0\n\t fnstsw %1" : "=m"(control), "=m"(status)); });
+  State s = make_state(4), t;
+  long me = getpid();
+  load(s);
+  raw_call(SYS_kill, me, SIGUSR1);
+  store(t);
+  CHECK_EQ(control, 0x37f);
+  compare(t, s);
 }
 TEST(the_context_holds_the_state) {
-    static double seen;
-    struct sigaction action = {};
-    action.sa_flags = SA_SIGINFO;
-    action.sa_sigaction = [](int, siginfo_t*, void* c) {
-        fpregset_t f = ((ucontext_t*)c)->uc_mcontext.fpregs;
-        CHECK(f != nullptr);
-        long double top;
-        memcpy(&top, &f->_st[0], 10);
-        seen = (double)top;
-        long double changed = 99.5L;
-        memcpy(&f->_st[0], &changed, 10);
-        memcpy((char*)f + 112 + 32, &changed, 10);                                // the FXSAVE area that follows is what is restored
-    };
-    sigaction(SIGUSR1, &action, nullptr);
-    State s = make_state(6), t;
-    long me = getpid();
-    load(s);
-    raw_call(SYS_kill, me, SIGUSR1);
-    store(t);
-    CHECK(seen == s.x87[0]);
-    CHECK(t.x87[0] == 99.5);
-    t.x87[0] = s.x87[0];
-    compare(t, s);
+  static double seen;
+  struct sigaction action = {};
+  action.sa_flags = SA_SIGINFO;
+  action.sa_sigaction = [](int, siginfo_t*, void* c) {
+    fpregset_t f = ((ucontext_t*)c)->uc_mcontext.fpregs;
+    CHECK(f != nullptr);
+    long double top;
+    memcpy(&top, &f->_st[0], 10);
+    seen = (double)top;
+    long double changed = 99.5L;
+    memcpy(&f->_st[0], &changed, 10);
+    memcpy((char*)f + 112 + 32, &changed, 10);  // the FXSAVE area that follows is what is restored
+  };
+  sigaction(SIGUSR1, &action, nullptr);
+  State s = make_state(6), t;
+  long me = getpid();
+  load(s);
+  raw_call(SYS_kill, me, SIGUSR1);
+  store(t);
+  CHECK(seen == s.x87[0]);
+  CHECK(t.x87[0] == 99.5);
+  t.x87[0] = s.x87[0];
+  compare(t, s);
 }
 // Reserved bits that a forged context sets must not reach the processor.
 TEST(a_forged_context_does_no_harm) {
-    pid_t child = in_child([] {
-        struct sigaction action = {};
-        action.sa_flags = SA_SIGINFO;
-        action.sa_sigaction = [](int, siginfo_t*, void* c) {
-            fpregset_t f = ((ucontext_t*)c)->uc_mcontext.fpregs;
-            if (f) memset((char*)f + 112 + 24, 0xff, 8);
-        };
-        sigaction(SIGUSR1, &action, nullptr);
-        raise(SIGUSR1);
-        _exit(5);
-    });
-    int status = wait_for(child);
-    CHECK((WIFEXITED(status) && WEXITSTATUS(status) == 5) || (WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV));
-    child = in_child([] {
-        struct sigaction action = {};
-        action.sa_flags = SA_SIGINFO;
-        action.sa_sigaction = [](int, siginfo_t*, void* c) { ((ucontext_t*)c)->uc_mcontext.fpregs = (fpregset_t)0x80100000; };
-        sigaction(SIGUSR1, &action, nullptr);
-        raise(SIGUSR1);
-    });
-    CHECK_SIGNAL(child, SIGSEGV);
+  pid_t child = in_child([] {
+    struct sigaction action = {};
+    action.sa_flags = SA_SIGINFO;
+    action.sa_sigaction = [](int, siginfo_t*, void* c) {
+      fpregset_t f = ((ucontext_t*)c)->uc_mcontext.fpregs;
+      if (f) memset((char*)f + 112 + 24, 0xff, 8);
+    };
+    sigaction(SIGUSR1, &action, nullptr);
+    raise(SIGUSR1);
+    _exit(5);
+  });
+  int status = wait_for(child);
+  CHECK((WIFEXITED(status) && WEXITSTATUS(status) == 5) || (WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV));
+  child = in_child([] {
+    struct sigaction action = {};
+    action.sa_flags = SA_SIGINFO;
+    action.sa_sigaction = [](int, siginfo_t*, void* c) { ((ucontext_t*)c)->uc_mcontext.fpregs = (fpregset_t)0x80100000; };
+    sigaction(SIGUSR1, &action, nullptr);
+    raise(SIGUSR1);
+  });
+  CHECK_SIGNAL(child, SIGSEGV);
 }
 HELPER(fresh_unit) {
-    uint16_t control;
-    uint32_t mxcsr;
-    asm volatile("fnstcw %0\n\t stmxcsr %1" : "=m"(control), "=m"(mxcsr));
-    CHECK_EQ(control, 0x37f);
-    CHECK_EQ(mxcsr & 0xffc0, 0x1f80);
+  uint16_t control;
+  uint32_t mxcsr;
+  asm volatile("fnstcw %0\n\t stmxcsr %1" : "=m"(control), "=m"(mxcsr));
+  CHECK_EQ(control, 0x37f);
+  CHECK_EQ(mxcsr & 0xffc0, 0x1f80);
 }
 TEST(exec_starts_with_a_clean_unit) {
-    uint16_t control = 0x0f40;
-    uint32_t mxcsr = 0x7f80;
-    asm volatile("fldcw %0\n\t ldmxcsr %1" : : "m"(control), "m"(mxcsr));
-    char mode[] = "@fresh_unit", *argv[] = {g_program, mode, nullptr}, *envp[] = {nullptr};
-    raw_call(SYS_execve, (long)g_program, (long)argv, (long)envp);
-    FAIL("exec");
+  uint16_t control = 0x0f40;
+  uint32_t mxcsr = 0x7f80;
+  asm volatile("fldcw %0\n\t ldmxcsr %1" : : "m"(control), "m"(mxcsr));
+  char mode[] = "@fresh_unit", *argv[] = {g_program, mode, nullptr}, *envp[] = {nullptr};
+  raw_call(SYS_execve, (long)g_program, (long)argv, (long)envp);
+  FAIL("exec");
 }
 TEST(unmasked_exceptions_become_sigfpe) {
-    Fault fault = fault_of([] {
-        uint16_t control = 0x037f & ~4;                                              // division by zero
-        double one = 1, zero = 0;
-        asm volatile("fninit\n\t fldcw %0\n\t fldl %1\n\t fdivl %2\n\t fwait" : : "m"(control), "m"(one), "m"(zero));
-    });
-    asm volatile("fninit");
-    CHECK(fault.signal == SIGFPE && fault.code == FPE_FLTDIV);
-    fault = fault_of([] {
-        uint32_t mxcsr = 0x1f80 & ~0x80;                                              // invalid operation
-        float negative = -1;
-        asm volatile("ldmxcsr %0\n\t sqrtss %1, %%xmm0" : : "m"(mxcsr), "m"(negative));
-    });
-    if (fault.signal) CHECK(fault.signal == SIGFPE && fault.code == FPE_FLTINV);          // QEMU's TCG does not raise it
+  Fault fault = fault_of([] {
+    uint16_t control = 0x037f & ~4;  // division by zero
+    double one = 1, zero = 0;
+    asm volatile("fninit\n\t fldcw %0\n\t fldl %1\n\t fdivl %2\n\t fwait" : : "m"(control), "m"(one), "m"(zero));
+  });
+  asm volatile("fninit");
+  CHECK(fault.signal == SIGFPE && fault.code == FPE_FLTDIV);
+  fault = fault_of([] {
+    uint32_t mxcsr = 0x1f80 & ~0x80;  // invalid operation
+    float negative = -1;
+    asm volatile("ldmxcsr %0\n\t sqrtss %1, %%xmm0" : : "m"(mxcsr), "m"(negative));
+  });
+  if (fault.signal) CHECK(fault.signal == SIGFPE && fault.code == FPE_FLTINV);  // QEMU's TCG does not raise it
 }
 
 // ---- the TLS segments
 static uint32_t g_block_a[4] = {11}, g_block_b[4] = {22};
 static int set_area(int entry, const void* base) {
-    user_desc d = {};
-    d.entry_number = entry;
-    d.base_addr = (uintptr_t)base;
-    d.limit = 0xfffff;
-    d.seg_32bit = d.limit_in_pages = d.useable = 1;
-    CHECK_OK(syscall(SYS_set_thread_area, &d));
-    return d.entry_number;
+  user_desc d = {};
+  d.entry_number = entry;
+  d.base_addr = (uintptr_t)base;
+  d.limit = 0xfffff;
+  d.seg_32bit = d.limit_in_pages = d.useable = 1;
+  CHECK_OK(syscall(SYS_set_thread_area, &d));
+  return d.entry_number;
 }
 static uint32_t through_fs(int entry) {
-    uint32_t value;
-    asm volatile("push %%fs\n\t mov %1, %%fs\n\t mov %%fs:0, %0\n\t pop %%fs" : "=&r"(value) : "r"(entry * 8 + 3));
-    return value;
+  uint32_t value;
+  asm volatile("push %%fs\n\t mov %1, %%fs\n\t mov %%fs:0, %0\n\t pop %%fs" : "=&r"(value) : "r"(entry * 8 + 3));
+  return value;
 }
 TEST(thread_areas) {
-    int a = set_area(-1, g_block_a), b = set_area(-1, g_block_b);                        // glibc has the first of three
-    CHECK(a != b);
-    CHECK_EQ(through_fs(a), 11);
-    CHECK_EQ(through_fs(b), 22);
-    user_desc d = {};
-    d.entry_number = -1u;
-    d.limit = 0xfffff;
-    d.seg_32bit = d.limit_in_pages = d.useable = 1;
-    CHECK_ERR(syscall(SYS_set_thread_area, &d), ESRCH);
-    d.entry_number = 1000;
-    CHECK_ERR(syscall(SYS_set_thread_area, &d), EINVAL);
-    d.entry_number = a;
-    CHECK_OK(syscall(SYS_get_thread_area, &d));
-    CHECK_EQ(d.base_addr, (uintptr_t)g_block_a);
+  int a = set_area(-1, g_block_a), b = set_area(-1, g_block_b);  // glibc has the first of three
+  CHECK(a != b);
+  CHECK_EQ(through_fs(a), 11);
+  CHECK_EQ(through_fs(b), 22);
+  user_desc d = {};
+  d.entry_number = -1u;
+  d.limit = 0xfffff;
+  d.seg_32bit = d.limit_in_pages = d.useable = 1;
+  CHECK_ERR(syscall(SYS_set_thread_area, &d), ESRCH);
+  d.entry_number = 1000;
+  CHECK_ERR(syscall(SYS_set_thread_area, &d), EINVAL);
+  d.entry_number = a;
+  CHECK_OK(syscall(SYS_get_thread_area, &d));
+  CHECK_EQ(d.base_addr, (uintptr_t)g_block_a);
 }
 TEST(thread_areas_belong_to_the_process_and_are_inherited) {
-    int entry = set_area(-1, g_block_a);
-    uint16_t selector = entry * 8 + 3;
-    asm volatile("mov %0, %%fs" : : "r"(selector));
-    pid_t child = in_child([=] {
-        for (int i = 0; i < 200; i++) {
-            uint32_t value;
-            asm volatile("mov %%fs:0, %0" : "=r"(value));
-            CHECK_EQ(value, i == 0 ? 11 : 22);
-            set_area(entry, g_block_b);
-            asm volatile("mov %0, %%fs" : : "r"(selector));
-            sched_yield();
-        }
-    });
+  int entry = set_area(-1, g_block_a);
+  uint16_t selector = entry * 8 + 3;
+  asm volatile("mov %0, %%fs" : : "r"(selector));
+  pid_t child = in_child([=] {
     for (int i = 0; i < 200; i++) {
-        uint32_t value;
-        uint16_t now;
-        asm volatile("mov %%fs:0, %0\n\t mov %%fs, %1" : "=&r"(value), "=r"(now));
-        CHECK_EQ(value, 11);
-        CHECK_EQ(now, selector);
-        sched_yield();
+      uint32_t value;
+      asm volatile("mov %%fs:0, %0" : "=r"(value));
+      CHECK_EQ(value, i == 0 ? 11 : 22);
+      set_area(entry, g_block_b);
+      asm volatile("mov %0, %%fs" : : "r"(selector));
+      sched_yield();
     }
-    CHECK_EXIT(child, 0);
+  });
+  for (int i = 0; i < 200; i++) {
+    uint32_t value;
+    uint16_t now;
+    asm volatile("mov %%fs:0, %0\n\t mov %%fs, %1" : "=&r"(value), "=r"(now));
+    CHECK_EQ(value, 11);
+    CHECK_EQ(now, selector);
+    sched_yield();
+  }
+  CHECK_EXIT(child, 0);
 }
-TEST(errno_is_where_it_was_after_many_switches) {                                        // glibc's own thread area, by %gs
-    pid_t pids[3];
-    for (int i = 0; i < 3; i++) pids[i] = in_child([=] { for (int k = 0; k < 500; k++) { errno = i + 100; syscall(SYS_sched_yield); if (errno != i + 100) _exit(1); } });
-    for (pid_t p : pids) CHECK_EXIT(p, 0);
+TEST(errno_is_where_it_was_after_many_switches) {  // glibc's own thread area, by %gs
+  pid_t pids[3];
+  for (int i = 0; i < 3; i++)
+    pids[i] = in_child([=] {
+      for (int k = 0; k < 500; k++) {
+        errno = i + 100;
+        syscall(SYS_sched_yield);
+        if (errno != i + 100) _exit(1);
+      }
+    });
+  for (pid_t p : pids) CHECK_EXIT(p, 0);
 }

@@ -179,8 +179,7 @@ const Call kCalls[] = {
      }},
     {"mmap in the midst", with_memory,
      [] {
-       return mmap(g_memory + 5 * kPage, 3 * kPage, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED ? -1L
-                                                                                                                             : 0L;
+       return mmap(g_memory + 5 * kPage, 3 * kPage, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED ? -1L : 0L;
      }},
     {"munmap in the midst", with_memory, [] { return (long)munmap(g_memory + 5 * kPage, 3 * kPage); }},
     {"mprotect in the midst", with_memory, [] { return (long)mprotect(g_memory + 5 * kPage, 3 * kPage, PROT_READ); }},

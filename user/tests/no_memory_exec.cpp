@@ -38,10 +38,8 @@ static void sweep_exec(const char* what, const char* program) {
   };
   report("one allocation, caches empty", sweep(what, Caches::kCold, [&](int nth) { exec_with_failures(program, nth, 1); }));
   report("one allocation, caches full", sweep(what, Caches::kWarm, [&](int nth) { exec_with_failures(program, nth, 1); }));
-  report("all from one on, caches empty",
-         sweep(what, Caches::kCold, [&](int nth) { exec_with_failures(program, nth, kForEver); }));
-  report("all from one on, caches full",
-         sweep(what, Caches::kWarm, [&](int nth) { exec_with_failures(program, nth, kForEver); }));
+  report("all from one on, caches empty", sweep(what, Caches::kCold, [&](int nth) { exec_with_failures(program, nth, kForEver); }));
+  report("all from one on, caches full", sweep(what, Caches::kWarm, [&](int nth) { exec_with_failures(program, nth, kForEver); }));
 }
 
 TEST_SLOW(exec_of_a_program_fails_cleanly_at_every_allocation) { sweep_exec("exec", g_program); }

@@ -92,8 +92,7 @@ TEST(flags_that_a_program_may_not_set_do_not_come_back) {
       asm volatile("cld");
       flags_are_a_programs();
     };
-    expect(flags.name, flags.value, flags.outcome,
-           outcome_of([](ucontext_t* c) { c->uc_mcontext.gregs[REG_EFL] |= g_value; }, verify));
+    expect(flags.name, flags.value, flags.outcome, outcome_of([](ucontext_t* c) { c->uc_mcontext.gregs[REG_EFL] |= g_value; }, verify));
   }
   auto none = [](ucontext_t* c) { c->uc_mcontext.gregs[REG_EFL] = 0; };
   expect("no flags, interrupts off", 0, kReturned, outcome_of(none, flags_are_a_programs));
@@ -114,8 +113,7 @@ template <typename F>
 static void for_each_selector(F test) {
   for (uint32_t index = 0; index < 40; index++)
     for (uint32_t privilege : {0, 3}) test(index << 3 | privilege);
-  for (uint32_t selector : {1u, 2u, 4u, 7u, 0x0cu, 0x0fu, 0xffffu, 0xfffcu, 0xfff8u, 0x8000u, 0x12340000u, 0xffffffffu})
-    test(selector);
+  for (uint32_t selector : {1u, 2u, 4u, 7u, 0x0cu, 0x0fu, 0xffffu, 0xfffcu, 0xfff8u, 0x8000u, 0x12340000u, 0xffffffffu}) test(selector);
 }
 TEST_SLOW(code_and_stack_selectors) {
   for (int which : {REG_CS, REG_SS})
@@ -167,8 +165,7 @@ TEST(float_state_that_cannot_be) {
   for (uint32_t address : {1u, 0x10u, 0x80000000u, 0x80100000u, 0xfffffff0u, 0xffffffffu, 0x7ffffff0u, 0x7fffff00u}) {
     if (!on_faultline() && address >= 0x70000000 && address < 0xffff0000) continue;
     g_value = address;
-    expect("float state at", address, SIGSEGV,
-           outcome_of([](ucontext_t* c) { c->uc_mcontext.fpregs = (fpregset_t)g_value; }, float_works));
+    expect("float state at", address, SIGSEGV, outcome_of([](ucontext_t* c) { c->uc_mcontext.fpregs = (fpregset_t)g_value; }, float_works));
   }
   expect("no float state", 0, kReturned, outcome_of([](ucontext_t* c) { c->uc_mcontext.fpregs = nullptr; }, float_works));
   // The FXSAVE image follows the 112 bytes of the old layout; MXCSR is at its byte 24.
@@ -202,9 +199,9 @@ TEST(sigreturn_without_a_frame) {
   char* edge = map_pages(2) + kPage;
   CHECK_OK(munmap(edge, kPage));
   for (uint32_t number : {uint32_t(SYS_sigreturn), uint32_t(SYS_rt_sigreturn)})
-    for (uint32_t stack : {0u, 4u, 8u, 0x1000u, 0x80000000u, 0x7fffff80u, 0x80100000u, 0xfffffff0u, 0xffffffffu,
-                           (uint32_t)zeroes + 64, (uint32_t)ones + 64, (uint32_t)random_bytes + 64, (uint32_t)random_bytes + 99,
-                           (uint32_t)edge - 4, (uint32_t)edge - 40, (uint32_t)edge - 100, (uint32_t)edge + 4}) {
+    for (uint32_t stack : {0u, 4u, 8u, 0x1000u, 0x80000000u, 0x7fffff80u, 0x80100000u, 0xfffffff0u, 0xffffffffu, (uint32_t)zeroes + 64,
+                           (uint32_t)ones + 64, (uint32_t)random_bytes + 64, (uint32_t)random_bytes + 99, (uint32_t)edge - 4,
+                           (uint32_t)edge - 40, (uint32_t)edge - 100, (uint32_t)edge + 4}) {
       if (!on_faultline() && stack >= 0x70000000 && stack < 0xfffffff0) continue;
       int status = wait_for(in_child([&] {
         rlimit none = {0, 0};
@@ -212,8 +209,7 @@ TEST(sigreturn_without_a_frame) {
         call_with_stack(number, stack);
       }));
       g_cases++;
-      if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGSEGV)
-        FAIL("call %u with esp %#x: wait status %#x", number, stack, status);
+      if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGSEGV) FAIL("call %u with esp %#x: wait status %#x", number, stack, status);
     }
   say("  %d calls without a frame\n", g_cases);
 }

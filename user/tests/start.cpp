@@ -87,10 +87,8 @@ static const char* rights_of(const char* program) {
   return output_of([&] { execl(program, program, "@show_rights", nullptr); });
 }
 
-constexpr const char* kOnlyCode =
-    "stack rw-p data rw-p constants r--p heap rw-p mapped rw-p protected r--p denied ---p personality 0\n";
-constexpr const char* kAlsoStack =
-    "stack rwxp data rw-p constants r--p heap rw-p mapped rw-p protected r--p denied ---p personality 0\n";
+constexpr const char* kOnlyCode = "stack rw-p data rw-p constants r--p heap rw-p mapped rw-p protected r--p denied ---p personality 0\n";
+constexpr const char* kAlsoStack = "stack rwxp data rw-p constants r--p heap rw-p mapped rw-p protected r--p denied ---p personality 0\n";
 constexpr const char* kEverything =
     "stack rwxp data rwxp constants r-xp heap rwxp mapped rwxp protected r-xp denied ---p personality 400000\n";
 

@@ -7,16 +7,16 @@
 namespace faultline::machine {
 
 struct EmulatedCpus {
-    uint32_t current = 0;
-    uint32_t preemption_disabled[8] = {};
-    uint32_t interrupts_disabled[8] = {};
-    uint64_t spins = 0;
+  uint32_t current = 0;
+  uint32_t preemption_disabled[8] = {};
+  uint32_t interrupts_disabled[8] = {};
+  uint64_t spins = 0;
 };
 inline EmulatedCpus emulated;
 
 [[noreturn]] void spins_for_ever();
 inline void relax() {
-    if (++emulated.spins > 1'000'000) spins_for_ever();
+  if (++emulated.spins > 1'000'000) spins_for_ever();
 }
 
 inline uint32_t this_cpu() { return emulated.current; }
@@ -26,8 +26,8 @@ inline void preemption_point() {}
 inline uint32_t preemption_depth() { return emulated.preemption_disabled[emulated.current]; }
 inline void preemption_disable() { emulated.preemption_disabled[emulated.current]++; }
 inline void preemption_enable() {
-    emulated.preemption_disabled[emulated.current]--;
-    emulated.spins = 0;
+  emulated.preemption_disabled[emulated.current]--;
+  emulated.spins = 0;
 }
 
 inline uint32_t interrupts_save_and_disable() { return emulated.interrupts_disabled[emulated.current]++ == 0; }
@@ -35,12 +35,12 @@ inline void interrupts_restore(uint32_t) { emulated.interrupts_disabled[emulated
 inline bool interrupts_enabled() { return emulated.interrupts_disabled[emulated.current] == 0; }
 
 struct WordDivision {
-    uint32_t quotient, remainder;
+  uint32_t quotient, remainder;
 };
 inline WordDivision divide_by_word(uint32_t high, uint32_t low, uint32_t divisor) {
-    if (high >= divisor) __builtin_trap();  // as the processor would
-    uint64_t number = uint64_t{high} << 32 | low;
-    return {static_cast<uint32_t>(number / divisor), static_cast<uint32_t>(number % divisor)};
+  if (high >= divisor) __builtin_trap();  // as the processor would
+  uint64_t number = uint64_t{high} << 32 | low;
+  return {static_cast<uint32_t>(number / divisor), static_cast<uint32_t>(number % divisor)};
 }
 
 }  // namespace faultline::machine

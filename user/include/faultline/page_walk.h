@@ -12,8 +12,8 @@ namespace faultline {
 //   ends_at(entry, level)                      whether it names a page, not a further table
 struct I386Paging {
   static constexpr unsigned kLevels = 2, kIndexBits[kLevels] = {10, 10}, kOffsetBits = 12;
-  static constexpr uint32_t kPresent = 1, kWritable = 2, kUser = 4, kWriteThrough = 8, kCacheDisable = 16, kAccessed = 32,
-                            kDirty = 64, kLarge = 128, kGlobal = 256,
+  static constexpr uint32_t kPresent = 1, kWritable = 2, kUser = 4, kWriteThrough = 8, kCacheDisable = 16, kAccessed = 32, kDirty = 64,
+                            kLarge = 128, kGlobal = 256,
                             kShared = 512;  // the last is Faultline's own: mapped MAP_SHARED
   static constexpr bool is_present(uint32_t entry) { return entry & kPresent; }
   static constexpr uint32_t frame(uint32_t entry) { return entry >> kOffsetBits; }

@@ -25,8 +25,6 @@ static_assert(sizeof(TableEntry) == 8);
 
 constexpr uint32_t kDirectoryEntries = 1024;
 constexpr uint64_t directory_entry_offset(uint32_t address) { return uint64_t{address >> 22} * sizeof(TableEntry); }
-constexpr uint64_t table_entry_offset(uint32_t address) {
-  return (kDirectoryEntries + uint64_t{address >> 12}) * sizeof(TableEntry);
-}
+constexpr uint64_t table_entry_offset(uint32_t address) { return (kDirectoryEntries + uint64_t{address >> 12}) * sizeof(TableEntry); }
 
 }  // namespace faultline
