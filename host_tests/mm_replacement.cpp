@@ -284,6 +284,18 @@ TEST(Replacement, ALoopThatNearlyFillsMemoryIsNotSqueezedByPagesUsedOnce) {
   EXPECT_LT(faults, 150u);  // two pages in a round of 90 that nobody needs again
 }
 
+// Ten pages are used often enough to be in main, and never again, while others, too many to fit, go round.
+TEST(Replacement, WhatHasGoneOutOfUseLeavesMainToALoopThatDoesNotFit) {
+  SmallMemory memory(100, 3000);
+  for (uint32_t step = 0; step < 6000; step++) memory.touch(1000 + step % 80), memory.touch(2000 + step % 1000);
+  uint32_t faults = 0;
+  for (uint32_t step = 0; step < 60 * 110; step++) {
+    const bool fault = memory.touch(step % 110);
+    faults += fault && step >= 40 * 110;
+  }
+  EXPECT_LT(faults, 20u * 20u);  // ten of each round's 110 find no place; with main's idle pages in the way twice as many
+}
+
 TEST(Replacement, PagesReadAheadInVainGoFirst) {
   Queues queues(200);
   for (uint32_t page = 0; page < 100; page++) queues.bring(page, page % 10 == 7 ? Arrival::kReadAhead : Arrival::kNew);

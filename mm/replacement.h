@@ -82,11 +82,12 @@ class Replacement {
   // The next victim, still queued: it must be evicted, removed or kept. kNoPage with count() != 0: kMaxLooks were not enough, ask again.
   // While nobody uses a page, 2 * count() looks are.
   uint32_t choose() {
-    for (uint32_t looks = 0; looks < kMaxLooks && count() != 0; looks++) {
+    for (uint32_t looks = 1; looks < kMaxLooks && count() != 0; looks++) {
       const PageQueue queue = queue_to_look_at();
       const uint32_t page = list(queue).head;
+      if (policy_ == Policy::kFifo) return page;
       // A page that nobody has used by the middle of probation was read ahead in vain.
-      if (policy_ == Policy::kFifo || !pages_.take_accessed(page)) return page;
+      if (!pages_.take_accessed(page)) return queue == PageQueue::kMain ? page : instead_of(page);
       move(page, queue == PageQueue::kYoung ? PageQueue::kOld : PageQueue::kMain);
     }
     return kNoPage;
@@ -114,7 +115,7 @@ class Replacement {
  private:
   static constexpr uint32_t kLeastPart = 20;  // probation has at least one in so many pages
   static constexpr uint32_t kSlackPart = 16;
-  static constexpr uint32_t kShareStep = 2;
+  static constexpr uint32_t kShareStep = 1;
 
   // Doubly linked through Pages; pages leave at the head and join at the tail.
   struct List {
@@ -135,6 +136,20 @@ class Replacement {
     }
     move(page, PageQueue::kMain);
     return false;
+  }
+
+  // `page` is to go from probation. Every second time main's hand is asked first, if main is larger than probation is to be: what nobody has
+  // used for a whole turn goes instead, and probation may have its place. Else pages that have gone out of use would stay for as long as probation has more than its share.
+  uint32_t instead_of(uint32_t page) {
+    asks_main_ = !asks_main_;
+    if (!asks_main_ || count(PageQueue::kMain) <= probation_share()) return page;
+    const uint32_t idle = list(PageQueue::kMain).head;
+    if (pages_.take_accessed(idle)) {
+      move(idle, PageQueue::kMain);
+      return page;
+    }
+    probation_share_ = std::min(probation_share() + kShareStep, count());
+    return idle;
   }
 
   // Not empty, if any is.
@@ -183,6 +198,7 @@ class Replacement {
   Policy policy_ = Policy::kTwoQueues;
   List lists_[3];
   uint32_t probation_share_ = 0;  // pages; see probation_share() for its bounds
+  bool asks_main_ = true;         // see instead_of()
   Ghosts ghosts_;
 };
 

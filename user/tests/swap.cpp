@@ -99,7 +99,7 @@ TEST_SLOW(four_processes_share_half_of_it_copy_on_write) {
 }
 
 TEST_SLOW(four_processes_over_one_shared_file) {
-  size_t pages = bytes_of_ram(150) / kPage;
+  size_t pages = bytes_of_ram(scale(150)) / kPage;
   int fd = make_file("file");
   CHECK_OK(ftruncate(fd, off_t(pages * kPage)));
   Gate written;
