@@ -296,6 +296,31 @@ TEST(Replacement, WhatHasGoneOutOfUseLeavesMainToALoopThatDoesNotFit) {
   EXPECT_LT(faults, 20u * 20u);  // ten of each round's 110 find no place; with main's idle pages in the way twice as many
 }
 
+// The reclaimer keeps its victims until it knows that they can go. That must not change what their ghosts say, and with it the shares.
+TEST(Replacement, AVictimKeptForAWhileGoesAsIfItHadNotBeen) {
+  for (uint32_t seed = 1; seed <= 5; seed++) {
+    std::mt19937 random(seed);
+    Queues at_once(300), later(300);
+    std::set<uint32_t> resident;
+    for (uint32_t step = 0; step < 20000; step++) {
+      const uint32_t page = random() % 3 ? random() % 60 : random() % 300;
+      at_once.records[page].accessed = later.records[page].accessed = true;
+      if (resident.contains(page)) continue;
+      if (resident.size() == 80) {
+        const uint32_t victim = later.choose();
+        const PageQueue from = later.records[victim].queue;
+        later.replacement.keep(victim);
+        later.replacement.put_back(victim, from);
+        later.replacement.evict(victim, victim);
+        ASSERT_EQ(at_once.evict(), victim) << "seed " << seed << " step " << step;
+        resident.erase(victim);
+      }
+      for (Queues* queues : {&at_once, &later}) queues->bring(page, queues->replacement.arrival(page));
+      resident.insert(page);
+    }
+  }
+}
+
 TEST(Replacement, PagesReadAheadInVainGoFirst) {
   Queues queues(200);
   for (uint32_t page = 0; page < 100; page++) queues.bring(page, page % 10 == 7 ? Arrival::kReadAhead : Arrival::kNew);

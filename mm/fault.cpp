@@ -24,7 +24,7 @@
 //                                  has a source               read a cluster (major), again
 //                    busy                                     wait, again
 //                    shared                                   map; a write makes it dirty as above
-//                    private read                             map read-only, and resident neighbours with it
+//                    private read                             map read-only; who reads on gets those behind it too
 //                    private write                            copy
 //
 // What concerns pages of objects is in fault_object.cpp.

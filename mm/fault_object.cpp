@@ -102,7 +102,7 @@ uint32_t Fault::map_neighbours() NO_THREAD_SAFETY_ANALYSIS {
   const uint32_t index = object_index_.value();
   uint32_t count = std::min(kFaultWindow - index_ % kFaultWindow, (region_->end - page_) >> kPageShift);
   count = std::min(std::min(count, kLeaf - index % kLeaf), pages_for(object_->size_) - index);
-  return map_resident(object_->pages_.leaf(index) + index % kLeaf + 1, index_ + 1, count - 1);
+  return count > 1 ? map_resident(object_->pages_.leaf(index) + index % kLeaf + 1, index_ + 1, count - 1) : 0;
 }
 
 // Of `count` slots from `first` on, the empty ones get the pages that stand from `resident` on in the object's index.

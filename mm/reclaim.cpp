@@ -251,6 +251,7 @@ class Reclaimer::Victims {
   static bool has_nowhere_to_go(const Frame& frame);
   bool has(uint32_t page) const { return std::find(pages_, pages_ + count_, page) != pages_ + count_; }
   uint32_t count_ = 0, pages_[SwapOut::kMost];
+  PageQueue from_[SwapOut::kMost];   // where each was chosen, which its ghost will tell of
   uint32_t looked_ = 0, dirty_ = 0;  // pages looked at, and those of them that a file must be given first
   bool is_mapped_ = false, was_contended_ = false;
 };
@@ -262,6 +263,7 @@ void Reclaimer::Victims::choose(uint32_t wanted) {
     uint32_t page = queue.pages.choose();
     if (page == kNoPage) continue;
     if (has(page)) break;  // once round
+    const PageQueue from = frame_table[page].queue();
     queue.pages.keep(page);
     Frame& frame = frame_table[page];
     if (is_dirty(frame)) {
@@ -275,6 +277,7 @@ void Reclaimer::Victims::choose(uint32_t wanted) {
     }
     if (queue.pages.policy() == Policy::kFifo) was_accessed(frame);  // no matter what it says
     is_mapped_ |= frame.map.load(memory_order_relaxed) != 0;
+    from_[count_] = from;
     pages_[count_++] = page;
   }
 }
@@ -296,7 +299,11 @@ uint32_t Reclaimer::Victims::take(SwapOut& out) {
   uint32_t freed = 0;
   for (uint32_t i = 0; i < count_ && !out.is_full(); i++) {
     Frame& frame = frame_table[pages_[i]];
-    if (frame.is_queued()) freed += take_locked(frame, &out) == Fate::kFreed;
+    if (!frame.is_queued()) continue;
+    queue.pages.put_back(pages_[i], from_[i]);
+    const Fate fate = take_locked(frame, &out);
+    if (fate == Fate::kKept && frame.is_queued()) queue.pages.keep(pages_[i]);
+    freed += fate == Fate::kFreed;
   }
   return freed;
 }
@@ -318,7 +325,7 @@ bool lock_search() NO_THREAD_SAFETY_ANALYSIS {
   return false;
 }
 
-// At most twice round: the first clears what says that pages are used.
+// About twice round at most: the first clears what says that pages are used.
 uint32_t take_pages(uint32_t wanted, Search& search) NO_THREAD_SAFETY_ANALYSIS {
   SwapOut out;
   if (!lock_search()) return 1;

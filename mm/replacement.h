@@ -73,9 +73,13 @@ class Replacement {
     pages_.set_queue(page, PageQueue::kNone);
   }
 
-  // The victim goes, and leaves a ghost of this name: a hash of where it can be read from.
+  // The victim goes, from where choose() found it, and leaves a ghost of this name: a hash of where it can be read from.
   void evict(uint32_t page, uint32_t identity) {
-    ghosts_.remember(identity, pages_.queue(page) == PageQueue::kMain);
+    const bool is_of_main = pages_.queue(page) == PageQueue::kMain;
+    // Instead of one of probation's: see instead_of().
+    if (is_of_main && policy_ == Policy::kTwoQueues && probation_count() > probation_share())
+      probation_share_ = std::min(probation_share() + kShareStep, count());
+    ghosts_.remember(identity, is_of_main);
     remove(page);
   }
 
@@ -101,7 +105,13 @@ class Replacement {
     move(page, queue == PageQueue::kMain && policy_ == Policy::kTwoQueues ? PageQueue::kYoung : PageQueue::kMain);
   }
 
-  // What kept the page is over (it has been written): if it is still unused it is the first to go.
+  // A victim that was kept while it was looked into is where choose() found it, and may be evicted.
+  void put_back(uint32_t page, PageQueue queue) {
+    unlink(page);
+    push_front(queue, page);
+  }
+
+  // If the page is still unused it is the next to go.
   void hasten(uint32_t page) {
     unlink(page);
     push_front(policy_ == Policy::kTwoQueues ? PageQueue::kOld : PageQueue::kMain, page);
@@ -148,7 +158,6 @@ class Replacement {
       move(idle, PageQueue::kMain);
       return page;
     }
-    probation_share_ = std::min(probation_share() + kShareStep, count());
     return idle;
   }
 

@@ -214,7 +214,7 @@ bool run_helper(std::vector<std::string> command) {
 bool put_in_place(const std::vector<std::string>& paths) {
   static const char kScript[] =
       "mkdir -p \"$(dirname \"$2\")\" || exit\n"
-      "if [ ! -d \"$1\" ] || [ -L \"$1\" ] || [ ! -d \"$2\" ]; then exec cp -a \"$1\" \"$2\"; fi\n"
+      "if [ ! -d \"$1\" ] || [ -L \"$1\" ] || [ ! -d \"$2\" ]; then exec cp -aT \"$1\" \"$2\"; fi\n"
       "mode=$(stat -c %a \"$2\") && cp -a \"$1/.\" \"$2/\" && chmod $mode \"$2\"";
   bool all_done = true;
   for (size_t i = 0; i < paths.size(); i++)
@@ -237,13 +237,14 @@ int main() {
   send(Frame::kHello, "", 0);
 
   std::vector<std::string> command = read_list("/.run/command");
+  bool is_ready = true;
   for (const std::string& device : read_list("/.run/swap"))
-    if (swapon(device.c_str(), 0) < 0) problem("swapon " + device);
+    if (swapon(device.c_str(), 0) < 0) problem("swapon " + device), is_ready = false;
 
   int status = 125;
   if (command.empty()) {
     problem("/.run/command");
-  } else if (!put_in_place(read_list("/.run/add"))) {
+  } else if (!put_in_place(read_list("/.run/add")) || !is_ready) {
     status = 125;
   } else if (access("/.run/interactive", F_OK) == 0) {
     pid_t pid = start_on_console(command);

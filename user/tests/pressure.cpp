@@ -77,53 +77,80 @@ TEST_SLOW(a_file_larger_than_memory_is_sorted) {
   }
 }
 
-// ---- a build: many short processes, four at a time, each of which reads the same headers, fills a heap and leaves a file
-constexpr int kHeaders = 40, kHeaderBytes = 16 * kPage;
+static long pages_out() {
+  char line[120];
+  long value = -1;
+  FILE* file = fopen("/proc/vmstat", "r");
+  CHECK(file);
+  while (value < 0 && fgets(line, sizeof line, file)) sscanf(line, "pswpout %ld", &value);
+  fclose(file);
+  CHECK(value >= 0);
+  return value;
+}
+
+// ---- a build: many short processes, six at a time, each of which reads the same headers, fills a heap and leaves a file
+constexpr int kHeaders = 40, kHeaderBytes = 16 * kPage, kAtOnce = 6, kObjectBytes = 8 * kPage;
+
+static uint32_t add_to_sum(uint32_t sum, const char* bytes, size_t count) {
+  for (size_t i = 0; i < count; i++) sum = sum * 31 + uint8_t(bytes[i]);
+  return sum;
+}
+// What the compilation of this number has read: every header, every other or every third.
+template <typename SumOfHeader>
+static uint32_t sum_for(uint32_t number, SumOfHeader sum_of_header) {
+  uint32_t sum = number;
+  for (int i = 0; i < kHeaders; i += 1 + int(number % 3)) sum = sum * 31 + sum_of_header(i);
+  return sum;
+}
 
 static uint32_t sum_of_file(const char* name) {
   char buffer[kPage];
   uint32_t sum = 0;
   int fd = int(CHECK_OK(open(name, O_RDONLY)));
-  for (ssize_t n; (n = read(fd, buffer, sizeof buffer)) > 0;)
-    for (ssize_t i = 0; i < n; i++) sum = sum * 31 + uint8_t(buffer[i]);
+  for (ssize_t n; (n = read(fd, buffer, sizeof buffer)) > 0;) sum = add_to_sum(sum, buffer, size_t(n));
   close(fd);
   return sum;
 }
 
+// PROGRAM @compile NUMBER KIBIBYTES
 HELPER(compile) {
-  const uint32_t number = uint32_t(atoi(g_argv[2])), megabytes = 1 + number % 4;
+  const uint32_t number = uint32_t(atoi(g_argv[2]));
+  const size_t words = size_t(atoi(g_argv[3])) * 1024 / 4;
   char name[32];
-  uint32_t sum = number;
-  for (int i = 0; i < kHeaders; i += 1 + int(number % 3)) {
-    snprintf(name, sizeof name, "header.%d", i);
-    sum = sum * 31 + sum_of_file(name);
-  }
-  const size_t words = megabytes * (1 << 20) / 4;
+  const uint32_t sum = sum_for(number, [&](int header) {
+    snprintf(name, sizeof name, "header.%d", header);
+    return sum_of_file(name);
+  });
   uint32_t* heap = (uint32_t*)malloc(words * 4);
   CHECK(heap);
   for (size_t i = 0; i < words; i++) heap[i] = uint32_t(i) * sum;
   for (size_t i = words; i-- > 0;) CHECK(heap[i] == uint32_t(i) * sum);
   snprintf(name, sizeof name, "object.%u", number);
   int fd = int(CHECK_OK(open(name, O_WRONLY | O_CREAT | O_TRUNC, 0644)));
-  CHECK_EQ(write(fd, heap, 8 * kPage), 8 * kPage);
+  CHECK_EQ(write(fd, heap, kObjectBytes), kObjectBytes);
   close(fd);
 }
 
 TEST_SLOW(a_build_under_a_memory_cap) {
-  const int jobs = scale(80), at_once = 6;
-  char name[32], text[16];
+  const int jobs = scale(80);
+  const size_t heap = bytes_of_ram(25);  // six are half as much again as there is
+  const long out = pages_out();
+  char name[32], text[16], kibibytes[16];
   static char bytes[kHeaderBytes];
+  uint32_t sums[kHeaders];
   for (int i = 0; i < kHeaders; i++) {
     for (int j = 0; j < kHeaderBytes; j++) bytes[j] = char(scramble(uint64_t(i) << 32 | uint32_t(j)));
+    sums[i] = add_to_sum(0, bytes, sizeof bytes);
     snprintf(name, sizeof name, "header.%d", i);
     close(make_file(name, bytes, sizeof bytes));
   }
   int running = 0;
   for (int started = 0; started < jobs || running > 0;) {
-    if (started < jobs && running < at_once) {
+    if (started < jobs && running < kAtOnce) {
+      snprintf(kibibytes, sizeof kibibytes, "%zu", heap / 1024 * size_t(75 + started % 50) / 100);
       snprintf(text, sizeof text, "%d", started++);
       if (fork() == 0) {
-        execl(g_program, g_program, "@compile", text, nullptr);
+        execl(g_program, g_program, "@compile", text, kibibytes, nullptr);
         _exit(127);
       }
       running++;
@@ -134,11 +161,15 @@ TEST_SLOW(a_build_under_a_memory_cap) {
     CHECK_EQ(status, 0);
     running--;
   }
+  if (pages_out() == out) FAIL("nothing went to swap");
+  static uint32_t object[kObjectBytes / 4];
   for (int i = 0; i < jobs; i++) {
-    struct stat info;
+    const uint32_t sum = sum_for(uint32_t(i), [&](int header) { return sums[header]; });
     snprintf(name, sizeof name, "object.%d", i);
-    CHECK_OK(stat(name, &info));
-    CHECK_EQ(info.st_size, 8 * kPage);
+    int fd = int(CHECK_OK(open(name, O_RDONLY)));
+    CHECK_EQ(read(fd, object, sizeof object), kObjectBytes);
+    close(fd);
+    for (uint32_t word = 0; word < kObjectBytes / 4; word++) CHECK_EQ(object[word], word * sum);
   }
 }
 
@@ -152,11 +183,17 @@ TEST_SLOW(a_shell_answers_beside_a_working_set_of_half_as_much_again) {
       char* p = (char*)mmap(nullptr, half, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
       CHECK(p != MAP_FAILED);
       for (uint32_t turn = 0;; turn++) {
-        for (size_t at = 0; at < half; at += kPage) p[at] = char(turn);
+        for (size_t at = 0; at < half; at += kPage) {
+          CHECK(turn == 0 || p[at] == char(turn - 1));
+          p[at] = char(turn);
+        }
         turns[hog] = turn + 1;
       }
     });
-  while (turns[0] < 2 || turns[1] < 2) pause_a_little();  // it goes round
+  auto check_that_they_run = [&] {
+    for (pid_t hog : hogs) CHECK_EQ(waitpid(hog, nullptr, WNOHANG), 0);
+  };
+  for (; turns[0] < 2 || turns[1] < 2; pause_a_little()) check_that_they_run();
   for (int i = 0; i < 10; i++) {
     pid_t shell = fork();
     if (shell == 0) {
@@ -165,6 +202,7 @@ TEST_SLOW(a_shell_answers_beside_a_working_set_of_half_as_much_again) {
     }
     CHECK_EXIT(shell, 0);
   }
+  check_that_they_run();
   for (pid_t hog : hogs) {
     CHECK_OK(kill(hog, SIGKILL));
     CHECK_EQ(WTERMSIG(wait_for(hog)), SIGKILL);
