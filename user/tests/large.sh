@@ -32,6 +32,6 @@ large 400-mib-on-64 --mem 64 --cpus 1 -- /tests/swap -n 645 a_process_larger_tha
 large 400-mib-by-four-forks --mem 64 --cpus 4 -- /tests/swap -n 645 four_processes_share_half_of_it_copy_on_write
 large 400-mib-shared-file --mem 64 --cpus 4 -- /tests/swap -n 645 -d /mnt four_processes_over_one_shared_file
 large 200-mib-sorted-on-48 --mem 48 --cpus 2 -- /tests/pressure -n 435 -d /mnt a_file_larger_than_memory_is_sorted
-large build-of-2000-on-32 --mem 32 --cpus 4 -- /tests/pressure -n 2000 -d /mnt a_build_under_a_memory_cap
+large build-of-2000-on-32 --mem 32 --cpus 2 -- /tests/pressure -n 2000 -d /mnt a_build_under_a_memory_cap
 echo "$passed passed, $failed failed"
 [ $failed -eq 0 ]
