@@ -1,18 +1,10 @@
 // Work that wants more memory than there is: a sort, a build, a shell beside a program that needs half as much again as all of RAM.
 // Made for a small machine with a swap area. -n is the size in per cent of RAM.
 #include "user/tests/harness.h"
-#include <sys/sysinfo.h>
+#include "user/tests/swap_space.h"
 #include <algorithm>
 #include <queue>
 #include <vector>
-
-static size_t bytes_of_ram(int percent) {
-  struct sysinfo info;
-  CHECK_OK(sysinfo(&info));
-  size_t ram = size_t(info.totalram) * info.mem_unit, bytes = ram / 100 * size_t(percent) & ~size_t(kPage - 1);
-  if (size_t(info.freeswap) * info.mem_unit + ram / 2 < bytes) SKIP("there is not enough swap");
-  return bytes;
-}
 
 // ---- a sort
 struct Record {
@@ -75,17 +67,6 @@ TEST_SLOW(a_file_larger_than_memory_is_sorted) {
     CHECK(out[i].key == scramble(out[i].number) && out[i].filler[0] == ~out[i].number);
     seen[out[i].number] = true;
   }
-}
-
-static long pages_out() {
-  char line[120];
-  long value = -1;
-  FILE* file = fopen("/proc/vmstat", "r");
-  CHECK(file);
-  while (value < 0 && fgets(line, sizeof line, file)) sscanf(line, "pswpout %ld", &value);
-  fclose(file);
-  CHECK(value >= 0);
-  return value;
 }
 
 // ---- a build: many short processes, six at a time, each of which reads the same headers, fills a heap and leaves a file

@@ -1,42 +1,11 @@
 // Memory as a cache for the disk: programs larger than RAM, alone, after fork, over shared memory and over a file, with every word checked.
 // Made for a small machine with a swap area (tools/run --mem 24 --swap 192). -n is the size in per cent of RAM.
 #include "user/tests/harness.h"
+#include "user/tests/swap_space.h"
 #include <sys/mount.h>
 #include <sys/shm.h>
 #include <sys/swap.h>
-#include <sys/sysinfo.h>
 #include <sys/time.h>
-
-static size_t ram() {
-  struct sysinfo info;
-  CHECK_OK(sysinfo(&info));
-  return size_t(info.totalram) * info.mem_unit;
-}
-static size_t free_swap() {
-  struct sysinfo info;
-  CHECK_OK(sysinfo(&info));
-  return size_t(info.freeswap) * info.mem_unit;
-}
-// So many per cent of RAM, in whole pages, or a skipped test.
-static size_t bytes_of_ram(int percent) {
-  size_t bytes = ram() / 100 * size_t(percent) & ~size_t(kPage - 1);
-  if (free_swap() + ram() / 2 < bytes) SKIP("there is not enough swap");
-  return bytes;
-}
-
-static long counter(const char* file, const char* name) {
-  char line[120], format[60];
-  long value = -1;
-  FILE* f = fopen(file, "r");
-  CHECK(f);
-  snprintf(format, sizeof format, "%s%%*[ :\t]%%ld", name);
-  while (value < 0 && fgets(line, sizeof line, f)) sscanf(line, format, &value);
-  fclose(f);
-  CHECK(value >= 0);
-  return value;
-}
-static long pages_out() { return counter("/proc/vmstat", "pswpout"); }
-static long pages_in() { return counter("/proc/vmstat", "pswpin"); }
 
 // Every word of a page tells which page it is and which writing of it.
 static uint32_t word_for(size_t at, uint32_t seed) { return uint32_t(at) * 2654435761u ^ seed; }
