@@ -28,6 +28,7 @@ struct Memory {
       if (is_exact(names[i]) && counts[i] > before.counts[i]) return true;
     return false;
   }
+  bool operator==(const Memory& other) const { return kinds == other.kinds && !memcmp(counts, other.counts, sizeof counts[0] * kinds); }
 };
 
 inline Memory memory_in_use() {
@@ -38,6 +39,19 @@ inline Memory memory_in_use() {
     memory.kinds++;
   fclose(file);
   return memory;
+}
+
+// Its kinds are counted one after the other. Whoever passes on what the last test printed may fault a page in meanwhile, and a page that
+// moves between two counts is in neither: only what two readings agree on is true.
+inline Memory memory_at_rest() {
+  Memory last = memory_in_use();
+  for (int i = 0; i < 200; i++) {
+    pause_a_little();
+    Memory now = memory_in_use();
+    if (now == last) break;
+    last = now;
+  }
+  return last;
 }
 
 inline volatile pid_t g_running;
@@ -93,7 +107,7 @@ inline int run_one(const Test& test) {
   char directory[256];
   snprintf(directory, sizeof directory, "%s/%s.%d", g_directory, test.name, getpid());
   g_test = test.name;
-  const Memory before = memory_in_use();
+  const Memory before = memory_at_rest();
   if (int result = run_in_child(test, directory)) return result;
   Memory after = memory_in_use();
   for (int i = 0; i < 200 && after.has_lost(before); i++) pause_a_little(), after = memory_in_use();
