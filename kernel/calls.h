@@ -25,6 +25,8 @@ Result<uint32_t> sys_fork();
 Result<uint32_t> sys_vfork();
 Result<uint32_t> sys_clone(uint32_t flags, uint32_t stack, UserPtr<uint32_t> parent_tid, UserPtr<UserTlsDescriptor> tls,
                            UserPtr<uint32_t> child_tid);
+// kernel/clone3.cpp
+Result<uint32_t> sys_clone3(VirtAddr from, uint32_t size);
 
 // kernel/exec.cpp
 Result<uint32_t> sys_execve(UserPtr<const char> path, UserPtr<uint32_t> arguments, UserPtr<uint32_t> environment);
@@ -82,8 +84,6 @@ Result<uint32_t> sys_get_thread_area(UserPtr<UserTlsDescriptor> wanted);
 
 // kernel/thread_calls.cpp
 Result<uint32_t> sys_set_tid_address(uint32_t address);
-Result<uint32_t> sys_set_robust_list(uint32_t head, uint32_t size);
-Result<uint32_t> sys_get_robust_list(uint32_t tid, UserPtr<uint32_t> head, UserPtr<uint32_t> size);
 Result<uint32_t> sys_personality(uint32_t wanted);
 Result<uint32_t> sys_prctl(uint32_t option, uint32_t a, uint32_t b, uint32_t c, uint32_t d);
 Result<uint32_t> sys_ioperm(uint32_t, uint32_t, uint32_t);
@@ -171,14 +171,17 @@ Result<uint32_t> sys_nice(int32_t increment);
 Result<uint32_t> sys_sched_yield();
 Result<uint32_t> sys_sched_getaffinity(uint32_t tid, uint32_t bytes, UserPtr<uint32_t> where);
 Result<uint32_t> sys_sched_setaffinity(uint32_t tid, uint32_t bytes, UserPtr<uint32_t> from);
-Result<uint32_t> sys_sched_getscheduler(uint32_t tid);
-Result<uint32_t> sys_sched_setscheduler(uint32_t tid, uint32_t policy, UserPtr<uint32_t> priority);
-Result<uint32_t> sys_sched_getparam(uint32_t tid, UserPtr<uint32_t> priority);
-Result<uint32_t> sys_sched_setparam(uint32_t tid, UserPtr<uint32_t> priority);
+Result<uint32_t> sys_getcpu(UserPtr<uint32_t> cpu, UserPtr<uint32_t> node, uint32_t);
+
+// kernel/policy_calls.cpp
+Result<uint32_t> sys_sched_getscheduler(int32_t tid);
+Result<uint32_t> sys_sched_setscheduler(int32_t tid, int32_t policy, UserPtr<uint32_t> priority);
+Result<uint32_t> sys_sched_getparam(int32_t tid, UserPtr<uint32_t> where);
+Result<uint32_t> sys_sched_setparam(int32_t tid, UserPtr<uint32_t> priority);
 Result<uint32_t> sys_sched_get_priority_max(uint32_t policy);
 Result<uint32_t> sys_sched_get_priority_min(uint32_t policy);
-Result<uint32_t> sys_sched_rr_get_interval(uint32_t tid, UserPtr<Timespec32> where);
-Result<uint32_t> sys_getcpu(UserPtr<uint32_t> cpu, UserPtr<uint32_t> node, uint32_t);
+Result<uint32_t> sys_sched_rr_get_interval(int32_t tid, UserPtr<Timespec32> where);
+Result<uint32_t> sys_sched_rr_get_interval_time64(int32_t tid, UserPtr<Timespec64> where);
 
 // kernel/system_calls.cpp
 Result<uint32_t> sys_uname(UserPtr<UserNames> where);
@@ -188,6 +191,10 @@ Result<uint32_t> sys_sysinfo(UserPtr<UserSystemInformation> where);
 Result<uint32_t> sys_getrandom(VirtAddr where, uint32_t bytes, uint32_t flags);
 Result<uint32_t> sys_reboot(uint32_t magic, uint32_t magic2, uint32_t command);
 Result<uint32_t> sys_syslog(uint32_t type, VirtAddr where, int32_t length);
+
+// kernel/robust_list.cpp
+Result<uint32_t> sys_set_robust_list(uint32_t head, uint32_t size);
+Result<uint32_t> sys_get_robust_list(uint32_t tid, UserPtr<uint32_t> head, UserPtr<uint32_t> size);
 
 // kernel/futex.cpp
 Result<uint32_t> sys_futex(VirtAddr address, uint32_t operation, uint32_t value, UserPtr<Timespec32> timeout, VirtAddr second,

@@ -144,6 +144,10 @@ void forget_old_program(Process& process, Thread& self) {
   self.clear_child_tid = self.set_child_tid = 0;
   self.robust_list = 0;
   self.restart_deadline = 0;
+  {
+    InterruptLockGuard guard(priority_loans_lock);
+    self.no_more_loans = false;
+  }
   InterruptGuard interrupts_off;
   self.tls = {};
   context_load_tls(self.tls);
@@ -214,6 +218,7 @@ Result<void> exec_program(StringView name, const ExecStrings& strings) {
   TRY(become_only_thread(process));
   TRY(unshare_for_exec(process));
 
+  thread_release_words(self);
   switch_program(process, std::move(space), image, std::move(program.file), identity);
   forget_old_program(process, self);
   set_name(process, name);

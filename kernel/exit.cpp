@@ -107,16 +107,6 @@ void process_end(Process& process) {
   become_zombie(process);
 }
 
-// Tells whoever shares memory with this thread that it is gone: robust futexes, then the word of CLONE_CHILD_CLEARTID.
-void release_user_words(Thread& self, Process& process) {
-  if (self.robust_list) futex_release_robust_list(self);  // the locks may be in memory that others map
-  bool is_alone = process.thread_count_ <= 1 && process.space().reference_count() <= 1;
-  if (self.clear_child_tid && !is_alone) {
-    ignore_result(user_write(UserPtr<uint32_t>(self.clear_child_tid), 0u));  // the program's own address
-    futex_wake_address(VirtAddr(self.clear_child_tid), 1);
-  }
-}
-
 }  // namespace
 
 void child_report_locked(Process& child, int32_t code, uint32_t status) {
@@ -147,6 +137,17 @@ void process_begin_exit(uint32_t status) {
     if (&thread != &running_thread()) signal_notify(thread);
 }
 
+void thread_release_words(Thread& self) {
+  Process& process = self.process();
+  if (self.robust_list) futex_release_robust_list(self);  // the locks may be in memory that others map
+  futex_hand_over_all(self);
+  bool is_alone = process.thread_count_ <= 1 && process.space().reference_count() <= 1;
+  if (self.clear_child_tid && !is_alone) {
+    ignore_result(user_write(UserPtr<uint32_t>(self.clear_child_tid), 0u));  // the program's own address
+    futex_wake_address(VirtAddr(self.clear_child_tid), 1);
+  }
+}
+
 Result<void> thread_kill_others(Process& process, Thread& self) {
   {
     InterruptLockGuard table(process_table_lock);
@@ -170,7 +171,7 @@ Result<void> thread_kill_others(Process& process, Thread& self) {
 void thread_exit() {
   Thread& self = running_thread();
   Process& process = self.process();
-  release_user_words(self, process);
+  thread_release_words(self);
   self.descriptors = nullptr;
   {
     Ref<AddressSpace> space = process.space_;  // other threads may end the process while this one still has it loaded

@@ -3,9 +3,11 @@
 #include "fs/descriptor_table.h"
 #include "fs/namespace.h"
 #include "kernel/calls.h"
+#include "kernel/clone.h"
 #include "kernel/fault_watch.h"
 #include "kernel/pid.h"
 #include "kernel/process.h"
+#include "kernel/run_queue.h"
 #include "kernel/scheduler.h"
 #include "kernel/signal_internal.h"
 #include "kernel/thread_local_storage.h"
@@ -15,23 +17,6 @@
 namespace faultline {
 
 namespace {
-
-// clone(2)'s flags; the lowest byte is the signal that the parent gets at the end.
-constexpr uint32_t kCloneVm = 0x100, kCloneFs = 0x200, kCloneFiles = 0x400, kCloneSighand = 0x800, kCloneVfork = 0x4000,
-                   kCloneParent = 0x8000, kCloneThread = 0x10000, kCloneSetTls = 0x80000, kCloneParentSetTid = 0x100000,
-                   kCloneChildClearTid = 0x200000, kCloneChildSetTid = 0x1000000, kCloneSysvsem = 0x40000, kCloneDetached = 0x400000,
-                   kCloneIo = 0x80000000;
-constexpr uint32_t kCloneKnown = 0xff | kCloneVm | kCloneFs | kCloneFiles | kCloneSighand | kCloneVfork | kCloneParent | kCloneThread |
-                                 kCloneSetTls | kCloneParentSetTid | kCloneChildClearTid | kCloneChildSetTid | kCloneSysvsem |
-                                 kCloneDetached | kCloneIo;
-
-struct CloneArguments {
-  uint32_t flags = 0;
-  uint32_t stack = 0;  // 0: where the caller's is
-  UserPtr<uint32_t> parent_tid;
-  UserPtr<UserTlsDescriptor> tls;
-  UserPtr<uint32_t> child_tid;
-};
 
 // The child's first steps, in its own space.
 void user_thread_begin(void*) {
@@ -52,9 +37,11 @@ Result<void> check_process_limit(const Process& parent) {
   return count < limit ? Result<void>() : Errno::kAGAIN;
 }
 
-Result<Ref<Process>> copy_process(Process& parent, uint32_t flags, VirtAddr stack) {
+Result<Ref<Process>> copy_process(Process& parent, const CloneArguments& arguments, VirtAddr stack) {
+  const uint32_t flags = arguments.flags;
   Ref<Process> child = Ref<Process>::adopt(TRY(slab_new<Process>()));
   child->handlers_ = flags & kCloneSighand ? parent.handlers_ : TRY(parent.handlers_->clone());
+  if (arguments.clears_handlers) child->handlers_->reset_caught();
   child->names_ = flags & kCloneFs ? parent.names_ : TRY(parent.names_->copy());
   child->descriptors_ = flags & kCloneFiles ? parent.descriptors_ : TRY(parent.descriptors_->copy());
   child->space_ = flags & kCloneVm ? parent.space_ : TRY(parent.space_->fork(stack));
@@ -72,6 +59,17 @@ Result<Ref<Process>> copy_process(Process& parent, uint32_t flags, VirtAddr stac
   return child;
 }
 
+// With SCHED_RESET_ON_FORK the privileges of policy and nice end here; what others have lent ends in any case.
+void inherit_scheduling(const Thread& parent, Thread& child) {
+  bool resets = parent.reset_on_fork;
+  bool is_real_time = parent.policy == SchedulingPolicy::kFifo || parent.policy == SchedulingPolicy::kRoundRobin;
+  SchedulingPolicy policy = resets && is_real_time ? SchedulingPolicy::kOther : parent.policy;
+  child.policy = policy;
+  child.nice = resets && parent.nice < 0 ? 0 : parent.nice;
+  child.time_factor = runtime_factor(policy, child.nice);
+  child.priority = child.own_priority = policy == parent.policy ? parent.own_priority : 0;
+}
+
 // A thread that continues where the caller is, with 0 in eax.
 Result<Thread*> copy_thread(Process& process, const CloneArguments& arguments) {
   Thread& self = running_thread();
@@ -83,7 +81,7 @@ Result<Thread*> copy_thread(Process& process, const CloneArguments& arguments) {
   thread->tls = self.tls;
   thread->space = process.space_.get();
   thread->signal_mask = self.signal_mask;
-  thread->nice = self.nice;
+  inherit_scheduling(self, *thread);
   thread->allowed_cpus = self.allowed_cpus;
   memcpy(thread->name, self.name, sizeof thread->name);
   // A thread in the same memory must not run handlers on the same alternate stack; vfork's parent sleeps meanwhile.
@@ -106,8 +104,9 @@ Result<void> enter_tree(Process& child, Thread& thread, Process& creator, const 
   uint32_t pid = TRY(pid_allocate_locked(child));
   child.pid_ = pid;
   thread.set_id(pid);
-  child.exit_signal_ = static_cast<Signal>(arguments.flags & 0xff);
-  Process* parent = arguments.flags & kCloneParent ? creator.parent_ : &creator;
+  bool is_sibling = arguments.flags & kCloneParent;
+  child.exit_signal_ = is_sibling ? creator.exit_signal_ : arguments.exit_signal;
+  Process* parent = is_sibling ? creator.parent_ : &creator;
   child.parent_ = parent;
   child.parent_pid_.store(parent ? parent->pid_ : 0, memory_order_relaxed);
   if (parent) parent->children_.push_back(child);
@@ -144,7 +143,7 @@ Result<uint32_t> clone_process(const CloneArguments& arguments) {
   Process& parent = current_process();
   TRY(check_process_limit(parent));
   VirtAddr stack(arguments.stack ? arguments.stack : running_thread().frame().esp);
-  Ref<Process> child = TRY(copy_process(parent, arguments.flags, stack));
+  Ref<Process> child = TRY(copy_process(parent, arguments, stack));
   Thread* thread = TRY(copy_thread(*child, arguments));
   Result<void> entered = enter_tree(*child, *thread, parent, arguments);
   if (!entered.ok()) {
@@ -186,12 +185,15 @@ Result<uint32_t> clone_thread(const CloneArguments& arguments) {
   return id;
 }
 
+}  // namespace
+
 Result<uint32_t> clone(const CloneArguments& arguments) {
   uint32_t flags = arguments.flags;
   if (flags & ~kCloneKnown) return Errno::kINVAL;
   if ((flags & kCloneSighand) && !(flags & kCloneVm)) return Errno::kINVAL;
   if ((flags & kCloneThread) && !(flags & kCloneSighand)) return Errno::kINVAL;
-  if ((flags & 0xff) > 64) return Errno::kINVAL;
+  // Process 1 has no siblings: nobody would wait for them.
+  if ((flags & kCloneParent) && current_process().pid() == 1) return Errno::kINVAL;
   for (uint32_t attempt = 0;; attempt++) {
     Result<uint32_t> result = flags & kCloneThread ? clone_thread(arguments) : clone_process(arguments);
     constexpr uint32_t kPatience = 3;
@@ -199,24 +201,26 @@ Result<uint32_t> clone(const CloneArguments& arguments) {
   }
 }
 
-}  // namespace
-
 Result<uint32_t> sys_fork() {
   CloneArguments arguments;
-  arguments.flags = static_cast<uint32_t>(Signal::kChild);
+  arguments.exit_signal = Signal::kChild;
   return clone(arguments);
 }
 
 Result<uint32_t> sys_vfork() {
   CloneArguments arguments;
-  arguments.flags = static_cast<uint32_t>(Signal::kChild) | kCloneVm | kCloneVfork;
+  arguments.flags = kCloneVm | kCloneVfork;
+  arguments.exit_signal = Signal::kChild;
   return clone(arguments);
 }
 
 Result<uint32_t> sys_clone(uint32_t flags, uint32_t stack, UserPtr<uint32_t> parent_tid, UserPtr<UserTlsDescriptor> tls,
                            UserPtr<uint32_t> child_tid) {
   CloneArguments arguments;
-  arguments.flags = flags;
+  arguments.flags = flags & ~kCloneSignal;
+  // A number that is no signal's is taken, as by Linux, and never sent.
+  uint32_t signal = flags & kCloneSignal;
+  arguments.exit_signal = signal <= static_cast<uint32_t>(Signal::kLast) ? static_cast<Signal>(signal) : Signal::kNone;
   arguments.stack = stack;
   arguments.parent_tid = parent_tid;
   arguments.tls = tls;

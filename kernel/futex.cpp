@@ -1,259 +1,280 @@
-// Futexes: see futex.h. A waiter enters its bucket before it looks at the word; who changes the word looks into the bucket afterwards: one of
-// the two always sees the other.
+// futex(2): waiting, waking, requeueing. Locks with priority inheritance are futex_pi.cpp's.
 #include "kernel/futex.h"
 
 #include <algorithm>
-#include <array>
 
 #include "kernel/calls.h"
+#include "kernel/futex_table.h"
 #include "kernel/process.h"
-#include "lib/late.h"
 
 namespace faultline {
 
 namespace {
 
-constexpr uint32_t kWait = 0, kWake = 1, kRequeue = 3, kCompareRequeue = 4, kWakeOperation = 5, kWaitBits = 9, kWakeBits = 10;
-constexpr uint32_t kPrivate = 128, kClockRealtime = 256;
-constexpr uint32_t kAllBits = ~0u;
+enum Command : uint32_t {
+  kWait = 0,
+  kWake = 1,
+  kRequeue = 3,
+  kCompareRequeue = 4,
+  kWakeOperation = 5,
+  kLockInheriting = 6,
+  kUnlockInheriting = 7,
+  kTryLockInheriting = 8,
+  kWaitBits = 9,
+  kWakeBits = 10,
+  kWaitRequeueInheriting = 11,     // 11 and 12: no C library has used them since glibc 2.25's condition variables, none tells them
+  kCompareRequeueInheriting = 12,  // from a kernel without; ENOSYS
+  kLockInheritingOnEitherClock = 13,
+};
 
-// Private words are known by space and address, shared ones by object and offset.
-struct Key {
-  const void* owner = nullptr;
-  uint64_t place = 0;
-  bool operator==(const Key&) const = default;
-  uint32_t hash() const {
-    auto mixed = static_cast<uint32_t>(reinterpret_cast<uintptr_t>(owner) >> 6) ^ static_cast<uint32_t>(place >> 2);
-    return mixed * 2654435761u;
+struct Wait {
+  VirtAddr address;
+  uint32_t operation;
+  uint32_t expected;
+  uint32_t bits;
+};
+
+// Stands in the bucket if the word has the expected value. kAGAIN: it has another; kFAULT.
+Result<void> enter_if_equal(FutexWaiter& waiter, const Wait& wait) {
+  for (;;) {
+    TRY(futex_name(waiter, wait.address, wait.operation));
+    {
+      FutexBucket& bucket = futex_buckets[waiter.bucket.load(memory_order_relaxed)];
+      LockGuard guard(bucket.lock);
+      uint32_t value;
+      if (user_load_u32(wait.address, value)) [[likely]] {
+        if (value != wait.expected) return Errno::kAGAIN;
+        bucket.add(waiter);
+        return {};
+      }
+    }
+    TRY(futex_fault_in(wait.address));
   }
-};
-
-struct Waiter : ListNode<> {
-  Key key;
-  Thread* thread = nullptr;
-  uint32_t bits = kAllBits;
-  Atomic<uint32_t> bucket{0};  // which one it stands in; changed by requeue under both locks
-  Atomic<bool> was_woken{false};
-};
-
-struct Bucket {
-  SpinLock<LockRank::kWaitQueue> lock;
-  Late<List<Waiter>> waiters;  // GUARDED_BY(lock)
-};
-
-constexpr uint32_t kBuckets = 128;
-constinit std::array<Bucket, kBuckets> buckets;
-
-uint32_t bucket_of(const Key& key) { return key.hash() >> 25; }
-static_assert(1u << (32 - 25) == kBuckets);
-
-Result<Key> key_of(VirtAddr address, uint32_t operation) {
-  if (address.value() & 3) return Errno::kINVAL;
-  if (!address.is_user()) return Errno::kFAULT;
-  AddressSpace& space = current_process().space();
-  if (!(operation & kPrivate)) {
-    AddressSpace::SharedPlace shared = TRY(space.shared_place(address));
-    if (shared.object) return Key{shared.object, shared.offset};
-  }
-  return Key{&space, address.value()};
 }
 
-uint32_t wake_locked(Bucket& bucket, const Key& key, uint32_t count, uint32_t bits) {
+// A wait without a time-out is started again after a handler with SA_RESTART, one with a time-out only when no handler ran, and then with
+// the end it had.
+Errno interrupted(Deadline deadline) {
+  if (deadline.is_never()) return Errno::kRESTARTSYS;
+  running_thread().restart_deadline = deadline.nanoseconds;
+  return Errno::kRESTARTNOHAND;
+}
+
+Result<uint32_t> wait(const Wait& wait, Deadline deadline) {
+  if (wait.bits == 0) return Errno::kINVAL;
+  FutexWaiter waiter;
+  waiter.bits = wait.bits;
+  TRY(enter_if_equal(waiter, wait));
+  Result<void> slept;
+  while (!waiter.was_woken.load(memory_order_acquire) && slept.ok()) slept = block(SleepKind::kInterruptible, deadline);
+  if (!futex_leave(waiter)) return 0u;
+  return slept.error() == Errno::kTIMEDOUT ? Errno::kTIMEDOUT : interrupted(deadline);
+}
+
+// The waiter is out of the bucket, and may be gone as soon as that is unlocked.
+void wake_one_locked(FutexBucket& bucket, FutexWaiter& waiter) {
+  bucket.waiters->remove(waiter);
+  Thread& thread = *waiter.thread;
+  waiter.was_woken.store(true, memory_order_release);
+  wake(thread);
+}
+
+// `count` and the limits of requeueing are ints, as Linux has them.
+Result<uint32_t> wake_locked(FutexBucket& bucket, const FutexKey& key, int32_t count, uint32_t bits) {
   uint32_t woken = 0;
-  for (Waiter& waiter : *bucket.waiters) {
-    if (woken == count) break;
-    if (waiter.key != key || !(waiter.bits & bits)) continue;
-    bucket.waiters->remove(waiter);
-    Thread& thread = *waiter.thread;
-    waiter.was_woken.store(true, memory_order_release);  // the waiter stays until the bucket is unlocked: leave()
-    wake(thread);
-    woken++;
+  for (FutexWaiter& waiter : *bucket.waiters) {
+    if (waiter.key != key) continue;
+    if (waiter.kind == FutexWaiter::Kind::kInheriting) return Errno::kINVAL;
+    if (!(waiter.bits & bits)) continue;
+    wake_one_locked(bucket, waiter);
+    if (static_cast<int32_t>(++woken) >= count) break;
   }
   return woken;
 }
 
-uint32_t wake_key(const Key& key, uint32_t count, uint32_t bits) {
-  Bucket& bucket = buckets[bucket_of(key)];
-  LockGuard guard(bucket.lock);
-  return wake_locked(bucket, key, count, bits);
+// A shared word must be there, as on Linux, which looks for its page: past a file's end there is none.
+Result<FutexKey> key_of_word(VirtAddr address, uint32_t operation) {
+  FutexKey key = TRY(futex_key(address, operation));
+  if (!(operation & kFutexPrivate)) TRY(futex_fault_in(address));
+  return key;
 }
 
-// Takes the waiter out, wherever requeueing has moved it. False: somebody woke it before.
-bool leave(Waiter& waiter) {
-  for (;;) {
-    uint32_t index = waiter.bucket.load(memory_order_acquire);
-    LockGuard guard(buckets[index].lock);
-    if (waiter.bucket.load(memory_order_relaxed) != index) continue;
-    if (waiter.was_woken.load(memory_order_relaxed)) return false;
-    buckets[index].waiters->remove(waiter);
-    return true;
+// Two buckets, in order of their index; the second by trying, which the witness, who knows ranks only, lets pass.
+class TwoBuckets {
+ public:
+  TwoBuckets(uint32_t one, uint32_t other) NO_THREAD_SAFETY_ANALYSIS : first_(futex_buckets[std::min(one, other)]),
+                                                                       second_(futex_buckets[std::max(one, other)]) {
+    first_.lock.lock();
+    if (&second_ == &first_) return;
+    while (!second_.lock.try_lock()) machine::relax();
   }
-}
+  ~TwoBuckets() NO_THREAD_SAFETY_ANALYSIS {
+    if (&second_ != &first_) second_.lock.unlock();
+    first_.lock.unlock();
+  }
+  TwoBuckets(const TwoBuckets&) = delete;
+  TwoBuckets& operator=(const TwoBuckets&) = delete;
 
-Result<uint32_t> wait(VirtAddr address, uint32_t operation, uint32_t expected, Deadline deadline, uint32_t bits, bool relative) {
-  if (bits == 0) return Errno::kINVAL;
-  Waiter waiter;
-  waiter.key = TRY(key_of(address, operation));
-  waiter.thread = &running_thread();
-  waiter.bits = bits;
-  uint32_t index = bucket_of(waiter.key);
-  waiter.bucket.store(index, memory_order_relaxed);
-  {
-    LockGuard guard(buckets[index].lock);
-    buckets[index].waiters->push_back(waiter);
-  }
-  uint32_t value = 0;
-  bool readable = user_load_u32(address, value);
-  if (!readable || value != expected) {
-    if (!leave(waiter)) return 0u;  // woken in between: as good as any wake
-    return readable ? Errno::kAGAIN : Errno::kFAULT;
-  }
-  Result<void> slept;
-  while (!waiter.was_woken.load(memory_order_acquire) && slept.ok()) slept = block(SleepKind::kInterruptible, deadline);
-  // leave() also when woken: it waits for the waker, who still holds the bucket and is about to touch this thread.
-  if (!leave(waiter)) return 0u;
-  if (slept.error() == Errno::kTIMEDOUT) return Errno::kTIMEDOUT;
-  return relative && !deadline.is_never() ? Errno::kINTR : Errno::kRESTARTSYS;
-}
+ private:
+  FutexBucket& first_;
+  FutexBucket& second_;
+};
+
+struct Requeue {
+  VirtAddr from, to;
+  uint32_t operation;
+  int32_t wake_count, move_count;
+  const uint32_t* expected;  // null: whatever the word holds
+};
 
 // Wakes some who wait for `source` and lets others wait for `target` instead; how many of both. The buckets of both are locked.
-uint32_t requeue_locked(const Key& source, const Key& target, uint32_t wake_count, uint32_t move_count) {
-  uint32_t first = bucket_of(source), second = bucket_of(target);
-  uint32_t woken = wake_locked(buckets[first], source, wake_count, kAllBits), moved = 0;
-  for (Waiter& waiter : *buckets[first].waiters) {
-    if (moved == move_count) break;
+Result<uint32_t> requeue_locked(const FutexKey& source, const FutexKey& target, const Ref<Object>& target_object,
+                                const Requeue& wish) NO_THREAD_SAFETY_ANALYSIS {
+  FutexBucket &from = futex_buckets[futex_bucket_of(source)], &to = futex_buckets[futex_bucket_of(target)];
+  int32_t woken = 0, moved = 0;
+  for (FutexWaiter& waiter : *from.waiters) {
+    if (woken >= wish.wake_count && moved >= wish.move_count) break;
     if (waiter.key != source) continue;
+    if (waiter.kind == FutexWaiter::Kind::kInheriting) return Errno::kINVAL;
+    if (woken < wish.wake_count) {
+      woken++;
+      wake_one_locked(from, waiter);
+      continue;
+    }
     moved++;
+    if (source == target) continue;
     waiter.key = target;
-    if (first == second) continue;
-    buckets[first].waiters->remove(waiter);
-    buckets[second].waiters->push_back(waiter);
-    waiter.bucket.store(second, memory_order_release);
+    waiter.object = target_object;  // never the last reference to the old one: the caller has one too
+    from.waiters->remove(waiter);
+    to.add(waiter);
+    waiter.bucket.store(futex_bucket_of(target), memory_order_release);
   }
-  return woken + moved;
+  return static_cast<uint32_t>(woken + moved);
 }
 
-Result<uint32_t> requeue(VirtAddr from, VirtAddr to, uint32_t operation, uint32_t wake_count, uint32_t move_count,
-                         const uint32_t* expected) {
-  Key source = TRY(key_of(from, operation)), target = TRY(key_of(to, operation));
-  if (expected) {
-    uint32_t value;
-    if (!user_load_u32(from, value)) return Errno::kFAULT;
-    if (value != *expected) return Errno::kAGAIN;
+Result<uint32_t> requeue(const Requeue& wish) {
+  if (wish.wake_count < 0 || wish.move_count < 0) return Errno::kINVAL;
+  for (;;) {
+    Ref<Object> source_object, target_object;
+    FutexKey source = TRY(futex_key(wish.from, wish.operation, &source_object));
+    FutexKey target = TRY(futex_key(wish.to, wish.operation, &target_object));
+    {
+      TwoBuckets locked(futex_bucket_of(source), futex_bucket_of(target));
+      uint32_t value;
+      if (!wish.expected) return requeue_locked(source, target, target_object, wish);
+      if (user_load_u32(wish.from, value)) [[likely]]
+        return value == *wish.expected ? requeue_locked(source, target, target_object, wish) : Errno::kAGAIN;
+    }
+    TRY(futex_fault_in(wish.from));
   }
-  uint32_t first = bucket_of(source), second = bucket_of(target);
-  LockGuard guard(buckets[std::min(first, second)].lock);
-  if (first == second) return requeue_locked(source, target, wake_count, move_count);
-  // The other one, in order of their index; the witness, which knows ranks only, lets a try pass.
-  Bucket& other = buckets[std::max(first, second)];
-  while (!other.lock.try_lock()) machine::relax();
-  uint32_t moved = requeue_locked(source, target, wake_count, move_count);
-  other.lock.unlock();
-  return moved;
 }
 
-// FUTEX_WAKE_OP: changes the second word, wakes at the first, and at the second if its old value compares.
+// What FUTEX_WAKE_OP's last argument says: change the word, and compare what it was.
+struct WakeOperation {
+  uint32_t code, comparison, argument;
+  int32_t compared;
+
+  explicit WakeOperation(uint32_t encoded) {
+    auto extend = [](uint32_t field) { return static_cast<int32_t>(field << 20) >> 20; };
+    code = encoded >> 28 & 7;
+    comparison = encoded >> 24 & 15;
+    argument = static_cast<uint32_t>(extend(encoded >> 12 & 0xfff));
+    compared = extend(encoded & 0xfff);
+    if (encoded >> 31) argument = 1u << (argument & 31);
+  }
+  Result<uint32_t> applied_to(uint32_t old) const {
+    const uint32_t values[] = {argument, old + argument, old | argument, old & ~argument, old ^ argument};
+    if (code >= std::size(values)) return Errno::kNOSYS;
+    return values[code];
+  }
+  Result<bool> compare(uint32_t old) const {
+    auto before = static_cast<int32_t>(old);
+    const bool results[] = {before == compared, before != compared, before<compared, before <= compared, before> compared,
+                            before >= compared};
+    if (comparison >= std::size(results)) return Errno::kNOSYS;
+    return results[comparison];
+  }
+};
+
+// Changes the second word, then wakes at the first, and at the second if its old value compares.
 Result<uint32_t> wake_operation(VirtAddr address, VirtAddr second, uint32_t operation, uint32_t count, uint32_t second_count,
                                 uint32_t encoded) {
-  Key key = TRY(key_of(address, operation)), second_key = TRY(key_of(second, operation));
-  uint32_t code = encoded >> 28 & 7, comparison = encoded >> 24 & 15;
-  auto extend = [](uint32_t field) { return static_cast<int32_t>(field << 20) >> 20; };
-  auto argument = static_cast<uint32_t>(extend(encoded >> 12 & 0xfff));
-  int32_t compared = extend(encoded & 0xfff);
-  if (encoded >> 31) argument = 1u << (argument & 31);
+  FutexKey key = TRY(futex_key(address, operation)), second_key = TRY(futex_key(second, operation));
+  const WakeOperation wish(encoded);
   uint32_t old;
   if (!user_load_u32(second, old)) return Errno::kFAULT;
   for (;;) {
-    const uint32_t values[] = {argument, old + argument, old | argument, old & ~argument, old ^ argument};
-    if (code >= std::size(values)) return Errno::kNOSYS;
-    uint32_t seen = old;
-    if (!user_compare_exchange_u32(second, seen, values[code])) return Errno::kFAULT;
+    uint32_t seen = old, wanted = TRY(wish.applied_to(old));
+    if (!user_compare_exchange_u32(second, seen, wanted)) return Errno::kFAULT;
     if (seen == old) break;
     old = seen;
   }
-  auto before = static_cast<int32_t>(old);
-  const bool results[] = {before == compared, before != compared, before<compared, before <= compared, before> compared,
-                          before >= compared};
-  if (comparison >= std::size(results)) return Errno::kNOSYS;
-  uint32_t woken = wake_key(key, count, kAllBits);
-  if (results[comparison]) woken += wake_key(second_key, second_count, kAllBits);
+  bool wakes_second = TRY(wish.compare(old));
+  uint32_t woken = TRY(futex_wake_key(key, count, kFutexAllBits));
+  if (wakes_second) woken += TRY(futex_wake_key(second_key, second_count, kFutexAllBits));
   return woken;
 }
 
-Result<Deadline> deadline_of(uint32_t operation, bool absolute, uint64_t nanoseconds) {
-  if (!absolute) return deadline_after(nanoseconds);
-  uint64_t now = operation & kClockRealtime ? wall_clock_nanoseconds() : 0;
-  if (!(operation & kClockRealtime)) return Deadline{nanoseconds};
+// FUTEX_WAIT's time-out is relative, FUTEX_LOCK_PI's always of the wall clock.
+template <typename Time>
+Result<Deadline> deadline_of(uint32_t command, uint32_t operation, UserPtr<Time> timeout) {
+  if (timeout.is_null()) return Deadline::never();
+  Time time = TRY(user_read(timeout));
+  uint64_t nanoseconds = TRY(nanoseconds_of(time));
+  // A call that is started again has the end it had.
+  if (uint64_t interrupted = std::exchange(running_thread().restart_deadline, 0)) return Deadline{interrupted};
+  if (command == kWait) return deadline_after(nanoseconds);
+  if (command != kLockInheriting && !(operation & kFutexClockRealtime)) return Deadline{nanoseconds};
+  uint64_t now = wall_clock_nanoseconds();
   return nanoseconds > now ? deadline_after(nanoseconds - now) : Deadline{0};
 }
 
 template <typename Time>
 Result<uint32_t> futex(VirtAddr address, uint32_t operation, uint32_t value, UserPtr<Time> timeout, VirtAddr second, uint32_t value3) {
-  uint32_t command = operation & ~(kPrivate | kClockRealtime);
+  uint32_t command = operation & ~(kFutexPrivate | kFutexClockRealtime);
+  bool may_name_clock = command == kWaitBits || command == kWaitRequeueInheriting || command == kLockInheritingOnEitherClock;
+  if ((operation & kFutexClockRealtime) && !may_name_clock) return Errno::kNOSYS;
   uint32_t value2 = timeout.address().value();  // the same register, for the commands without a time-out
+  auto wake_count = static_cast<int32_t>(value), move_count = static_cast<int32_t>(value2);
   switch (command) {
     case kWait:
     case kWaitBits: {
-      Deadline deadline;
-      if (!timeout.is_null()) {
-        Time time = TRY(user_read(timeout));
-        uint64_t nanoseconds = TRY(nanoseconds_of(time));
-        deadline = TRY(deadline_of(operation, command == kWaitBits, nanoseconds));
-      }
-      return wait(address, operation, value, deadline, command == kWait ? kAllBits : value3, command == kWait);
+      Deadline deadline = TRY(deadline_of(command, operation, timeout));
+      return wait({address, operation, value, command == kWait ? kFutexAllBits : value3}, deadline);
     }
     case kWake:
     case kWakeBits: {
       if (command == kWakeBits && value3 == 0) return Errno::kINVAL;
-      Key key = TRY(key_of(address, operation));
-      return wake_key(key, value, command == kWake ? kAllBits : value3);
+      FutexKey key = TRY(key_of_word(address, operation));
+      return futex_wake_key(key, value, command == kWake ? kFutexAllBits : value3);
     }
-    case kRequeue: return requeue(address, second, operation, value, value2, nullptr);
-    case kCompareRequeue: return requeue(address, second, operation, value, value2, &value3);
+    case kRequeue: return requeue({address, second, operation, wake_count, move_count, nullptr});
+    case kCompareRequeue: return requeue({address, second, operation, wake_count, move_count, &value3});
     case kWakeOperation: return wake_operation(address, second, operation, value, value2, value3);
+    case kLockInheriting:
+    case kLockInheritingOnEitherClock: {
+      Deadline deadline = TRY(deadline_of(command, operation, timeout));
+      return futex_lock_pi(address, operation, deadline);
+    }
+    case kTryLockInheriting: return futex_trylock_pi(address, operation);
+    case kUnlockInheriting: return futex_unlock_pi(address, operation);
     default: return Errno::kNOSYS;
   }
 }
 
 }  // namespace
 
-void futexes_initialize() {
-  for (Bucket& bucket : buckets) bucket.waiters.construct();
+Result<uint32_t> futex_wake_key(const FutexKey& key, uint32_t count, uint32_t bits) {
+  FutexBucket& bucket = futex_buckets[futex_bucket_of(key)];
+  LockGuard guard(bucket.lock);
+  return wake_locked(bucket, key, static_cast<int32_t>(count), bits);
 }
 
 uint32_t futex_wake_address(VirtAddr address, uint32_t count) {
-  Result<Key> key = key_of(address, 0);
-  return key.ok() ? wake_key(key.value(), count, kAllBits) : 0;
-}
-
-void futex_release_robust_list(Thread& thread) {
-  constexpr uint32_t kOwnerDied = 0x40000000, kWaiters = 0x80000000, kOwnerMask = 0x3fffffff, kMostEntries = 2048;
-  UserPtr<uint32_t> head(thread.robust_list);  // first entry, offset of the word in an entry, entry in progress
-  uint32_t entry, offset, in_progress;
-  if (!user_load_u32(head.address(), entry) || !user_load_u32(head.at(1).address(), offset) ||
-      !user_load_u32(head.at(2).address(), in_progress))
-    return;
-  auto release = [&](uint32_t at) {
-    VirtAddr word((at & ~1u) + offset);  // bit 0 marks priority-inheriting locks
-    uint32_t value;
-    if ((word.value() & 3) || !user_load_u32(word, value)) return;
-    while ((value & kOwnerMask) == thread.id()) {
-      uint32_t seen = value;
-      if (!user_compare_exchange_u32(word, seen, (value & kWaiters) | kOwnerDied)) return;
-      if (seen == value) {
-        if (value & kWaiters) futex_wake_address(word, 1);
-        return;
-      }
-      value = seen;
-    }
-  };
-  for (uint32_t count = 0; (entry & ~1u) != thread.robust_list && count < kMostEntries; count++) {
-    uint32_t next;
-    if (!user_load_u32(VirtAddr(entry & ~1u), next)) return;
-    if (entry != in_progress) release(entry);
-    entry = next;
-  }
-  if (in_progress) release(in_progress);
+  Result<FutexKey> key = futex_key(address, 0);
+  if (!key.ok()) return 0;
+  Result<uint32_t> woken = futex_wake_key(key.value(), count, kFutexAllBits);
+  return woken.ok() ? woken.value() : 0;
 }
 
 Result<uint32_t> sys_futex(VirtAddr address, uint32_t operation, uint32_t value, UserPtr<Timespec32> timeout, VirtAddr second,

@@ -14,5 +14,7 @@ void futexes_initialize();  // boot
 uint32_t futex_wake_address(VirtAddr address, uint32_t count);
 // set_robust_list(2): marks every futex that the ending thread held, and wakes one waiter of each.
 void futex_release_robust_list(Thread& thread);
+// The ending thread's priority-inheriting futexes go to those who wait for them. It can be waited for no more.
+void futex_hand_over_all(Thread& thread);
 
 }  // namespace faultline

@@ -45,6 +45,14 @@ void pid_forget_locked(uint32_t number) {
 
 Process* pid_find_locked(uint32_t number) { return number < kPidLimit ? slots[number].process : nullptr; }
 
+Thread* pid_find_thread_locked(uint32_t number) {
+  Process* process = pid_find_locked(number);
+  if (!process) return nullptr;
+  for (Thread& thread : process->threads_)
+    if (thread.id() == number) return &thread;
+  return nullptr;
+}
+
 uint32_t pid_next_process_locked(uint32_t number) {
   for (; number < kPidLimit; number++)
     if (Process* process = slots[number].process; process && process->pid_ == number) return number;

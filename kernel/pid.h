@@ -18,6 +18,8 @@ void pid_release_locked(uint32_t number) REQUIRES(process_table_lock);
 void pid_forget_locked(uint32_t number) REQUIRES(process_table_lock);
 // The process that has the number, or one of whose threads has it; null.
 Process* pid_find_locked(uint32_t number) REQUIRES(process_table_lock);
+// The thread that has the number; null. It stays one while the table is locked.
+Thread* pid_find_thread_locked(uint32_t number) REQUIRES(process_table_lock);
 // The lowest process number at or above `number`, or 0.
 uint32_t pid_next_process_locked(uint32_t number) REQUIRES(process_table_lock);
 // The number given out last, for /proc/loadavg.

@@ -1,6 +1,7 @@
 // Run queues: see run_queue.h.
 #include "kernel/run_queue.h"
 
+#include <algorithm>
 #include <array>
 
 #include "arch/cpu.h"
@@ -18,31 +19,51 @@ constexpr std::array<uint32_t, 40> make_factors() {
 }
 constexpr std::array<uint32_t, 40> kFactors = make_factors();
 static_assert(kFactors[0] > 0 && kFactors[39] < 1u << 17);
+constexpr uint32_t kIdleFactor = 1024 * 1024 / 3;  // SCHED_IDLE's weight is 3 on Linux, where nice 0 has 1024
+constexpr uint64_t kWakeGranularity = 1'000'000;   // nanoseconds that a woken thread must be behind to pre-empt
+constexpr uint32_t kTicksBetweenTurns = 8;
 
 }  // namespace
 
 constinit std::array<RunQueue, kMaxCpus> run_queues;
 
-uint32_t runtime_factor(int nice) { return kFactors[static_cast<size_t>(nice + 20)]; }
+uint32_t runtime_factor(SchedulingPolicy policy, int nice) {
+  return policy == SchedulingPolicy::kIdle ? kIdleFactor : kFactors[static_cast<size_t>(nice + 20)];
+}
 
-void RunQueue::insert(Thread& thread) {
+// Behind those of equal priority, but before them if it was pre-empted.
+void RunQueue::insert_urgent(Thread& thread) {
+  bool goes_first = thread.slice_used != 0 && !thread.gives_way;
+  thread.gives_way = false;
+  if (!goes_first) thread.slice_used = 0;
+  Thread* before = urgent->front();
+  while (before && (before->priority > thread.priority || (before->priority == thread.priority && !goes_first)))
+    before = urgent->next(*before);
+  if (before)
+    urgent->insert_before(*before, thread);
+  else
+    urgent->push_back(thread);
+  waiting_priority.store(urgent->front()->priority, memory_order_relaxed);
+  ready_count.store(ready_count.load(memory_order_relaxed) + 1, memory_order_relaxed);
+}
+
+void RunQueue::insert_fair(Thread& thread) {
+  ready_count.store(ready_count.load(memory_order_relaxed) + 1, memory_order_relaxed);
   Thread* after = ready->back();
-  if (!after) [[likely]] {
-    ready->push_back(thread);
-    ready_count.store(1, memory_order_relaxed);
-    return;
-  }
   while (after && after->virtual_runtime > thread.virtual_runtime) after = ready->previous(*after);
   Thread* before = after ? ready->next(*after) : ready->front();
   if (before)
     ready->insert_before(*before, thread);
   else
     ready->push_back(thread);
-  ready_count.store(ready_count.load(memory_order_relaxed) + 1, memory_order_relaxed);
 }
 
 void RunQueue::remove(Thread& thread) {
-  ready->remove(thread);
+  ready->remove(thread);  // of either list: a node does not care
+  if (thread.priority != 0) [[unlikely]] {
+    const Thread* next = urgent->front();
+    waiting_priority.store(next ? next->priority : 0, memory_order_relaxed);
+  }
   ready_count.store(ready_count.load(memory_order_relaxed) - 1, memory_order_relaxed);
 }
 
@@ -54,38 +75,105 @@ void RunQueue::charge(Thread& thread, uint64_t now) {
     idle_time += ran;
     return;
   }
-  thread.virtual_runtime += thread.nice == 0 ? ran : (ran * runtime_factor(thread.nice)) >> 10;
+  thread.virtual_runtime += thread.time_factor == 1024 ? ran : (ran * thread.time_factor) >> 10;
+  if (thread.priority != 0) [[unlikely]]
+    return charge_real_time(thread, ran, now);
   uint64_t least = thread.virtual_runtime;
   if (const Thread* first = ready->front(); first && first->virtual_runtime < least) least = first->virtual_runtime;
   if (least > minimum_runtime) minimum_runtime = least;
 }
 
-void run_queue_steal(uint32_t here) NO_THREAD_SAFETY_ANALYSIS {
+void RunQueue::charge_real_time(Thread& thread, uint64_t ran, uint64_t now) {
+  if (now - real_time_start >= kRealTimePeriod) {
+    real_time_start = now;
+    real_time_used = 0;
+  }
+  auto most = static_cast<uint32_t>(std::min<uint64_t>(ran, kRealTimePeriod));
+  real_time_used = std::min(real_time_used + most, kRealTimePeriod);
+  thread.slice_used = std::min(thread.slice_used + most, kRealTimePeriod) | 1;  // not 0: it has run
+  if (thread.policy == SchedulingPolicy::kRoundRobin && thread.slice_used >= kRoundRobinSlice) thread.gives_way = true;
+}
+
+bool RunQueue::pre_empts(const Thread& newcomer, const Thread& running) const {
+  if (&running == idle) return true;
+  if ((newcomer.priority | running.priority) != 0) [[unlikely]]
+    return newcomer.priority > running.priority && !is_throttled(running.started_running);
+  if (newcomer.policy != SchedulingPolicy::kOther || running.policy == SchedulingPolicy::kIdle) [[unlikely]]
+    return running.policy == SchedulingPolicy::kIdle && newcomer.policy != SchedulingPolicy::kIdle;
+  return newcomer.virtual_runtime + kWakeGranularity < running.virtual_runtime;
+}
+
+namespace {
+
+Thread* first_allowed(List<Thread, RunQueueTag>& list, uint32_t cpu) {
+  for (Thread& thread : list)
+    if (thread.allowed_cpus & cpu_bit(cpu)) return &thread;
+  return nullptr;
+}
+
+// Moves the first thread that may run there; false if there is none, or the queue is locked.
+bool pull(RunQueue& from, uint32_t here) NO_THREAD_SAFETY_ANALYSIS {
+  // Who looks for work does not stand in line, with interrupts off, before those who have some: in an emulator the next in line may be a
+  // processor that the host does not run just now, and all behind it wait as long.
+  if (from.lock.is_locked()) return false;
+  (void)from.lock.lock();
+  Thread* thread = first_allowed(*from.urgent, here);
+  if (!thread) thread = first_allowed(*from.ready, here);
+  if (!thread) {
+    from.lock.unlock(0);
+    return false;
+  }
+  from.remove(*thread);
+  from.make_relative(*thread);
+  thread->cpu.store(here, memory_order_release);
+  from.lock.unlock(0);
+  RunQueue& to = run_queues[here];
+  (void)to.lock.lock();
+  to.make_absolute(*thread);
+  to.insert(*thread);
+  if (to.pre_empts(*thread, *to.current.load(memory_order_relaxed))) machine::set_need_reschedule(1);
+  to.lock.unlock(0);
+  return true;
+}
+
+// The CPU where a thread waits that is the most urgent of all and more so than `least`; kMaxCpus: nowhere.
+uint32_t most_urgent_elsewhere(uint32_t here, uint8_t least) {
+  uint32_t victim = kMaxCpus;
+  for (uint32_t cpu = 0; cpu < cpu_count(); cpu++) {
+    uint8_t waiting = run_queues[cpu].waiting_priority.load(memory_order_relaxed);
+    if (cpu != here && waiting > least) victim = cpu, least = waiting;
+  }
+  return victim;
+}
+
+uint32_t longest_elsewhere(uint32_t here) {
   uint32_t victim = here, most = 0;
   for (uint32_t cpu = 0; cpu < cpu_count(); cpu++) {
     uint32_t waiting = run_queues[cpu].ready_count.load(memory_order_relaxed);
     if (cpu != here && waiting > most) victim = cpu, most = waiting;
   }
-  if (most == 0) return;
-  RunQueue& from = run_queues[victim];
-  // Who has nothing to do does not stand in line, with interrupts off, before those who have: in an emulator the next in line may be a
-  // processor that the host does not run just now, and all behind it wait as long.
-  if (from.lock.is_locked()) return;
-  (void)from.lock.lock();
-  for (Thread& thread : *from.ready) {
-    if (!(thread.allowed_cpus & cpu_bit(here))) continue;
-    from.remove(thread);
-    from.make_relative(thread);
-    thread.cpu.store(here, memory_order_release);
-    from.lock.unlock(0);
-    RunQueue& to = run_queues[here];
-    (void)to.lock.lock();
-    to.make_absolute(thread);
-    to.insert(thread);
-    to.lock.unlock(0);
-    return;
+  return victim;
+}
+
+}  // namespace
+
+void run_queue_steal(uint32_t here) {
+  uint32_t victim = most_urgent_elsewhere(here, 0);
+  if (victim == kMaxCpus) victim = longest_elsewhere(here);
+  if (victim != here) pull(run_queues[victim], here);
+}
+
+void run_queue_balance(uint32_t here) {
+  RunQueue& own = run_queues[here];
+  uint8_t least = std::max(own.running_priority.load(memory_order_relaxed), own.waiting_priority.load(memory_order_relaxed));
+  uint32_t victim = most_urgent_elsewhere(here, least);
+  if (victim == kMaxCpus) {
+    victim = longest_elsewhere(here);
+    uint32_t more = run_queues[victim].ready_count.load(memory_order_relaxed) - own.ready_count.load(memory_order_relaxed);
+    bool is_turn = ++own.ticks % kTicksBetweenTurns == 0;
+    if (static_cast<int32_t>(more) < (is_turn ? 1 : 2)) return;
   }
-  from.lock.unlock(0);
+  if (victim != here) pull(run_queues[victim], here);
 }
 
 }  // namespace faultline

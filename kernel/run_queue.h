@@ -1,4 +1,8 @@
-// One CPU's run queue. Threads that are ready stand in order of virtual runtime; the one that runs is not in the list.
+// One CPU's run queue. Real-time threads that are ready stand in order of priority, before all others, which stand in order of virtual
+// runtime; the one that runs is in no list.
+//
+// Real-time threads get at most kRealTimeBudget of every kRealTimePeriod while others are ready: a shell on a machine whose real-time
+// threads never sleep is slow, but it can kill them.
 #pragma once
 
 #include <array>
@@ -13,17 +17,44 @@ namespace faultline {
 struct alignas(64) RunQueue {
   // Also guards the scheduling fields of the threads whose `cpu` this is. Held across a switch: the next thread lets go of it.
   InterruptSpinLock<LockRank::kRunQueue> lock;
-  Late<List<Thread, RunQueueTag>> ready;  // GUARDED_BY(lock)
-  Atomic<uint32_t> ready_count{0};        // written under the lock
+  Late<List<Thread, RunQueueTag>> ready;   // fair ones; GUARDED_BY(lock)
+  Late<List<Thread, RunQueueTag>> urgent;  // real-time ones; GUARDED_BY(lock)
+  Atomic<uint32_t> ready_count{0};         // of both; written under the lock
+  // Of who runs, and the highest of those who wait: a hint for CPUs that look for work, and where to place it.
+  Atomic<uint8_t> running_priority{0}, waiting_priority{0};
   Atomic<Thread*> current{nullptr};
   Thread* idle = nullptr;
   Thread* dead = nullptr;        // just left for ever; its successor gives it back
   uint64_t minimum_runtime = 0;  // never goes back; where sleepers and newcomers enter
   uint64_t tick_deadline = 0;    // when the CPU's next tick is due; 0: none is. Interrupts off
+  uint64_t real_time_start = 0;  // of the period in which real-time threads have used real_time_used nanoseconds
+  uint32_t real_time_used = 0;
+  uint32_t ticks = 0;
   uint64_t switches = 0, idle_time = 0, user_ticks = 0, kernel_ticks = 0;
 
-  void insert(Thread& thread) REQUIRES(lock);
+  static constexpr uint32_t kRealTimePeriod = 1'000'000'000, kRealTimeBudget = 950'000'000;  // as Linux's defaults
+  static constexpr uint32_t kRoundRobinSlice = 100'000'000;
+
+  void insert(Thread& thread) REQUIRES(lock) {
+    if (thread.priority == 0) [[likely]]
+      insert_fair(thread);
+    else
+      insert_urgent(thread);
+  }
   void remove(Thread& thread) REQUIRES(lock);
+  // Who shall run next, or null.
+  Thread* first(uint64_t now) REQUIRES(lock) {
+    Thread* urgent_one = urgent->front();
+    if (!urgent_one) [[likely]]
+      return ready->front();
+    Thread* fair_one = is_throttled(now) ? ready->front() : nullptr;
+    return fair_one ? fair_one : urgent_one;
+  }
+  bool is_throttled(uint64_t now) const REQUIRES(lock) {
+    return real_time_used >= kRealTimeBudget && now - real_time_start < kRealTimePeriod;
+  }
+  // Should `newcomer` run instead of who does now?
+  bool pre_empts(const Thread& newcomer, const Thread& running) const REQUIRES(lock);
   // A thread that leaves this queue, or joins it, keeps its distance from the minimum: virtual runtimes of two queues do not compare.
   void make_relative(Thread& thread) const REQUIRES(lock) {
     thread.virtual_runtime = thread.virtual_runtime > minimum_runtime ? thread.virtual_runtime - minimum_runtime : 0;
@@ -31,6 +62,11 @@ struct alignas(64) RunQueue {
   void make_absolute(Thread& thread) const REQUIRES(lock) { thread.virtual_runtime += minimum_runtime; }
   // Charges the running thread up to `now`.
   void charge(Thread& thread, uint64_t now) REQUIRES(lock);
+
+ private:
+  void insert_fair(Thread& thread) REQUIRES(lock);
+  void insert_urgent(Thread& thread) REQUIRES(lock);
+  void charge_real_time(Thread& thread, uint64_t ran, uint64_t now) REQUIRES(lock);
 };
 
 extern std::array<RunQueue, kMaxCpus> run_queues;
@@ -46,11 +82,16 @@ inline RunQueue& run_queue_lock_of(const Thread& thread) NO_THREAD_SAFETY_ANALYS
     queue.lock.unlock(0);
   }
 }
-// For a CPU that has nothing to do: takes the first thread that may run there from the CPU that has most waiting. Interrupts off,
-// no queue locked.
+// Puts a thread that is on no queue (state kRunnable, its `cpu` still `from_cpu`, that queue locked) where it shall run; unlocks.
+void scheduler_place(Thread& thread, RunQueue& from, uint32_t from_cpu);
+// For a CPU that has nothing to do: takes the first thread that may run there from the CPU that has the most urgent one, or most of them,
+// waiting. Interrupts off, no queue locked.
 void run_queue_steal(uint32_t here);
+// The same for a CPU that is busy, in each of its ticks: an urgent thread that waits elsewhere while a lesser one runs here, or one of the
+// others from a CPU that has more of them. With one more, only now and then: three threads on two CPUs take turns in being two.
+void run_queue_balance(uint32_t here);
 
 // How fast virtual time passes for a nice value, in 1024ths: 25 % more for each step.
-uint32_t runtime_factor(int nice);
+uint32_t runtime_factor(SchedulingPolicy policy, int nice);
 
 }  // namespace faultline

@@ -21,7 +21,6 @@ namespace {
 constexpr uint64_t kMillisecond = 1'000'000;
 constexpr uint64_t kTick = 10 * kMillisecond;          // while a thread runs: ends its slice if others are ready, samples its time
 constexpr uint64_t kSleeperCredit = 3 * kMillisecond;  // how far a thread that slept may be behind the others
-constexpr uint64_t kWakeGranularity = kMillisecond;    // a woken thread must be this far behind to pre-empt
 
 constinit Atomic<CpuMask> idle_cpus{0};  // whoever takes a bit out may send a thread there
 
@@ -47,7 +46,7 @@ void switch_away(RunQueue& queue) NO_THREAD_SAFETY_ANALYSIS {
     previous.state = ThreadState::kRunnable;
     if (&previous != queue.idle) queue.insert(previous);
   }
-  Thread* next = queue.ready->front();
+  Thread* next = queue.first(now);
   if (next)
     queue.remove(*next);
   else
@@ -63,6 +62,7 @@ void switch_away(RunQueue& queue) NO_THREAD_SAFETY_ANALYSIS {
   else if (&previous == queue.idle)
     idle_cpus.fetch_and(~cpu_bit(this_cpu()), memory_order_relaxed);
   queue.current.store(next, memory_order_relaxed);
+  queue.running_priority.store(next->priority, memory_order_relaxed);
   if (previous.state == ThreadState::kDead)
     queue.dead = &previous;
   else if (!previous.is_kernel_thread())
@@ -78,15 +78,22 @@ void reschedule() NO_THREAD_SAFETY_ANALYSIS {
   scheduler_finish_switch();
 }
 
-// Something became ready on `cpu`: it pre-empts what runs there if that has had much more.
-void announce(RunQueue& queue, uint32_t cpu, const Thread& newcomer) {
-  Thread* running = queue.current.load(memory_order_relaxed);
-  bool urgent = running == queue.idle || newcomer.virtual_runtime + kWakeGranularity < running->virtual_runtime;
-  if (!urgent) return;  // the end of the slice will do
+// Something became ready on `cpu`: it pre-empts what runs there, or waits for the end of the slice.
+void announce(RunQueue& queue, uint32_t cpu, const Thread& newcomer) NO_THREAD_SAFETY_ANALYSIS {
+  if (!queue.pre_empts(newcomer, *queue.current.load(memory_order_relaxed))) return;
   if (cpu != this_cpu())
     cpu_kick(cpu);
   else
     machine::set_need_reschedule(1);
+}
+
+// For a real-time thread, when no CPU is idle: the one whose thread is least urgent, best `preferred`.
+uint32_t least_urgent_cpu(const Thread& thread, uint32_t preferred) {
+  uint32_t best = preferred;
+  auto running_on = [&](uint32_t cpu) { return run_queues[cpu].running_priority.load(memory_order_relaxed); };
+  for (uint32_t cpu = 0; cpu < cpu_count(); cpu++)
+    if ((thread.allowed_cpus & cpu_bit(cpu)) && running_on(cpu) < running_on(best)) best = cpu;
+  return best;
 }
 
 // Where the thread shall run: on an idle CPU that nobody else has sent a thread to yet, best the one it was on, or there.
@@ -98,13 +105,14 @@ uint32_t choose_cpu(const Thread& thread, uint32_t preferred) {
     candidates &= ~bit;
   }
   if (thread.allowed_cpus & cpu_bit(preferred)) [[likely]]
-    return preferred;
+    return thread.priority == 0 ? preferred : least_urgent_cpu(thread, preferred);
   CpuMask allowed = thread.allowed_cpus & (cpu_bit(cpu_count()) - 1);
   return allowed ? static_cast<uint32_t>(__builtin_ctz(allowed)) : preferred;
 }
 
-// Puts a thread that is on no queue (state kRunnable, its own `cpu` still `from`, that queue locked) where it shall run; unlocks.
-void place(Thread& thread, RunQueue& from, uint32_t from_cpu) NO_THREAD_SAFETY_ANALYSIS {
+}  // namespace
+
+void scheduler_place(Thread& thread, RunQueue& from, uint32_t from_cpu) NO_THREAD_SAFETY_ANALYSIS {
   uint32_t cpu = choose_cpu(thread, from_cpu);
   RunQueue& queue = run_queues[cpu];
   if (cpu != from_cpu) {
@@ -120,6 +128,8 @@ void place(Thread& thread, RunQueue& from, uint32_t from_cpu) NO_THREAD_SAFETY_A
   announce(queue, cpu, thread);
   queue.lock.unlock(0);
 }
+
+namespace {
 
 struct SleepTimer final : Timer {
   explicit SleepTimer(Thread& sleeper) : Timer(&expired), thread(sleeper) {}
@@ -147,6 +157,7 @@ void sleep_until_permit(Thread& self, SleepKind kind) NO_THREAD_SAFETY_ANALYSIS 
   }
   self.sleep_kind = kind;
   self.state = ThreadState::kSleeping;
+  self.gives_way = true;  // when it wakes
   self.voluntary_switches++;
   switch_away(queue);
   scheduler_finish_switch();
@@ -200,7 +211,7 @@ void wake(Thread& thread) NO_THREAD_SAFETY_ANALYSIS {
   RunQueue& queue = run_queue_lock_of(thread);
   if (thread.state == ThreadState::kSleeping) {
     thread.state = ThreadState::kRunnable;
-    place(thread, queue, thread.cpu.load(memory_order_relaxed));
+    scheduler_place(thread, queue, thread.cpu.load(memory_order_relaxed));
   } else {
     queue.lock.unlock(0);
   }
@@ -216,6 +227,7 @@ void yield() NO_THREAD_SAFETY_ANALYSIS {
     (void)queue.lock.lock();
     Thread& self = *queue.current.load(memory_order_relaxed);
     queue.charge(self, clock_monotonic());
+    self.gives_way = true;
     // Behind the last one that waits.
     if (const Thread* last = queue.ready->back(); last && last->virtual_runtime >= self.virtual_runtime)
       self.virtual_runtime = last->virtual_runtime + 1;
@@ -240,6 +252,7 @@ void scheduler_initialize() {
   RunQueue& queue = run_queues[cpu];
   if (cpu == 0) thread_cache_initialize();
   queue.ready.construct();
+  queue.urgent.construct();
   Result<Thread*> idle = Thread::create_boot();
   if (!idle.ok()) PANIC("no memory for an idle thread");
   queue.idle = idle.value();
@@ -261,7 +274,7 @@ void scheduler_start(Thread& thread) NO_THREAD_SAFETY_ANALYSIS {
   thread.cpu.store(cpu, memory_order_relaxed);
   thread.state = ThreadState::kRunnable;
   thread.virtual_runtime = self.virtual_runtime > queue.minimum_runtime ? self.virtual_runtime : queue.minimum_runtime;
-  place(thread, queue, cpu);
+  scheduler_place(thread, queue, cpu);
 }
 
 void scheduler_exit() NO_THREAD_SAFETY_ANALYSIS {
@@ -316,6 +329,7 @@ void kernel_timer_interrupt() {
   if (!self.is_kernel_thread()) process_tick(self.process());
   queue.tick_deadline = now + kTick;
   timer_arm_slice(queue.tick_deadline);
+  if (cpu_count() > 1) run_queue_balance(this_cpu());
   if (queue.ready_count.load(memory_order_relaxed) != 0) machine::set_need_reschedule(1);
 }
 

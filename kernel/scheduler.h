@@ -21,9 +21,15 @@ void scheduler_start(Thread& thread);
 // The running thread changes to `space` (execve, exit: null), which somebody else keeps a reference to. The old one may stay
 // loaded until it ends or another takes its place.
 void scheduler_switch_space(AddressSpace* space);
-// Changes nice or allowed CPUs; moves the thread if it must.
+// Changes policy, nice or allowed CPUs; moves the thread if it must.
+void scheduler_set_policy(Thread& thread, SchedulingPolicy policy, int nice);
 void scheduler_set_nice(Thread& thread, int nice);
+// The priority that counts. Only for kernel/priority_lending.cpp.
+void scheduler_set_priority(Thread& thread, uint8_t priority);
+// The caller may find itself on the wrong CPU afterwards: scheduler_move_self().
 void scheduler_set_allowed(Thread& thread, CpuMask allowed);
+// Sleeps until the running thread is on a CPU that it may run on.
+void scheduler_move_self();
 // Monotonic nanoseconds that `thread` has run, the present slice included if it is the caller.
 uint64_t scheduler_run_time(const Thread& thread);
 

@@ -1,4 +1,4 @@
-// What can be asked of the scheduler and set in it: priorities, allowed CPUs, times, load averages.
+// What can be asked of the scheduler: times, load averages.
 #include "arch/clock.h"
 #include "kernel/run_queue.h"
 #include "kernel/scheduler.h"
@@ -58,30 +58,6 @@ uint64_t scheduler_run_time(const Thread& thread) NO_THREAD_SAFETY_ANALYSIS {
   if (queue.current.load(memory_order_relaxed) == &thread) time += clock_monotonic() - thread.started_running;
   queue.lock.unlock(0);
   return time;
-}
-
-void scheduler_set_nice(Thread& thread, int nice) NO_THREAD_SAFETY_ANALYSIS {
-  InterruptGuard interrupts_off;
-  RunQueue& queue = run_queue_lock_of(thread);
-  if (queue.current.load(memory_order_relaxed) == &thread) queue.charge(thread, clock_monotonic());
-  thread.nice = static_cast<int8_t>(nice);
-  queue.lock.unlock(0);
-}
-
-void scheduler_set_allowed(Thread& thread, CpuMask allowed) NO_THREAD_SAFETY_ANALYSIS {
-  bool must_move;
-  {
-    InterruptGuard interrupts_off;
-    RunQueue& queue = run_queue_lock_of(thread);
-    thread.allowed_cpus = allowed;
-    must_move = !(allowed & cpu_bit(thread.cpu.load(memory_order_relaxed)));
-    queue.lock.unlock(0);
-  }
-  if (!must_move) return;
-  // A sleeper is placed when it wakes; the caller moves by sleeping for a moment; others move when their slice ends.
-  constexpr uint64_t kMoment = 50'000;
-  while (&thread == current_thread() && !(allowed & cpu_bit(this_cpu())))
-    ignore_result(block(SleepKind::kUninterruptible, Deadline{clock_monotonic() + kMoment}));  // only the sleep matters
 }
 
 }  // namespace faultline

@@ -33,8 +33,9 @@ void end_interrupted_call(TrapFrame& frame, const SignalAction* handler) {
   Thread& self = running_thread();
   if (!(self.work.load(memory_order_relaxed) & kWorkRestart)) return;
   self.clear_work(kWorkRestart);
-  bool no_hand = frame.eax == -static_cast<uint32_t>(Errno::kRESTARTNOHAND);
-  if (handler && (no_hand || !(handler->flags & SignalAction::kRestart))) {
+  auto code = static_cast<Errno>(-frame.eax);
+  bool restarts = code == Errno::kRESTARTNOINTR || (code == Errno::kRESTARTSYS && handler && (handler->flags & SignalAction::kRestart));
+  if (handler && !restarts) {
     self.restart_deadline = 0;
     frame.eax = -static_cast<uint32_t>(Errno::kINTR);
     return;
@@ -124,7 +125,10 @@ void signals_deliver(TrapFrame& frame) {
 extern "C" void return_to_user_work(TrapFrame* frame) {
   if (machine::need_reschedule()) machine::preempt_interrupted();
   machine::interrupts_enable();
-  if (running_thread().work.load(memory_order_relaxed) != 0) signals_deliver(*frame);
+  uint32_t work = running_thread().work.load(memory_order_relaxed);
+  if (work & kWorkMove) [[unlikely]]
+    scheduler_move_self();
+  if (work & ~kWorkMove) signals_deliver(*frame);
   (void)machine::interrupts_save_and_disable();
 }
 

@@ -25,6 +25,9 @@ void child_report_locked(Process& child, int32_t code, uint32_t status) REQUIRES
 
 // Ends the running thread, and the process with its last one. Nothing may be held.
 [[noreturn]] void thread_exit();
+// Tells whoever shares memory with this thread that it is gone, or its program (execve): futexes that it holds, then the word of
+// CLONE_CHILD_CLEARTID.
+void thread_release_words(Thread& self);
 // Ends all threads of the process with this wait(2) status; the caller still has to thread_exit().
 void process_begin_exit(uint32_t status);
 // execve of a program with several threads: ends the others and takes the process' number. kAGAIN: another thread was first.

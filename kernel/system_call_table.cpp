@@ -269,6 +269,8 @@ constexpr SystemCallRow kRows[] = {
     {414, "ppoll_time64", entry<sys_ppoll_time64>},
     {421, "rt_sigtimedwait_time64", entry<sys_rt_sigtimedwait_time64>},
     {422, "futex_time64", entry<sys_futex_time64>},
+    {423, "sched_rr_get_interval_time64", entry<sys_sched_rr_get_interval_time64>},
+    {435, "clone3", entry<sys_clone3>},
     {436, "close_range", entry<sys_close_range>},
     {439, "faccessat2", entry<sys_faccessat2>},
 };

@@ -9,6 +9,7 @@
 #include "arch/cpu.h"
 #include "arch/mmu.h"
 #include "kernel/fault_injection.h"
+#include "kernel/priority_lending.h"
 #include "kernel/reference_trace.h"
 #include "kernel/signal.h"
 #include "lib/atomic.h"
@@ -28,9 +29,13 @@ class Process;
 inline constexpr uint32_t kWorkSignal = 1u << 0;   // look for signals, or the process is ending or stopping
 inline constexpr uint32_t kWorkRestart = 1u << 1;  // a system call returned one of the restart codes
 inline constexpr uint32_t kWorkMask = 1u << 2;     // a temporary signal mask is in force
+inline constexpr uint32_t kWorkMove = 1u << 3;     // it is on a CPU that it may not run on
 
 // kNew: known to others (a signal may be on its way) but not yet handed to scheduler_start(): a wake leaves only its permit.
 enum class ThreadState : uint8_t { kNew, kRunnable, kRunning, kSleeping, kDead };
+
+// sched(7)'s, by number.
+enum class SchedulingPolicy : uint8_t { kOther = 0, kFifo = 1, kRoundRobin = 2, kBatch = 3, kIdle = 5 };
 
 struct RunQueueTag;
 struct ThreadGroupTag;
@@ -76,15 +81,27 @@ class Thread : public ThreadHead, public ListNode<RunQueueTag>, public ListNode<
   ThreadState state = ThreadState::kNew;
   SleepKind sleep_kind = SleepKind::kUninterruptible;
   Atomic<bool> permit{false};  // lib/scheduling.h
+  SchedulingPolicy policy = SchedulingPolicy::kOther;
   int8_t nice = 0;
+  uint8_t priority = 0;    // 1 to 99: real-time, before all fair threads (0). Its own or one that it was lent
+  bool gives_way = false;  // real-time: goes behind those of equal priority when it stops running
   CpuMask allowed_cpus = ~0u;
+  uint32_t time_factor = 1024;                // how fast its virtual time passes, in 1024ths (run_queue.h)
+  uint32_t slice_used = 0;                    // nanoseconds, SCHED_RR
   uint64_t virtual_runtime = 0;               // nanoseconds, scaled by weight
   uint64_t started_running = 0;               // monotonic nanoseconds
   uint64_t run_time = 0;                      // nanoseconds on a CPU
   uint64_t user_ticks = 0, kernel_ticks = 0;  // samples that split run_time
   uint32_t voluntary_switches = 0, involuntary_switches = 0;
 
+  // --- Priority inheritance: guarded by priority_loans_lock.
+  uint8_t own_priority = 0;
+  bool no_more_loans = false;                 // it is ending
+  List<PriorityLoan, PriorityLoanTag> loans;  // of those who wait for it
+  PriorityLoan* loan = nullptr;               // its own, while it waits
+
   // --- Its own, or written only by itself.
+  bool reset_on_fork = false;  // SCHED_RESET_ON_FORK
   // Of a thread beside the first: so the table counts several users, and lends its files counted.
   Ref<DescriptorTable> descriptors;
   uint32_t minor_faults = 0, major_faults = 0;

@@ -9,21 +9,6 @@ Result<uint32_t> sys_set_tid_address(uint32_t address) {
   return running_thread().id();
 }
 
-Result<uint32_t> sys_set_robust_list(uint32_t head, uint32_t size) {
-  constexpr uint32_t kHeadSize = 12;
-  if (size != kHeadSize) return Errno::kINVAL;
-  running_thread().robust_list = head;
-  return 0u;
-}
-
-Result<uint32_t> sys_get_robust_list(uint32_t tid, UserPtr<uint32_t> head, UserPtr<uint32_t> size) {
-  Thread& self = running_thread();
-  if (tid != 0 && tid != self.id()) return Errno::kPERM;
-  TRY(user_write(head, self.robust_list));
-  TRY(user_write(size, 12u));
-  return 0u;
-}
-
 Result<uint32_t> sys_personality(uint32_t wanted) {
   Process& self = current_process();
   uint32_t old = self.personality_;

@@ -26,7 +26,8 @@ enum class LockRank : uint8_t {
   kReclaim,     // the search for pages to free; who holds it waits for nothing
   kSleepingLast = 31,
   // Spin locks.
-  kProcessTable = 32,
+  kFutex = 32,  // a bucket of futexes; user memory is touched under it only as far as it is there (kernel/futex_table.h)
+  kProcessTable,
   kProcess,
   kSignal,
   kDentry,
@@ -42,6 +43,7 @@ enum class LockRank : uint8_t {
   kBlockQueue,
   kTimer,
   kWaitQueue,
+  kPriorityLoans,  // who waits for whom, and lends it its priority
   kRunQueue,
   kFrameAllocator,
   kSlab,

@@ -48,9 +48,11 @@ void proc_put_escaped(FormatSink& sink, StringView text);
 // --- The parts, by file.
 extern const ProcNode kProcProcessNode;                        // process_directory.cpp
 Result<void> proc_show_stat(const ProcContext&, FormatSink&);  // process_stat.cpp
+char proc_state_letter(const Thread& thread);
 Result<void> proc_show_statm(const ProcContext&, FormatSink&);
 Result<void> proc_show_status(const ProcContext&, FormatSink&);  // process_status.cpp
 Result<void> proc_show_comm(const ProcContext&, FormatSink&);
+Result<void> proc_store_comm(const ProcContext&, StringView);
 Result<void> proc_show_maps(const ProcContext&, FormatSink&);  // process_memory.cpp
 Result<void> proc_show_smaps(const ProcContext&, FormatSink&);
 Result<void> proc_show_smaps_rollup(const ProcContext&, FormatSink&);

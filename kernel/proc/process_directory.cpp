@@ -13,7 +13,8 @@ constexpr ProcNode owned_file(StringView name, uint32_t mode, ProcShow show) {
 constexpr ProcNode kStat = owned_file("stat", kProcFile, &proc_show_stat);
 constexpr ProcNode kStatm = owned_file("statm", kProcFile, &proc_show_statm);
 constexpr ProcNode kStatus = owned_file("status", kProcFile, &proc_show_status);
-constexpr ProcNode kComm = owned_file("comm", kProcFile, &proc_show_comm);
+constexpr ProcNode kComm = {
+    .name = "comm", .mode = kProcWritableFile, .show = &proc_show_comm, .store = &proc_store_comm, .owner = &proc_owner_of_process};
 constexpr ProcNode kMaps = owned_file("maps", kProcFile, &proc_show_maps);
 constexpr ProcNode kSmaps = owned_file("smaps", kProcFile, &proc_show_smaps);
 constexpr ProcNode kSmapsRollup = owned_file("smaps_rollup", kProcFile, &proc_show_smaps_rollup);

@@ -3,6 +3,7 @@
 #include "fs/descriptor_table.h"
 #include "fs/namespace.h"
 #include "kernel/proc/contents.h"
+#include "kernel/time_internal.h"
 
 namespace faultline {
 
@@ -19,15 +20,44 @@ StringView state_words(char letter) {
   return "X (dead)";
 }
 
-void put_identity(FormatSink& sink, Process& process, uint32_t thread_id) {
+// What is told of one thread, or of the main one for the whole process.
+struct ThreadView {
+  char name[Thread::kNameLimit] = {};
+  char state = 'Z';
+  SignalSet pending = 0, blocked = 0;
+  CpuMask allowed = 0;
+  ResourceUsage usage;
+};
+
+ThreadView view_of(Process& process, uint32_t thread_id) {
+  ThreadView view;
+  view.state = process.state_letter();
+  if (thread_id == 0) view.usage = process.usage();
+  InterruptLockGuard table(process_table_lock);
+  memcpy(view.name, process.name(), sizeof view.name);
+  for (Thread& thread : process.threads_) {
+    if (thread_id != 0 ? thread.id() != thread_id : &thread != process.main_thread_) continue;
+    view.allowed = thread.allowed_cpus & (cpu_bit(cpu_count()) - 1);
+    InterruptLockGuard guard(process.signal_lock_);
+    view.pending = thread.pending.set();
+    view.blocked = thread.signal_mask;
+    if (thread_id == 0) continue;
+    memcpy(view.name, thread.name, sizeof view.name);
+    if (process.state_ != ProcessState::kStopped) view.state = proc_state_letter(thread);
+    view.usage = thread_usage(thread);
+  }
+  return view;
+}
+
+void put_identity(FormatSink& sink, Process& process, uint32_t thread_id, const ThreadView& view) {
   Credentials who;
   {
     LockGuard guard(process.lock_);
     who = process.credentials_;
   }
-  format(sink, "Name:\t{}\n", process.name());
+  format(sink, "Name:\t{}\n", view.name);
   if (Ref<NameContext> names = process.shared_names()) format(sink, "Umask:\t{04o}\n", names->umask());
-  format(sink, "State:\t{}\nTgid:\t{}\nNgid:\t0\nPid:\t{}\nPPid:\t{}\nTracerPid:\t0\n", state_words(process.state_letter()), process.pid(),
+  format(sink, "State:\t{}\nTgid:\t{}\nNgid:\t0\nPid:\t{}\nPPid:\t{}\nTracerPid:\t0\n", state_words(view.state), process.pid(),
          thread_id ? thread_id : process.pid(), process.parent_pid());
   format(sink, "Uid:\t{}\t{}\t{}\t{}\n", who.uid, who.euid, who.suid, who.fsuid);
   format(sink, "Gid:\t{}\t{}\t{}\t{}\n", who.gid, who.egid, who.sgid, who.fsgid);
@@ -65,17 +95,11 @@ void put_memory(FormatSink& sink, Process& process) {
   line("VmSwap", memory.swapped);
 }
 
-void put_signals(FormatSink& sink, Process& process, uint32_t thread_id) {
-  SignalSet pending = 0, shared = 0, blocked = 0, ignored = 0, caught = 0;
+void put_signals(FormatSink& sink, Process& process, const ThreadView& view) {
+  SignalSet shared = 0, ignored = 0, caught = 0;
   {
-    InterruptLockGuard table(process_table_lock);
     InterruptLockGuard guard(process.signal_lock_);
     shared = process.pending_.set();
-    for (Thread& thread : process.threads_) {
-      if (thread_id != 0 ? thread.id() != thread_id : &thread != process.main_thread_) continue;
-      pending = thread.pending.set();
-      blocked = thread.signal_mask;
-    }
     for (uint32_t number = 1; process.handlers_ && number <= 64; number++) {
       Signal signal = static_cast<Signal>(number);
       uint32_t handler = process.handlers_->action(signal).handler;
@@ -86,26 +110,21 @@ void put_signals(FormatSink& sink, Process& process, uint32_t thread_id) {
     }
   }
   format(sink, "Threads:\t{}\n", process.thread_count());
-  format(sink, "SigPnd:\t{016x}\nShdPnd:\t{016x}\nSigBlk:\t{016x}\nSigIgn:\t{016x}\nSigCgt:\t{016x}\n", pending, shared, blocked, ignored,
-         caught);
+  format(sink, "SigPnd:\t{016x}\nShdPnd:\t{016x}\nSigBlk:\t{016x}\nSigIgn:\t{016x}\nSigCgt:\t{016x}\n", view.pending, shared, view.blocked,
+         ignored, caught);
 }
 
 }  // namespace
 
 Result<void> proc_show_status(const ProcContext& context, FormatSink& sink) {
   Ref<Process> process = TRY(proc_process(context));
-  put_identity(sink, *process, context.item);
+  const ThreadView view = view_of(*process, context.item);
+  put_identity(sink, *process, context.item, view);
   put_memory(sink, *process);
-  put_signals(sink, *process, context.item);
-  CpuMask allowed = 0;
-  {
-    InterruptLockGuard guard(process_table_lock);
-    if (process->main_thread_) allowed = process->main_thread_->allowed_cpus;
-  }
-  allowed &= (1u << cpu_count()) - 1;
-  ResourceUsage usage = process->usage();
-  format(sink, "NoNewPrivs:\t{}\nCpus_allowed:\t{x}\n", process->no_new_privileges_ ? 1 : 0, allowed);
-  format(sink, "voluntary_ctxt_switches:\t{}\nnonvoluntary_ctxt_switches:\t{}\n", usage.voluntary_switches, usage.involuntary_switches);
+  put_signals(sink, *process, view);
+  format(sink, "NoNewPrivs:\t{}\nCpus_allowed:\t{x}\n", process->no_new_privileges_ ? 1 : 0, view.allowed);
+  format(sink, "voluntary_ctxt_switches:\t{}\nnonvoluntary_ctxt_switches:\t{}\n", view.usage.voluntary_switches,
+         view.usage.involuntary_switches);
   return {};
 }
 

@@ -76,6 +76,8 @@ enum class Errno : int {
   kNOTRECOVERABLE = 131,
   // Never seen by programs: the call is restarted after a signal handler with SA_RESTART, else it is kINTR.
   kRESTARTSYS = 512,
+  // As kRESTARTSYS, but restarted whatever the handler's flags are.
+  kRESTARTNOINTR = 513,
   // As kRESTARTSYS, but restarted only when no handler ran (sleeps with a relative time-out).
   kRESTARTNOHAND = 514,
 };

@@ -1,0 +1,75 @@
+// The table of who waits for which futex: see futex_table.h.
+#include "kernel/futex_table.h"
+
+#include "kernel/futex.h"
+#include "kernel/process.h"
+#include "mm/space.h"
+
+namespace faultline {
+
+constinit std::array<FutexBucket, kFutexBuckets> futex_buckets;
+
+void futexes_initialize() {
+  for (FutexBucket& bucket : futex_buckets) bucket.waiters.construct();
+}
+
+uint32_t futex_bucket_of(const FutexKey& key) {
+  constexpr uint32_t kShift = 24;
+  static_assert(1u << (32 - kShift) == kFutexBuckets);
+  auto mixed = static_cast<uint32_t>(reinterpret_cast<uintptr_t>(key.owner) >> 6) ^ static_cast<uint32_t>(key.place >> 2);
+  return mixed * 2654435761u >> kShift;  // Knuth's multiplicative hash
+}
+
+Result<FutexKey> futex_key(VirtAddr address, uint32_t operation, Ref<Object>* keep) {
+  if (address.value() & 3) return Errno::kINVAL;
+  if (!address.is_user()) return Errno::kFAULT;
+  AddressSpace& space = current_process().space();
+  if (!(operation & kFutexPrivate)) {
+    AddressSpace::SharedPlace shared = TRY(space.shared_place(address, keep));
+    if (shared.object) return FutexKey{shared.object, shared.offset};
+  }
+  return FutexKey{&space, address.value()};
+}
+
+void FutexBucket::add(FutexWaiter& waiter) {
+  uint8_t priority = waiter.thread->priority;
+  FutexWaiter* before = priority != 0 ? waiters->front() : nullptr;
+  while (before && before->thread->priority >= priority) before = waiters->next(*before);
+  if (before) [[unlikely]]
+    waiters->insert_before(*before, waiter);
+  else
+    waiters->push_back(waiter);
+}
+
+Result<void> futex_name(FutexWaiter& waiter, VirtAddr address, uint32_t operation) {
+  waiter.key = TRY(futex_key(address, operation, &waiter.object));
+  waiter.bucket.store(futex_bucket_of(waiter.key), memory_order_relaxed);
+  return {};
+}
+
+bool futex_leave(FutexWaiter& waiter) {
+  for (;;) {
+    uint32_t index = waiter.bucket.load(memory_order_acquire);
+    FutexBucket& bucket = futex_buckets[index];
+    // A waker touches the waiter, and the thread, until it unlocks the bucket; mostly it has.
+    if (waiter.was_woken.load(memory_order_acquire) && !bucket.lock.is_locked()) return false;
+    LockGuard guard(bucket.lock);
+    if (waiter.bucket.load(memory_order_relaxed) != index) continue;
+    if (waiter.was_woken.load(memory_order_relaxed)) return false;
+    bucket.waiters->remove(waiter);
+    return true;
+  }
+}
+
+Result<void> futex_fault_in(VirtAddr address) {
+  uint32_t value;
+  return user_load_u32(address, value) ? Result<void>() : Errno::kFAULT;
+}
+
+Result<void> futex_fault_in_for_writing(VirtAddr address) {
+  uint32_t value;
+  if (!user_load_u32(address, value)) return Errno::kFAULT;
+  return user_compare_exchange_u32(address, value, value) ? Result<void>() : Errno::kFAULT;
+}
+
+}  // namespace faultline

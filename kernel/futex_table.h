@@ -1,0 +1,79 @@
+// Who waits for which futex: keys, waiters, and the hash table of them.
+//
+// Protocol, as Linux's: who waits locks the key's bucket, looks at the word, and stands in the bucket before it is unlocked; who changes
+// the word locks the bucket afterwards. So a waiter that saw the old value is found, and no wake-up is spent on one that has seen the new.
+// Under the lock user memory can be touched only where it is in memory: a fault there fails at once (kernel/trap.cpp), and is taken again,
+// with nothing locked, before the next attempt.
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+#include "kernel/priority_lending.h"
+#include "kernel/thread.h"
+#include "lib/address.h"
+#include "lib/late.h"
+#include "lib/list.h"
+#include "lib/lock.h"
+#include "mm/object.h"
+
+namespace faultline {
+
+// Bits of futex(2)'s operation, and of the word of a lock whose owner is known by its number.
+inline constexpr uint32_t kFutexPrivate = 128, kFutexClockRealtime = 256;
+inline constexpr uint32_t kFutexWaiters = 0x80000000, kFutexOwnerDied = 0x40000000, kFutexOwner = 0x3fffffff;
+inline constexpr uint32_t kFutexAllBits = ~0u;
+
+// Private words are known by space and address, shared ones by object and offset.
+struct FutexKey {
+  const void* owner = nullptr;
+  uint64_t place = 0;
+  bool operator==(const FutexKey&) const = default;
+};
+
+// The key of an address for an operation. With `keep`, the object of a shared one stays while the reference does. kINVAL: misaligned;
+// kFAULT.
+Result<FutexKey> futex_key(VirtAddr address, uint32_t operation, Ref<Object>* keep = nullptr);
+
+// A thread that waits, on its own stack. Guarded by the lock of the bucket it stands in.
+struct FutexWaiter : ListNode<> {
+  enum class Kind : uint8_t { kPlain, kInheriting };
+
+  explicit FutexWaiter(Kind what = Kind::kPlain) : thread(&running_thread()), kind(what) {}
+  FutexKey key;
+  Thread* thread;
+  uint32_t bits = kFutexAllBits;
+  Atomic<uint32_t> bucket{0};  // which one it stands in; changed by requeueing under both locks
+  Atomic<bool> was_woken{false};
+  const Kind kind;
+  Ref<Object> object;  // keeps the key from naming something else
+};
+
+struct FutexBucket {
+  SpinLock<LockRank::kFutex> lock;
+  Late<List<FutexWaiter>> waiters;  // GUARDED_BY(lock), the most urgent first
+
+  void add(FutexWaiter& waiter) REQUIRES(lock);
+};
+
+inline constexpr uint32_t kFutexBuckets = 256;
+extern std::array<FutexBucket, kFutexBuckets> futex_buckets;
+uint32_t futex_bucket_of(const FutexKey& key);
+
+// Fills in the waiter's key and bucket.
+Result<void> futex_name(FutexWaiter& waiter, VirtAddr address, uint32_t operation);
+// Takes a waiter out that may have been woken. False: it was, and whoever did it has let go of it.
+bool futex_leave(FutexWaiter& waiter);
+// Touches the word as the next attempt will, so that it finds it in memory. kFAULT.
+Result<void> futex_fault_in(VirtAddr address);
+Result<void> futex_fault_in_for_writing(VirtAddr address);
+
+// Wakes waiters of a key whose bits meet `bits`, most urgent first. As Linux does, at least one. kINVAL: one of them waits for a lock.
+Result<uint32_t> futex_wake_key(const FutexKey& key, uint32_t count, uint32_t bits);
+
+// futex_pi.cpp
+Result<uint32_t> futex_lock_pi(VirtAddr address, uint32_t operation, Deadline deadline);
+Result<uint32_t> futex_trylock_pi(VirtAddr address, uint32_t operation);
+Result<uint32_t> futex_unlock_pi(VirtAddr address, uint32_t operation);
+
+}  // namespace faultline
