@@ -13,7 +13,7 @@ namespace faultline {
 // What trap entry pushes, lowest address first; the processor pushed from `error` (or eip) on.
 struct TrapFrame {
   uint32_t gs, fs, es, ds;
-  uint32_t ebx, ecx, edx, esi, edi, ebp, eax;  // Linux's system-call order, which sigcontext and ptrace also know
+  uint32_t edi, esi, ebp, kernel_esp, ebx, edx, ecx, eax;  // as PUSHA leaves them; POPA passes over its esp
   uint32_t vector;
   uint32_t error;  // the processor's error code, or 0; for a system call the original eax
   uint32_t eip, cs, eflags;
@@ -21,10 +21,12 @@ struct TrapFrame {
 
   bool from_user() const { return (cs & 3) == 3; }
 };
-static_assert(offsetof(TrapFrame, ebx) == 16 && offsetof(TrapFrame, eip) == 52 && sizeof(TrapFrame) == 72);
+static_assert(offsetof(TrapFrame, edi) == 16 && offsetof(TrapFrame, eax) == 44 && offsetof(TrapFrame, eip) == 56 &&
+              sizeof(TrapFrame) == 76);
 
 inline constexpr uint32_t kVectorPageFault = 14;
 inline constexpr uint32_t kVectorSystemCall = 0x80;
+inline constexpr uint32_t kSystemCallLimit = 0x1c0;  // numbers that system_call_table reaches
 // Page-fault error code bits (SDM 4.7).
 inline constexpr uint32_t kFaultProtection = 1, kFaultWrite = 2, kFaultUser = 4, kFaultReserved = 8;
 
@@ -95,8 +97,10 @@ extern "C" void page_fault_dispatch(TrapFrame* frame, VirtAddr address);
 // trap_dispatch: the other exceptions (vectors 0 to 31, NMI and double fault excepted), likewise.
 // Interrupts never get there: arch serves them, calling the handlers that interrupt_install and clock_arm name.
 extern "C" void trap_dispatch(TrapFrame* frame);
-// Entered with interrupts on; the result goes to frame->eax.
-extern "C" void system_call_dispatch(TrapFrame* frame);
+// system_call_table: the handlers of system calls by number, and after them one for all numbers that are unknown. Called with interrupts
+// on; the value goes to the program's eax, of an error what system_call_failed() makes of it.
+using SystemCallEntry = Result<uint32_t> (*)(uint32_t number, TrapFrame& frame);
+extern "C" uint32_t system_call_failed(Errno error);
 // Work to do before returning to user mode (signals, reschedule): called by entry code with interrupts off, again and again as
 // long as the current thread's work word or the CPU's need_reschedule is set. May enable interrupts; returns with them off.
 extern "C" void return_to_user_work(TrapFrame* frame);

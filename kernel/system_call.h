@@ -14,11 +14,7 @@
 
 namespace faultline {
 
-inline constexpr uint32_t kSystemCallLimit = 0x1c0;                     // Linux's numbers that the table reaches
 inline constexpr uint32_t kOwnCallBase = 0x1000, kOwnCallLimit = 0x40;  // Faultline's own
-
-// What the table holds: takes the arguments from the frame, returns what eax gets.
-using SystemCallEntry = uint32_t (*)(TrapFrame& frame);
 
 struct SystemCallRow {
   uint16_t number;
@@ -28,9 +24,6 @@ struct SystemCallRow {
 
 // The name for tracing, or null.
 const char* system_call_name(uint32_t number);
-
-// Errors that restart the call need a look at signals on the way out.
-void system_call_note_restart();
 
 namespace detail {
 
@@ -44,12 +37,14 @@ T system_call_argument(uint32_t raw) {
   }
 }
 
+inline constexpr uint32_t TrapFrame::*kArgumentRegisters[] = {&TrapFrame::ebx, &TrapFrame::ecx, &TrapFrame::edx,
+                                                              &TrapFrame::esi, &TrapFrame::edi, &TrapFrame::ebp};
+
 template <auto kHandler, typename... Arguments, size_t... kIndex>
 inline Result<uint32_t> system_call_apply(TrapFrame& frame, Result<uint32_t> (*)(Arguments...), std::index_sequence<kIndex...>) {
   static_assert(sizeof...(Arguments) <= 6);
-  const uint32_t* registers = &frame.ebx;
-  (void)registers;
-  return kHandler(system_call_argument<std::remove_cvref_t<Arguments>>(registers[kIndex])...);
+  (void)frame;
+  return kHandler(system_call_argument<std::remove_cvref_t<Arguments>>(frame.*kArgumentRegisters[kIndex])...);
 }
 
 template <typename... Arguments>
@@ -59,14 +54,10 @@ constexpr auto argument_indices(Result<uint32_t> (*)(Arguments...)) {
 
 }  // namespace detail
 
+// What the table holds: takes the arguments from the frame.
 template <auto kHandler>
-uint32_t entry(TrapFrame& frame) {
-  Result<uint32_t> result = detail::system_call_apply<kHandler>(frame, kHandler, detail::argument_indices(kHandler));
-  if (result.ok()) [[likely]]
-    return result.value();
-  if (static_cast<uint32_t>(result.error()) >= static_cast<uint32_t>(Errno::kRESTARTSYS)) [[unlikely]]
-    system_call_note_restart();
-  return -static_cast<uint32_t>(result.error());
+Result<uint32_t> entry(uint32_t, TrapFrame& frame) {
+  return detail::system_call_apply<kHandler>(frame, kHandler, detail::argument_indices(kHandler));
 }
 
 }  // namespace faultline

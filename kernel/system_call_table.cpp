@@ -282,18 +282,21 @@ constexpr bool rows_are_sorted() {
 }
 static_assert(rows_are_sorted(), "rows stand in order of their numbers, each once");
 
-uint32_t no_such_call(TrapFrame&) { return -static_cast<uint32_t>(Errno::kNOSYS); }
+Result<uint32_t> no_such_call(uint32_t, TrapFrame&) { return Errno::kNOSYS; }
 
-constexpr std::array<SystemCallEntry, kSystemCallLimit> make_table() {
-  std::array<SystemCallEntry, kSystemCallLimit> table{};
-  for (SystemCallEntry& slot : table) slot = no_such_call;
-  for (const SystemCallRow& row : kRows)
-    if (row.number < kSystemCallLimit) table[row.number] = row.entry;
+struct Table {
+  SystemCallEntry rows[kSystemCallLimit + 1];
+};
+constexpr Table make_table() {
+  Table table{};
+  for (SystemCallEntry& slot : table.rows) slot = no_such_call;
+  for (const SystemCallRow& row : kRows) table.rows[row.number] = row.entry;
   return table;
 }
-constexpr std::array<SystemCallEntry, kSystemCallLimit> kTable = make_table();
 
 }  // namespace
+
+extern "C" constexpr Table system_call_table = make_table();
 
 const char* system_call_name(uint32_t number) {
   for (const SystemCallRow& row : kRows)
@@ -301,11 +304,10 @@ const char* system_call_name(uint32_t number) {
   return nullptr;
 }
 
-void system_call_note_restart() { running_thread().add_work(kWorkRestart); }
-
-extern "C" void system_call_dispatch(TrapFrame* frame) {
-  uint32_t number = frame->eax;
-  frame->eax = number < kSystemCallLimit ? kTable.data()[number](*frame) : no_such_call(*frame);
+extern "C" uint32_t system_call_failed(Errno error) {
+  // Errors that restart the call need a look at signals on the way out.
+  if (static_cast<uint32_t>(error) >= static_cast<uint32_t>(Errno::kRESTARTSYS)) running_thread().add_work(kWorkRestart);
+  return -static_cast<uint32_t>(error);
 }
 
 }  // namespace faultline

@@ -17,12 +17,13 @@ struct ResultStorage {
   static constexpr Errno kNone = static_cast<Errno>(0);
   explicit ResultStorage(Errno why) : error(why) {}
   template <typename U>
-  ResultStorage(std::in_place_t, U&& from) : error(kNone), value(std::forward<U>(from)) {}
+  ResultStorage(std::in_place_t, U&& from) : value(std::forward<U>(from)), error(kNone) {}
 
-  Errno error;
+  // In this order the value comes back in eax, where its user wants it.
   union {
     T value;
   };
+  Errno error;
 };
 
 template <typename T>

@@ -16,6 +16,9 @@
 #define PER_CPU_CURRENT_THREAD 12
 #define PER_CPU_NEED_RESCHEDULE 16
 
+// System-call numbers that the table reaches
+#define SYSTEM_CALL_LIMIT 0x1c0
+
 #define VECTOR_NMI 2
 #define VECTOR_DOUBLE_FAULT 8
 #define VECTOR_FIRST_INTERRUPT 0x20  // + the global interrupt number

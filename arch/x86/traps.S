@@ -3,21 +3,16 @@
 
 #include "arch/x86/selectors.h"
 
-#define FRAME_CS 56
-#define FRAME_EFLAGS 60
+#define FRAME_EAX 44
+#define FRAME_CS 60
+#define FRAME_EFLAGS 64
 #define INTERRUPT_FLAG 0x200
 
     .text
 
 // The processor, or a stub, has pushed an error code and the vector.
 .macro save_frame
-    pushl %eax
-    pushl %ebp
-    pushl %edi
-    pushl %esi
-    pushl %edx
-    pushl %ecx
-    pushl %ebx
+    pushal
     pushl %ds
     pushl %es
     pushl %fs
@@ -85,6 +80,24 @@ trap_exit:
     cli
     jmp restore_frame
 
+// Calls the handler of system call eax for the frame at the stack's top, and leaves in eax what the program gets.
+.macro call_handler
+    cmpl $SYSTEM_CALL_LIMIT, %eax
+    jae 2f
+1:  movl %esp, %edx
+    call *system_call_table(, %eax, 4)
+    testl %edx, %edx  // an errno, or 0: eax is a value
+    jnz 3f
+4:
+    .subsection 1
+2:  movl $SYSTEM_CALL_LIMIT, %eax  // the row of all numbers that are unknown
+    jmp 1b
+3:  movl %edx, %eax
+    call system_call_failed
+    jmp 4b
+    .previous
+.endm
+
 // int $0x80. The number is kept twice: as eax, which the result replaces, and in the place of the error code.
     .balign 16
     .globl system_call_entry
@@ -93,9 +106,9 @@ system_call_entry:
     pushl $VECTOR_SYSTEM_CALL
     save_frame
     xorl %ebp, %ebp  // the end of the kernel's backtrace
-    movl %esp, %eax
     sti
-    call system_call_dispatch
+    call_handler
+    movl %eax, FRAME_EAX(%esp)
     cli
 
 // Interrupts off, the frame at the stack's top.
@@ -116,13 +129,7 @@ pop_es:
     popl %es
 pop_ds:
     popl %ds
-    popl %ebx
-    popl %ecx
-    popl %edx
-    popl %esi
-    popl %edi
-    popl %ebp
-    popl %eax
+    popal
     addl $8, %esp
 return_iret:
     iret

@@ -19,6 +19,8 @@ struct FixUp {
 
 extern "C" const FixUp fix_up_table_start[], fix_up_table_end[];
 
+static_assert(kSystemCallLimit == SYSTEM_CALL_LIMIT);
+
 void traps_initialize() {
   cpu_features_initialize();
   descriptors_initialize(0);
@@ -58,9 +60,25 @@ extern "C" void exception_dispatch(TrapFrame* frame) {
 // Runs in the double-fault task. The main task's segment holds what the processor saw last.
 extern "C" [[noreturn]] void double_fault_report() {
   const TaskState& task = this_cpu_area().task;
-  TrapFrame frame = {task.gs,  task.fs,  task.es,  task.ds,     task.ebx, task.ecx,
-                     task.edx, task.esi, task.edi, task.ebp,    task.eax, VECTOR_DOUBLE_FAULT,
-                     0,        task.eip, task.cs,  task.eflags, task.esp, task.ss};
+  TrapFrame frame = {task.gs,
+                     task.fs,
+                     task.es,
+                     task.ds,
+                     task.edi,
+                     task.esi,
+                     task.ebp,
+                     task.esp,
+                     task.ebx,
+                     task.edx,
+                     task.ecx,
+                     task.eax,
+                     VECTOR_DOUBLE_FAULT,
+                     0,
+                     task.eip,
+                     task.cs,
+                     task.eflags,
+                     task.esp,
+                     task.ss};
   panic_trap(frame, mmu_is_stack_guard(page_fault_address()) ? "kernel stack overflow" : "double fault");
 }
 
