@@ -20,13 +20,16 @@ struct TrapFrame {
   uint32_t esp, ss;  // only there when the trap came from user mode
 
   bool from_user() const { return (cs & 3) == 3; }
+  bool is_system_call() const;
 };
 static_assert(offsetof(TrapFrame, edi) == 16 && offsetof(TrapFrame, eax) == 44 && offsetof(TrapFrame, eip) == 56 &&
               sizeof(TrapFrame) == 76);
 
 inline constexpr uint32_t kVectorPageFault = 14;
 inline constexpr uint32_t kVectorSystemCall = 0x80;
+inline constexpr uint32_t kVectorFastCall = 0x100;   // not a vector: a system call by the processor's shorter way (SYSENTER)
 inline constexpr uint32_t kSystemCallLimit = 0x1c0;  // numbers that system_call_table reaches
+inline bool TrapFrame::is_system_call() const { return vector == kVectorSystemCall || vector == kVectorFastCall; }
 // Page-fault error code bits (SDM 4.7).
 inline constexpr uint32_t kFaultProtection = 1, kFaultWrite = 2, kFaultUser = 4, kFaultReserved = 8;
 

@@ -7,6 +7,7 @@
 #include "kernel/fault_watch.h"
 #include "kernel/scheduler.h"
 #include "kernel/signal_internal.h"
+#include "kernel/vdso.h"
 
 namespace faultline {
 
@@ -213,6 +214,7 @@ Result<void> exec_program(StringView name, const ExecStrings& strings) {
   const Credentials& who = identity.credentials;
   VirtAddr stack = TRY(exec_build_stack(*space, strings, prefix, name, image, {who.uid, who.euid, who.gid, who.egid, identity.changed},
                                         process.limit(Resource::kStack)));
+  TRY(vdso_map(*space));
   space->set_break_start(image.layout.break_start);
   space->set_reading_executes(image.reading_executes);
   TRY(become_only_thread(process));
@@ -225,6 +227,7 @@ Result<void> exec_program(StringView name, const ExecStrings& strings) {
   fault_injection_stop(self);
   trap_frame_initialize_user(self.frame(), image.entry, stack);
   self.frame().vector = kVectorSystemCall;
+  self.add_work(kWorkFrame);
   return {};
 }
 

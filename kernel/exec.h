@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <span>
 
+#include "arch/vdso.h"
 #include "fs/file.h"
 #include "kernel/process.h"
 #include "mm/slab.h"
@@ -24,7 +25,7 @@ Result<void> exec_program(StringView name, const ExecStrings& strings);
 
 // --- Between the files that do it.
 
-inline constexpr uint32_t kUserStackTop = kKernelBase - kPageSize;
+inline constexpr uint32_t kUserStackTop = kVdsoTimePage.value();  // so one page table serves for both
 
 // What an ELF file's headers ask for, checked, and where it went.
 struct ProgramImage {

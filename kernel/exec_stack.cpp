@@ -1,6 +1,7 @@
 // A new program's stack: strings, argv, envp and the auxiliary vector, as the i386 ABI's process initialisation has them. Written from the
 // top down through a page that is handed to the space when it is full: usually once.
 #include "arch/cpu.h"
+#include "arch/vdso.h"
 #include "fs/devfs/random.h"
 #include "kernel/exec.h"
 #include "kernel/time.h"
@@ -127,7 +128,8 @@ struct Auxiliary {
 };
 constexpr uint32_t kAuxNull = 0, kAuxHeaders = 3, kAuxHeaderSize = 4, kAuxHeaderCount = 5, kAuxPageSize = 6, kAuxBase = 7, kAuxFlags = 8,
                    kAuxEntry = 9, kAuxUid = 11, kAuxEuid = 12, kAuxGid = 13, kAuxEgid = 14, kAuxPlatform = 15, kAuxHardware = 16,
-                   kAuxTicks = 17, kAuxSecure = 23, kAuxRandom = 25, kAuxHardware2 = 26, kAuxFileName = 31, kAuxSignalStack = 51;
+                   kAuxTicks = 17, kAuxSecure = 23, kAuxRandom = 25, kAuxHardware2 = 26, kAuxFileName = 31, kAuxSystemCall = 32,
+                   kAuxVdso = 33, kAuxSignalStack = 51;
 
 // The pointer tables stand below the strings, in order; while strings are pushed from the last to the first, their addresses are noted here.
 class PointerTable {
@@ -213,6 +215,8 @@ class StackBuilder {
     TRY(stack_.push(random, sizeof random));
     uint32_t random_address = stack_.position();
     const Auxiliary auxiliary[] = {
+        {kAuxSystemCall, vdso_places().system_call.value()},
+        {kAuxVdso, kVdsoImage.value()},
         {kAuxSignalStack, signal_frame_limit()},
         {kAuxHardware, cpu_hardware_word()},
         {kAuxPageSize, kPageSize},

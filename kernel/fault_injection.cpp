@@ -15,7 +15,7 @@ bool fault_injection_strikes() {
   Thread& self = running_thread();
   FaultInjection& wish = self.injection;
   // Not in a fault of the program's own: there is no call that could say so, it would be killed.
-  if (wish.failures != 0 && self.frame().vector != kVectorSystemCall) return false;
+  if (wish.failures != 0 && !self.frame().is_system_call()) return false;
   if (wish.failures == 0 || (wish.countdown != 0 && --wish.countdown != 0)) return false;
   if (--wish.failures == 0) fault_injections.fetch_sub(1, memory_order_relaxed);
   return true;

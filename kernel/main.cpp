@@ -26,6 +26,7 @@
 #include "kernel/scheduler.h"
 #include "kernel/time_internal.h"
 #include "kernel/trace_ring.h"
+#include "kernel/vdso.h"
 #include "mm/frames.h"
 #include "mm/reclaim.h"
 #include "mm/slab.h"
@@ -102,6 +103,7 @@ void start_system(void*) {
   proc_initialize();
   proc_contents_initialize();
   processes_initialize();
+  vdso_initialize();
   trace_initialize();
   if (!memory_devices_register().ok() || !kernel_log_register().ok()) PANIC("no memory for the first devices");
   start_terminals();

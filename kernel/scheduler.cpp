@@ -322,8 +322,7 @@ void kernel_timer_interrupt() {
   Thread& self = *queue.current.load(memory_order_relaxed);
   if (&self == queue.idle) return;
   // The trap frame at the stack's top is this interrupt's if it came from user mode.
-  uint32_t vector = self.is_kernel_thread() ? kVectorSystemCall : self.frame().vector;
-  bool in_user = vector >= 32 && vector != kVectorSystemCall;
+  bool in_user = !self.is_kernel_thread() && self.frame().vector >= 32 && !self.frame().is_system_call();
   (in_user ? self.user_ticks : self.kernel_ticks)++;
   (in_user ? queue.user_ticks : queue.kernel_ticks)++;
   if (!self.is_kernel_thread()) process_tick(self.process());

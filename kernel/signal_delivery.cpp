@@ -125,10 +125,12 @@ void signals_deliver(TrapFrame& frame) {
 extern "C" void return_to_user_work(TrapFrame* frame) {
   if (machine::need_reschedule()) machine::preempt_interrupted();
   machine::interrupts_enable();
-  uint32_t work = running_thread().work.load(memory_order_relaxed);
+  Thread& self = running_thread();
+  uint32_t work = self.work.load(memory_order_relaxed);
+  if (work & kWorkFrame) self.clear_work(kWorkFrame);
   if (work & kWorkMove) [[unlikely]]
     scheduler_move_self();
-  if (work & ~kWorkMove) signals_deliver(*frame);
+  if (work & ~(kWorkMove | kWorkFrame)) signals_deliver(*frame);
   (void)machine::interrupts_save_and_disable();
 }
 

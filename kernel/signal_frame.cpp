@@ -2,6 +2,7 @@
 // <asm/sigcontext.h> and <asm/ucontext.h>: a plain frame, and one with siginfo and ucontext for SA_SIGINFO.
 #include <cstddef>
 
+#include "arch/vdso.h"
 #include "kernel/calls.h"
 #include "kernel/process.h"
 #include "kernel/signal.h"
@@ -36,7 +37,8 @@ struct UserFloatState {
 };
 static_assert(sizeof(UserFloatState) == 624 && offsetof(UserFloatState, image) == 112);
 
-// Both begin with the return address and the handler's arguments, and end with code that calls sigreturn.
+// Both begin with the return address and the handler's arguments. They end with code that calls sigreturn; nobody runs it any more, but
+// debuggers know a frame by it.
 struct PlainFrame {
   uint32_t return_address;
   uint32_t signal;
@@ -117,12 +119,12 @@ bool signal_frame_push(TrapFrame& frame, const SignalAction& action, const Signa
   if (!push_float_state(place.float_state)) return false;
   auto number = static_cast<uint32_t>(info.number);
   uint32_t fault_address = info.code > 0 && info.code != kCodeKernel ? info.fields[0] : 0;
-  auto return_address = [&](uint32_t code_offset) {
-    return action.flags & SignalAction::kRestorer ? action.restorer : place.frame + code_offset;
+  auto return_address = [&action](VirtAddr otherwise) {
+    return action.flags & SignalAction::kRestorer ? action.restorer : otherwise.value();
   };
   if (!with_info) {
     PlainFrame plain;
-    plain.return_address = return_address(offsetof(PlainFrame, code));
+    plain.return_address = return_address(vdso_places().signal_return);
     plain.signal = number;
     fill_context(plain.context, frame, saved_mask, place.float_state, fault_address);
     plain.more_mask = static_cast<uint32_t>(saved_mask >> 32);
@@ -134,7 +136,7 @@ bool signal_frame_push(TrapFrame& frame, const SignalAction& action, const Signa
     return true;
   }
   InfoFrame full;
-  full.return_address = return_address(offsetof(InfoFrame, code));
+  full.return_address = return_address(vdso_places().signal_return_with_info);
   full.signal = number;
   full.info_address = place.frame + offsetof(InfoFrame, info);
   full.context_address = place.frame + offsetof(InfoFrame, context);
@@ -172,6 +174,7 @@ namespace {
 // The registers as the handler left them in its frame; selectors that make no sense fault on the way out and are dealt with there.
 bool restore_context(TrapFrame& frame, const SignalContext& context) {
   if (!restore_float_state(context.float_state)) return false;
+  if (frame.vector == kVectorFastCall) running_thread().add_work(kWorkFrame);
   frame.gs = context.gs & 0xffff;
   frame.fs = context.fs & 0xffff;
   frame.es = context.es & 0xffff;

@@ -30,6 +30,7 @@ inline constexpr uint32_t kWorkSignal = 1u << 0;   // look for signals, or the p
 inline constexpr uint32_t kWorkRestart = 1u << 1;  // a system call returned one of the restart codes
 inline constexpr uint32_t kWorkMask = 1u << 2;     // a temporary signal mask is in force
 inline constexpr uint32_t kWorkMove = 1u << 3;     // it is on a CPU that it may not run on
+inline constexpr uint32_t kWorkFrame = 1u << 4;    // the call has changed the frame: all of it must be loaded
 
 // kNew: known to others (a signal may be on its way) but not yet handed to scheduler_start(): a wake leaves only its permit.
 enum class ThreadState : uint8_t { kNew, kRunnable, kRunning, kSleeping, kDead };

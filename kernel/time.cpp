@@ -2,6 +2,7 @@
 #include "kernel/time.h"
 
 #include "arch/clock.h"
+#include "arch/vdso.h"
 #include "lib/atomic.h"
 #include "lib/lock.h"
 
@@ -14,6 +15,10 @@ constinit SpinLock<LockRank::kLeaf> wall_lock;
 constinit int64_t wall_adjustment GUARDED_BY(wall_lock) = 0;
 
 constexpr uint64_t kMicrosecond = 1000;
+
+uint64_t wall_at_zero_locked() REQUIRES(wall_lock) {
+  return clock_boot_wall_seconds() * kNanosecondsPerSecond + static_cast<uint64_t>(wall_adjustment);
+}
 
 Result<uint64_t> combine(int64_t seconds, int64_t fraction, uint64_t unit) {
   if (seconds < 0 || fraction < 0 || static_cast<uint64_t>(fraction) * unit >= kNanosecondsPerSecond) return Errno::kINVAL;
@@ -46,13 +51,19 @@ Deadline deadline_after(uint64_t nanoseconds) {
 
 uint64_t wall_clock_nanoseconds() {
   LockGuard guard(wall_lock);
-  return clock_boot_wall_seconds() * kNanosecondsPerSecond + clock_monotonic() + static_cast<uint64_t>(wall_adjustment);
+  return wall_at_zero_locked() + clock_monotonic();
 }
 
 void wall_clock_set(uint64_t nanoseconds) {
   uint64_t unadjusted = clock_boot_wall_seconds() * kNanosecondsPerSecond + clock_monotonic();
   LockGuard guard(wall_lock);
   wall_adjustment = static_cast<int64_t>(nanoseconds - unadjusted);
+  vdso_set_wall_clock(wall_at_zero_locked());
+}
+
+void wall_clock_publish() {
+  LockGuard guard(wall_lock);
+  vdso_set_wall_clock(wall_at_zero_locked());
 }
 
 Timestamp wall_time() {

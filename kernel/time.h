@@ -40,5 +40,7 @@ Deadline deadline_after(uint64_t nanoseconds);
 // Nanoseconds since 1970 UTC.
 uint64_t wall_clock_nanoseconds();
 void wall_clock_set(uint64_t nanoseconds);
+// Tells it to programs' clocks (arch/vdso.h); at boot.
+void wall_clock_publish();
 
 }  // namespace faultline

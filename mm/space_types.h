@@ -40,6 +40,6 @@ enum class ReadingOrder : uint8_t { kNormal, kRandom, kSequential };
 // What fork does with a region: madvise(2)'s DONTFORK and WIPEONFORK.
 enum class Inheritance : uint8_t { kCopied, kLeftOut, kEmpty };
 
-enum class RegionKind : uint8_t { kAnonymousOrFile, kHeap, kStack, kVdso, kSegment };
+enum class RegionKind : uint8_t { kAnonymousOrFile, kHeap, kStack, kVdso, kTimePage, kSegment };
 
 }  // namespace faultline

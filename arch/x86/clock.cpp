@@ -5,6 +5,8 @@
 
 #include "arch/port_io.h"
 #include "arch/start.h"
+#include "arch/x86/clock_rate.h"
+#include "arch/x86/clock_scale.h"
 #include "arch/x86/local_apic.h"
 #include "arch/x86/pit.h"
 #include "arch/x86/rtc.h"
@@ -25,20 +27,7 @@ constinit uint32_t nanoseconds_per_cycle = 0;  // times 2^32, of a counter that 
 constinit uint32_t doublings = 0;              // 0 from 1 GHz up
 constinit uint64_t boot_wall_seconds = 0;
 
-// cycles * nanoseconds_per_cycle / 2^32, in two multiplications: nothing is read more often than the clock.
-uint64_t scaled(uint64_t cycles) {
-  uint32_t low = static_cast<uint32_t>(cycles), high = static_cast<uint32_t>(cycles >> 32), low_part;
-  asm("mull %[rate]\n\t"
-      "movl %%edx, %[low_part]\n\t"
-      "movl %[high], %%eax\n\t"
-      "mull %[rate]\n\t"
-      "addl %[low_part], %%eax\n\t"
-      "adcl $0, %%edx"
-      : "+a"(low), "=&d"(high), [low_part] "=&r"(low_part)
-      : [rate] "m"(nanoseconds_per_cycle), [high] "r"(high)
-      : "cc");
-  return low | uint64_t{high} << 32;
-}
+uint64_t scaled(uint64_t cycles) { return clock_scaled(cycles, nanoseconds_per_cycle); }
 
 // For counters slower than 1 GHz as well.
 [[gnu::noinline]] uint64_t nanoseconds_of(uint64_t cycles) { return scaled(cycles << doublings); }
@@ -114,6 +103,7 @@ uint64_t clock_monotonic() {
     return nanoseconds_of(cycles);
   return scaled(cycles);
 }
+ClockRate clock_rate() { return {start_cycles, nanoseconds_per_cycle, doublings}; }
 uint64_t clock_boot_wall_seconds() { return boot_wall_seconds; }
 
 void clock_initialize() {

@@ -6,10 +6,11 @@
 #include "arch/context.h"
 #include "arch/mmu.h"
 #include "arch/start.h"
+#include "arch/x86/features.h"
 #include "arch/x86/paging.h"
 #include "arch/x86/per_cpu.h"
 
-extern "C" void double_fault_entry();
+extern "C" void double_fault_entry(), fast_call_entry();
 
 namespace faultline {
 
@@ -49,6 +50,19 @@ void prepare_double_fault_task(CpuArea& area) {
   asm volatile("movl %%cr3, %0" : "=r"(task.cr3));
 }
 
+void write_register(uint32_t number, uint32_t value) { asm volatile("wrmsr" : : "c"(number), "a"(value), "d"(0)); }
+
+// What SYSENTER loads (SDM volume 3, 5.8.7). It and SYSEXIT take the other segments to be the ones after the kernel's code.
+void prepare_fast_calls(CpuArea& area) {
+  static_assert(SELECTOR_KERNEL_DATA == SELECTOR_KERNEL_CODE + 8 && SELECTOR_USER_CODE == SELECTOR_KERNEL_CODE + 16 + 3 &&
+                SELECTOR_USER_DATA == SELECTOR_KERNEL_CODE + 24 + 3);
+  constexpr uint32_t kCodeSegment = 0x174, kStackPointer = 0x175, kInstructionPointer = 0x176;
+  if (!cpu_has(CpuFeature::kSysenter)) return;
+  write_register(kCodeSegment, SELECTOR_KERNEL_CODE);
+  write_register(kStackPointer, reinterpret_cast<uintptr_t>(area.entry_stack.data() + area.entry_stack.size()));
+  write_register(kInstructionPointer, reinterpret_cast<uintptr_t>(&fast_call_entry));
+}
+
 }  // namespace
 
 void descriptors_initialize(uint32_t cpu) {
@@ -83,6 +97,7 @@ void descriptors_initialize(uint32_t cpu) {
       :
       : "m"(pointer), "i"(SELECTOR_KERNEL_CODE), "r"(SELECTOR_KERNEL_DATA), "r"(0), "r"(SELECTOR_PER_CPU), "r"(SELECTOR_TASK)
       : "memory");
+  prepare_fast_calls(area);
 }
 
 // The kernel directory, whose kernel half is everybody's.

@@ -54,6 +54,8 @@ uint32_t cpu_hardware_word() { return hardware_word; }
 void cpu_features_initialize() {
   auto [eax, ebx, ecx, edx] = cpuid(1);
   hardware_word = edx;
+  constexpr uint32_t kSignature = 0xfff, kBadSysenter = 0x633;  // the first Pentium Pros claim to have it
+  constexpr uint32_t kExtended = 0x80000000, kPower = 0x80000007;
   auto note = [](CpuFeature feature, uint32_t there) {
     if (there) cpu_features |= 1u << static_cast<uint32_t>(feature);
   };
@@ -63,6 +65,9 @@ void cpu_features_initialize() {
   note(CpuFeature::kApic, edx & 1u << 9);
   note(CpuFeature::kRdrand, ecx & 1u << 30);
   note(CpuFeature::kHypervisor, ecx & 1u << 31);
+  note(CpuFeature::kSysenter, (eax & kSignature) >= kBadSysenter ? edx & 1u << 11 : 0);
+  note(CpuFeature::kFence, edx & 1u << 26);
+  note(CpuFeature::kConstantCounter, cpuid(kExtended).eax >= kPower ? cpuid(kPower).edx & 1u << 8 : 0);
 }
 
 void cpu_control_initialize() {

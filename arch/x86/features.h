@@ -5,7 +5,7 @@
 
 namespace faultline {
 
-enum class CpuFeature : uint8_t { kPge, kFxsr, kSse, kApic, kRdrand, kHypervisor };
+enum class CpuFeature : uint8_t { kPge, kFxsr, kSse, kApic, kRdrand, kHypervisor, kSysenter, kFence, kConstantCounter };
 
 void cpu_features_initialize();
 // Sets CR0 and CR4 on this CPU as the kernel wants them.

@@ -31,10 +31,14 @@ struct alignas(64) CpuArea {
   uint32_t active_directory;  // CR3
   uint64_t timer_deadline;    // what clock_arm() was asked for
   alignas(8) std::array<uint64_t, GDT_ENTRIES> gdt;
+  // For what may interrupt the first instruction after SYSENTER, which leaves it (traps.S): an NMI, or a single step.
+  alignas(16) std::array<uint8_t, 1024> entry_stack;
   TaskState task;
   TaskState double_fault_task;
   alignas(16) std::array<uint8_t, 4096> double_fault_stack;
 };
+static_assert(offsetof(CpuArea, task) + offsetof(TaskState, esp0) ==
+              offsetof(CpuArea, entry_stack) + sizeof(CpuArea::entry_stack) + ENTRY_STACK_TO_KERNEL_STACK);
 static_assert(offsetof(machine::CpuAreaHead, preemption_disabled) == PER_CPU_PREEMPTION_DISABLED);
 static_assert(offsetof(machine::CpuAreaHead, current_thread) == PER_CPU_CURRENT_THREAD);
 static_assert(offsetof(machine::CpuAreaHead, need_reschedule) == PER_CPU_NEED_RESCHEDULE);

@@ -16,13 +16,18 @@
 #define PER_CPU_CURRENT_THREAD 12
 #define PER_CPU_NEED_RESCHEDULE 16
 
+// From the top of a CPU's entry stack to its TaskState's esp0; see CpuArea.
+#define ENTRY_STACK_TO_KERNEL_STACK 4
+
 // System-call numbers that the table reaches
 #define SYSTEM_CALL_LIMIT 0x1c0
 
+#define VECTOR_DEBUG 1
 #define VECTOR_NMI 2
 #define VECTOR_DOUBLE_FAULT 8
 #define VECTOR_FIRST_INTERRUPT 0x20  // + the global interrupt number
 #define VECTOR_SYSTEM_CALL 0x80
+#define VECTOR_FAST_CALL 0x100  // none: a system call by SYSENTER
 #define VECTOR_TIMER 0xF0
 #define VECTOR_KICK 0xF1
 #define VECTOR_SHOOTDOWN 0xF2

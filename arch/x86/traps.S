@@ -2,22 +2,33 @@
 // arguments in eax, edx, ecx (-mregparm=3). All gates clear the interrupt flag. SDM volume 3, 6.12 to 6.14.
 
 #include "arch/x86/selectors.h"
+#include "arch/x86/vdso/layout.h"
 
+#define FRAME_EDI 16
 #define FRAME_EAX 44
 #define FRAME_CS 60
 #define FRAME_EFLAGS 64
+#define FRAME_ESP 68
 #define INTERRUPT_FLAG 0x200
+#define FIXED_FLAG 2
+#define ODD_FLAGS 0x244500  // ID, AC, NT, DF, TF: those that SYSENTER leaves as they are, and the kernel must not run with
+#define LAST_USER_WORD 0x7ffffffc
+#define EFAULT 14
 
     .text
 
 // The processor, or a stub, has pushed an error code and the vector.
 .macro save_frame
+    save_registers
+    cld
+.endm
+
+.macro save_registers
     pushal
     pushl %ds
     pushl %es
     pushl %fs
     pushl %gs
-    cld
     movl $SELECTOR_KERNEL_DATA, %edx
     movl %edx, %ds
     movl %edx, %es
@@ -98,6 +109,70 @@ trap_exit:
     .previous
 .endm
 
+// SYSENTER, as the vDSO's __kernel_vsyscall uses it (vdso/calls.S): ebp is the program's stack pointer, and points at the sixth argument.
+// cs, ss, eip and esp are the kernel's, IF is clear; nothing was saved. (SDM volume 2, SYSENTER; volume 3, 5.8.7.)
+//
+// With TF set each instruction traps until ODD_FLAGS are cleared, the first of them on the entry stack: exception_dispatch() returns. An
+// interrupt may come from pushfl on, while the segments are still the program's: like everywhere, its own entry loads the kernel's.
+    .balign 16
+    .globl fast_call_entry, fast_call_flags_are_clear
+fast_call_entry:
+    movl ENTRY_STACK_TO_KERNEL_STACK(%esp), %esp
+    pushl $SELECTOR_USER_DATA
+    pushl %ebp
+    sti
+    pushfl
+    pushl $SELECTOR_USER_CODE
+    pushl $address_of_vdso_sysenter_return
+    pushl %eax
+    pushl $VECTOR_FAST_CALL
+    cmpl $LAST_USER_WORD, %ebp
+    ja bad_sixth_argument
+load_sixth_argument:
+    movl (%ebp), %ebp
+    save_registers
+    testl $ODD_FLAGS, FRAME_EFLAGS(%esp)
+    jnz fast_call_with_odd_flags
+    call_handler
+    cli
+    movl %gs:PER_CPU_CURRENT_THREAD, %ecx
+    movl (%ecx), %ecx  // its work word, which a changed frame is noted in as well
+    orl %gs:PER_CPU_NEED_RESCHEDULE, %ecx
+    jnz fast_call_has_work
+    // The handler has kept ebx, esi, edi and ebp; ecx and edx are on the program's stack. Nothing comes between sti and sysexit.
+fast_pop_gs:
+    popl %gs
+fast_pop_fs:
+    popl %fs
+fast_pop_es:
+    popl %es
+fast_pop_ds:
+    popl %ds
+    movl $address_of_vdso_sysenter_return, %edx
+    movl FRAME_ESP - FRAME_EDI(%esp), %ecx
+    sti
+    sysexit
+
+fast_call_has_work:
+    movl %eax, FRAME_EAX(%esp)
+    jmp return_to_user  // by iret, which gives all flags and registers back
+
+fast_call_with_odd_flags:
+    pushl $INTERRUPT_FLAG | FIXED_FLAG
+    popfl
+    call_handler
+    cli
+    jmp fast_call_has_work
+
+// Whatever the call was, as on Linux.
+bad_sixth_argument:
+    save_registers
+    movl $-EFAULT, FRAME_EAX(%esp)
+    pushl $FIXED_FLAG
+    popfl
+fast_call_flags_are_clear:  // on all ways
+    jmp return_to_user
+
 // int $0x80. The number is kept twice: as eax, which the result replaces, and in the place of the error code.
     .balign 16
     .globl system_call_entry
@@ -160,8 +235,24 @@ bad_iret:
     pushl $13
     jmp exception_entry
 
+// The same after a fast call.
+bad_fast_gs:
+    movl $0, (%esp)
+    jmp fast_pop_gs
+bad_fast_fs:
+    movl $0, (%esp)
+    jmp fast_pop_fs
+bad_fast_es:
+    movl $0, (%esp)
+    jmp fast_pop_es
+bad_fast_ds:
+    movl $0, (%esp)
+    jmp fast_pop_ds
+
     .section .fix_up_table, "a"
     .long pop_gs, bad_gs, pop_fs, bad_fs, pop_es, bad_es, pop_ds, bad_ds, return_iret, bad_iret
+    .long fast_pop_gs, bad_fast_gs, fast_pop_fs, bad_fast_fs, fast_pop_es, bad_fast_es, fast_pop_ds, bad_fast_ds
+    .long load_sixth_argument, bad_sixth_argument
     .text
 
 // [[noreturn]] void trap_return_to_user(TrapFrame* frame)

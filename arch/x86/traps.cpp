@@ -17,9 +17,10 @@ struct FixUp {
 
 }  // namespace
 
+extern "C" const char fast_call_entry[], fast_call_flags_are_clear[];
 extern "C" const FixUp fix_up_table_start[], fix_up_table_end[];
 
-static_assert(kSystemCallLimit == SYSTEM_CALL_LIMIT);
+static_assert(kSystemCallLimit == SYSTEM_CALL_LIMIT && kVectorFastCall == VECTOR_FAST_CALL);
 
 void traps_initialize() {
   cpu_features_initialize();
@@ -35,7 +36,7 @@ bool trap_fix_up(TrapFrame& frame) {
       frame.eip = entry->target;
       // The kernel doesn't use fs, which still holds the program's selector; the way out of this frame loads it too, and if that is
       // what faulted, would fault for ever.
-      frame.fs = 0;
+      if (frame.vector != kVectorPageFault) frame.fs = 0;
       return true;
     }
   return false;
@@ -47,7 +48,15 @@ VirtAddr page_fault_address() {
   return VirtAddr(address);
 }
 
+// A program that single-steps goes on doing so behind SYSENTER, which does not clear TF, until the entry has.
+static bool is_step_into_fast_call(const TrapFrame& frame) {
+  auto address = [](const char* label) { return static_cast<uint32_t>(reinterpret_cast<uintptr_t>(label)); };
+  return frame.vector == VECTOR_DEBUG && !frame.from_user() && frame.eip >= address(fast_call_entry) &&
+         frame.eip <= address(fast_call_flags_are_clear);
+}
+
 extern "C" void exception_dispatch(TrapFrame* frame) {
+  if (is_step_into_fast_call(*frame)) return;
   if (frame->vector == VECTOR_NMI) {
     cpu_stop_if_asked();
     panic_trap(*frame, "non-maskable interrupt");

@@ -26,6 +26,8 @@ void put_region(const RegionView& region, FormatSink& sink) {
     sink.put("[stack]");
   else if (region.kind == RegionKind::kVdso)
     sink.put("[vdso]");
+  else if (region.kind == RegionKind::kTimePage)
+    sink.put("[vvar]");
   else if (backing)
     backing->describe(sink);
   sink.put("\n");

@@ -11,6 +11,7 @@
 #include "rows_files.h"
 #include "rows_memory.h"
 #include "rows_process.h"
+#include "rows_vdso.h"
 
 // ---------------------------------------------------------------- table
 struct Row {
@@ -33,6 +34,9 @@ static const Row rows[] = {
     {"sys.write1_null", r_wrnull, "write 1 byte /dev/null"},
     {"sys.gettimeofday", r_gtod, "by int 0x80, no vDSO"},
     {"sys.clock_gettime", r_cgt, "monotonic, by int 0x80"},
+    {"sys.getppid_vdso", r_fastppid, "null call by __kernel_vsyscall, from call to return"},
+    {"sys.clock_vdso", r_vdsomono, "monotonic, by __vdso_clock_gettime"},
+    {"sys.clock64_vdso", r_vdsoreal, "wall clock, by __vdso_clock_gettime64"},
     {"sig.install", r_siginst, "rt_sigaction"},
     {"sig.deliver", r_sigdeliver, "kill(self)+handler+sigreturn"},
     {"sig.protfault", r_protfault, "write fault -> SIGSEGV handler -> sigreturn"},
@@ -209,6 +213,7 @@ static i32 bench_main(int argc, char** argv) {
   return 0;
 }
 extern "C" __attribute__((used, noreturn)) void start_c(u32* sp) {
+  find_vdso(sp);
   xexit(bench_main((int)sp[0], (char**)(sp + 1)));
   for (;;) {
   }
