@@ -13,6 +13,8 @@
 
 namespace faultline {
 
+class TimerFile;
+
 class File : public RefCounted<File>, public RegionBacking {
  public:
   // `flags` as open(2): access mode and status flags. The path may be empty (pipes, memfd); inode may be null.
@@ -51,6 +53,8 @@ class File : public RefCounted<File>, public RegionBacking {
   virtual Result<Ref<Object>> map_object() { return Errno::kNODEV; }
   Result<void> synchronize(bool data_only) override;
   Result<void> punch_hole(PageIndex first, uint32_t pages) override;
+  // Itself, if it is one of timerfd_create's.
+  virtual TimerFile* timer() { return nullptr; }
   // A descriptor of this file was closed (not necessarily the last).
   virtual void descriptor_closed() {}
   // The path's mount counted this file as a reason not to become read-only.

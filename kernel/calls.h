@@ -14,7 +14,8 @@ struct UserLimit;          // limit_calls.cpp
 struct UserLimit64;
 struct UserTimer;  // time_calls.cpp
 struct UserTimes;
-struct UserNames;  // system_calls.cpp
+struct UserSignalEvent;  // posix_timers.cpp
+struct UserNames;        // system_calls.cpp
 struct UserSystemInformation;
 struct OldMapArguments {
   uint32_t address, bytes, protection, flags, descriptor, offset;
@@ -153,6 +154,15 @@ Result<uint32_t> sys_stime(UserPtr<uint32_t> from);
 Result<uint32_t> sys_gettimeofday(UserPtr<Timeval32> where, UserPtr<uint32_t> zone);
 Result<uint32_t> sys_settimeofday(UserPtr<Timeval32> from, UserPtr<uint32_t> zone);
 Result<uint32_t> sys_times(UserPtr<UserTimes> where);
+Result<uint32_t> sys_timer_create(uint32_t clock, UserPtr<UserSignalEvent> event, UserPtr<uint32_t> id_to);
+Result<uint32_t> sys_timer_delete(uint32_t id);
+Result<uint32_t> sys_timer_getoverrun(uint32_t id);
+Result<uint32_t> sys_timer_settime(uint32_t id, uint32_t flags, UserPtr<TimerTimes<Timespec32>> wanted,
+                                   UserPtr<TimerTimes<Timespec32>> old);
+Result<uint32_t> sys_timer_settime64(uint32_t id, uint32_t flags, UserPtr<TimerTimes<Timespec64>> wanted,
+                                     UserPtr<TimerTimes<Timespec64>> old);
+Result<uint32_t> sys_timer_gettime(uint32_t id, UserPtr<TimerTimes<Timespec32>> where);
+Result<uint32_t> sys_timer_gettime64(uint32_t id, UserPtr<TimerTimes<Timespec64>> where);
 Result<uint32_t> sys_setitimer(uint32_t which, UserPtr<UserTimer> wanted, UserPtr<UserTimer> old);
 Result<uint32_t> sys_getitimer(uint32_t which, UserPtr<UserTimer> where);
 Result<uint32_t> sys_alarm(uint32_t seconds);

@@ -7,6 +7,7 @@
 #include "kernel/fault_watch.h"
 #include "kernel/scheduler.h"
 #include "kernel/signal_internal.h"
+#include "kernel/time_internal.h"
 #include "kernel/vdso.h"
 
 namespace faultline {
@@ -137,6 +138,7 @@ void set_name(Process& process, StringView path) {
 // What belongs to the old program and does not survive. Cannot fail.
 void forget_old_program(Process& process, Thread& self) {
   process.descriptors().close_for_exec();
+  posix_timers_end(process);
   {
     InterruptLockGuard guard(process.signal_lock_);
     process.handlers_->reset_caught();

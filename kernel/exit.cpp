@@ -69,7 +69,8 @@ void give_children_to_init_locked(Process& process, ReapedList& reaped) REQUIRES
 }
 
 void give_up_resources(Process& process) {
-  process.real_timer_.cancel();
+  process.real_timer_.stop();
+  posix_timers_end(process);
   if (process.leads_session()) terminal_session_leader_exits(process.session());
   Ref<DescriptorTable> descriptors;
   Ref<NameContext> names;

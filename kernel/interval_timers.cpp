@@ -4,6 +4,7 @@
 
 #include "arch/clock.h"
 #include "kernel/calls.h"
+#include "kernel/posix_timers.h"
 #include "kernel/process.h"
 #include "kernel/scheduler_internal.h"
 #include "kernel/signal_internal.h"
@@ -21,36 +22,17 @@ namespace {
 
 constexpr uint32_t kReal = 0, kVirtual = 1, kProfiling = 2;
 
-// Nanoseconds.
-struct TimerValue {
-  uint64_t interval = 0;
-  uint64_t left = 0;  // 0: not set
-};
-
-UserTimer user_timer_of(const TimerValue& value) { return {timeval32_of(value.interval), timeval32_of(value.left)}; }
+UserTimer user_timer_of(const TimerSetting& setting) { return {timeval32_of(setting.interval), timeval32_of(setting.value)}; }
 
 // A timer that is set never shows 0.
-uint64_t time_left(uint64_t end, uint64_t now) {
-  constexpr uint64_t kMicrosecond = 1000;
-  return end > now + kMicrosecond ? end - now : kMicrosecond;
-}
+constexpr uint64_t kMicrosecond = 1000;
 
-// ---------------------------------------------------------------- real time
-
-TimerValue real_timer_value(Process& process) {
-  LockGuard guard(process.lock_);
-  TimerValue value{process.real_timer_interval_.load(memory_order_relaxed), 0};
-  if (process.real_timer_.is_set()) value.left = time_left(process.real_timer_.deadline(), clock_monotonic());
-  return value;
-}
-
-void set_real_timer(Process& process, const TimerValue& value) {
-  LockGuard guard(process.lock_);
-  process.real_timer_interval_.store(0, memory_order_relaxed);  // a callback that runs now does not start it again
-  process.real_timer_.cancel();
-  if (value.left == 0) return;
-  process.real_timer_interval_.store(value.interval, memory_order_relaxed);
-  process.real_timer_.set(clock_monotonic() + value.left);
+TimerSetting exchange_real_timer(Process& process, const TimerSetting* wanted) {
+  LockGuard guard(process.timers_lock_);
+  TimerSetting before = process.real_timer_.remaining();
+  if (before.value != 0) before.value = std::max(before.value, kMicrosecond);
+  if (wanted) process.real_timer_.start(*wanted, TimerBase::kFromNow);
+  return before;
 }
 
 // ---------------------------------------------------------------- processor time
@@ -66,16 +48,16 @@ ProcessorTime processor_time_locked(Process& process) REQUIRES(process_table_loc
   return {usage.user_time, usage.user_time + usage.kernel_time};
 }
 
-TimerValue exchange_processor_timer(Process& process, uint32_t which, const TimerValue* wanted) {
+TimerSetting exchange_processor_timer(Process& process, uint32_t which, const TimerSetting* wanted) {
   InterruptLockGuard guard(process_table_lock);
   ProcessorTime used = processor_time_locked(process);
   uint64_t now = which == kVirtual ? used.user : used.total;
   ProcessorTimer& timer = which == kVirtual ? process.virtual_timer_ : process.profiling_timer_;
-  TimerValue before{timer.interval, timer.end == 0 ? 0 : time_left(timer.end, now)};
+  TimerSetting before{timer.end == 0 ? 0 : timer.end > now + kMicrosecond ? timer.end - now : kMicrosecond, timer.interval};
   if (wanted) {
     timer.interval = wanted->interval;
-    timer.end = wanted->left == 0 ? 0 : now + wanted->left;
-    bool any = process.virtual_timer_.end != 0 || process.profiling_timer_.end != 0;
+    timer.end = wanted->value == 0 ? 0 : now + wanted->value;
+    bool any = process.virtual_timer_.end != 0 || process.profiling_timer_.end != 0 || !process.processor_timers_.is_empty();
     process.has_processor_timers_.store(any, memory_order_relaxed);
   }
   return before;
@@ -101,20 +83,15 @@ void check_time_limit_locked(Process& process, uint64_t used) REQUIRES(process_t
   ignore_result(signal_send_locked(process, signal_info_from_kernel(signal)));  // as above
 }
 
-TimerValue timer_value(Process& process, uint32_t which) {
-  return which == kReal ? real_timer_value(process) : exchange_processor_timer(process, which, nullptr);
+TimerSetting exchange_timer(uint32_t which, const TimerSetting* wanted) {
+  Process& self = current_process();
+  return which == kReal ? exchange_real_timer(self, wanted) : exchange_processor_timer(self, which, wanted);
 }
 
 }  // namespace
 
-void real_timer_expired(Timer& timer) {
-  Process& process = *static_cast<Process::RealTimer&>(timer).owner;
-  ignore_result(signal_send(process, signal_info_from_kernel(Signal::kAlarm)));  // not real-time: it cannot fail
-  uint64_t interval = process.real_timer_interval_.load(memory_order_relaxed);
-  if (interval == 0) return;
-  // The period is kept, but for one so short that the CPU would do nothing else.
-  constexpr uint64_t kShortest = 100'000;
-  timer.set(std::max(timer.deadline() + interval, clock_monotonic() + kShortest));
+void Process::RealTimer::expired(uint64_t) {
+  ignore_result(signal_send(owner, signal_info_from_kernel(Signal::kAlarm)));  // not real-time: it cannot fail
 }
 
 void process_tick(Process& process) {
@@ -125,36 +102,32 @@ void process_tick(Process& process) {
   ProcessorTime used = processor_time_locked(process);
   run_processor_timer_locked(process, process.virtual_timer_, used.user, Signal::kVirtualAlarm);
   run_processor_timer_locked(process, process.profiling_timer_, used.total, Signal::kProfile);
+  for (PosixTimer& timer : process.processor_timers_) timer.look_at_processor_time_locked();
   if (has_limit) check_time_limit_locked(process, used.total);
 }
 
 Result<uint32_t> sys_setitimer(uint32_t which, UserPtr<UserTimer> wanted, UserPtr<UserTimer> old) {
   if (which > kProfiling) return Errno::kINVAL;
-  Process& self = current_process();
-  TimerValue value;
+  TimerSetting setting;
   if (!wanted.is_null()) {
     UserTimer user = TRY(user_read(wanted));
-    value.interval = TRY(nanoseconds_of(user.interval));
-    value.left = TRY(nanoseconds_of(user.value));
+    setting.interval = TRY(nanoseconds_of(user.interval));
+    setting.value = TRY(nanoseconds_of(user.value));
   }
-  if (!old.is_null()) TRY(user_write(old, user_timer_of(timer_value(self, which))));
-  if (which == kReal)
-    set_real_timer(self, value);
-  else
-    exchange_processor_timer(self, which, &value);
+  if (!old.is_null()) TRY(user_write(old, user_timer_of(exchange_timer(which, nullptr))));
+  exchange_timer(which, &setting);
   return 0u;
 }
 
 Result<uint32_t> sys_getitimer(uint32_t which, UserPtr<UserTimer> where) {
   if (which > kProfiling) return Errno::kINVAL;
-  TRY(user_write(where, user_timer_of(timer_value(current_process(), which))));
+  TRY(user_write(where, user_timer_of(exchange_timer(which, nullptr))));
   return 0u;
 }
 
 Result<uint32_t> sys_alarm(uint32_t seconds) {
-  Process& self = current_process();
-  uint64_t left = real_timer_value(self).left;
-  set_real_timer(self, {0, seconds * kNanosecondsPerSecond});
+  TimerSetting setting{seconds * kNanosecondsPerSecond, 0};
+  uint64_t left = exchange_real_timer(current_process(), &setting).value;
   auto rounded = static_cast<uint32_t>((left + kNanosecondsPerSecond / 2) / kNanosecondsPerSecond);
   return left != 0 && rounded == 0 ? 1u : rounded;
 }

@@ -59,10 +59,28 @@ QueuedSignal* PendingSignals::allocate() {
 }
 
 void PendingSignals::give_back(QueuedSignal* entry) {
-  if (entry->is_inline)
-    entry->in_use = false;
-  else
-    entry_pool.give(*entry);
+  entry->in_use = false;
+  if (entry->home == QueuedSignal::Home::kPool) entry_pool.give(*entry);
+}
+
+void PendingSignals::add(RepeatedSignal& signal) {
+  set_ |= signal_bit(static_cast<Signal>(signal.info.number));
+  signal.in_use = true;
+  signal.waits_in = this;
+  queue_.push_back(signal);
+}
+
+void PendingSignals::remove(RepeatedSignal& signal) {
+  queue_.remove(signal);
+  give_back(&signal);
+  for (const QueuedSignal& entry : queue_)
+    if (entry.info.number == signal.info.number) return;
+  set_ &= ~signal_bit(static_cast<Signal>(signal.info.number));
+}
+
+void RepeatedSignal::withdraw() {
+  if (in_use) waits_in->remove(*this);
+  times = 0;
 }
 
 Result<void> PendingSignals::add(const SignalInfo& info) {
@@ -99,6 +117,12 @@ bool PendingSignals::take(SignalSet wanted, SignalInfo& info) {
   info.number = number;
   info.code = kCodeKernel;
   if (found) {
+    if (found->home == QueuedSignal::Home::kSender) {
+      auto& repeated = static_cast<RepeatedSignal&>(*found);
+      uint64_t overrun = std::exchange(repeated.times, 0) - 1;
+      repeated.last_overrun = overrun < INT32_MAX ? static_cast<uint32_t>(overrun) : INT32_MAX;
+      repeated.info.fields[1] = repeated.last_overrun;
+    }
     info = found->info;
     queue_.remove(*found);
     give_back(found);

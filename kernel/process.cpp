@@ -28,14 +28,10 @@ List<Process, AllProcessesTag>& all_processes() { return *processes; }
 void processes_initialize() {
   processes.construct();
   futexes_initialize();
+  ClockTimer::initialize();
 }
 
-Process::RealTimer::RealTimer() : Timer(&real_timer_expired) {}
-
-Process::Process() {
-  real_timer_.owner = this;
-  process_count.fetch_add(1, memory_order_relaxed);
-}
+Process::Process() { process_count.fetch_add(1, memory_order_relaxed); }
 
 Process::~Process() { process_count.fetch_sub(1, memory_order_relaxed); }
 

@@ -12,9 +12,10 @@
 #include "kernel/resource.h"
 #include "kernel/signal.h"
 #include "kernel/thread.h"
-#include "kernel/timer.h"
+#include "kernel/clock_timer.h"
 #include "lib/list.h"
 #include "lib/lock.h"
+#include "lib/mutex.h"
 #include "lib/ref.h"
 #include "lib/result.h"
 #include "lib/string.h"
@@ -27,6 +28,9 @@ class DescriptorTable;
 class NameContext;
 
 struct AllProcessesTag;
+struct PosixTimersTag;
+struct ProcessorTimersTag;
+class PosixTimer;
 struct ChildrenTag;
 
 // The tree, ids, groups and sessions of all processes, and what wait(2) reports of them. Interrupts are off while it is held.
@@ -131,9 +135,10 @@ class Process : public RefCounted<Process>, public ListNode<AllProcessesTag>, pu
   ResourceUsage ended_threads_, waited_children_;
   uint64_t time_limit_told_ = 0;                    // seconds of processor time at which SIGXCPU was last sent
   ProcessorTimer virtual_timer_, profiling_timer_;  // of the time in user mode, and of all time
-  Atomic<bool> has_processor_timers_{false};        // whether one is set: read without the lock
-  uint32_t peak_resident_pages_ = 0;                // of earlier programs and, at the end, of the last
-  WaitQueue child_events_;                          // its children ended, stopped or continued
+  List<PosixTimer, ProcessorTimersTag> processor_timers_;
+  Atomic<bool> has_processor_timers_{false};  // whether one may be set: read without the lock
+  uint32_t peak_resident_pages_ = 0;          // of earlier programs and, at the end, of the last
+  WaitQueue child_events_;                    // its children ended, stopped or continued
 
   // Guarded by lock_ for others; the process' own threads read them freely and replace them under it.
   SpinLock<LockRank::kProcess> lock_;
@@ -156,13 +161,18 @@ class Process : public RefCounted<Process>, public ListNode<AllProcessesTag>, pu
   uint32_t group_exit_status_ = 0;
   Thread* survivor_ = nullptr;  // execve by one of several threads: the others end
 
-  // The process' own; the timer is set and asked under lock_.
-  struct RealTimer final : Timer {  // setitimer(ITIMER_REAL), alarm
-    RealTimer();
-    Process* owner = nullptr;
+  // Timers are set and asked under timers_lock_.
+  struct RealTimer final : ClockTimer {  // setitimer(ITIMER_REAL), alarm
+    explicit RealTimer(Process& whose) : owner(whose) {}
+    void expired(uint64_t) override;
+    Process& owner;
   };
-  RealTimer real_timer_;
-  Atomic<uint64_t> real_timer_interval_{0};  // nanoseconds; 0: once
+  Mutex<LockRank::kTimers> timers_lock_;
+  RealTimer real_timer_{*this};
+  List<PosixTimer, PosixTimersTag> posix_timers_;  // timer_create
+  uint32_t posix_timer_count_ = 0, next_posix_timer_ = 0;
+
+  // The process' own.
   Signal parent_death_signal_ = Signal::kNone;
   bool dumpable_ = true, no_new_privileges_ = false;
   uint32_t personality_ = 0;

@@ -116,8 +116,9 @@ Thread* choose_thread(Process& process, Signal signal) {
   return nullptr;
 }
 
-// `only` is the one thread that may take it, or null for any.
-Result<void> send_locked(Process& process, Thread* only, const SignalInfo& info) REQUIRES(process_table_lock) {
+// `only` is the one thread that may take it, or null for any; `own` the sender's own entry for it, if it has one.
+Result<void> send_locked(Process& process, Thread* only, const SignalInfo& info, RepeatedSignal* own = nullptr)
+    REQUIRES(process_table_lock) {
   auto signal = static_cast<Signal>(info.number);
   bool was_stopped = process.state_ == ProcessState::kStopped;
   {
@@ -138,8 +139,11 @@ Result<void> send_locked(Process& process, Thread* only, const SignalInfo& info)
       }
       notify_all(process);
     } else {
-      Result<void> added = (only ? only->pending : process.pending_).add(info);
-      if (!added.ok()) return added;
+      PendingSignals& pending = only ? only->pending : process.pending_;
+      if (own)
+        pending.add(*own);
+      else
+        TRY(pending.add(info));
       if (taker) signal_notify(*taker);
     }
   }
@@ -163,6 +167,15 @@ Result<void> signal_send_thread(Thread& thread, const SignalInfo& info) {
 }
 
 Result<void> signal_send_thread_locked(Thread& thread, const SignalInfo& info) { return send_locked(thread.process(), &thread, info); }
+
+void signal_send_repeated_locked(Process& process, Thread* only, RepeatedSignal& signal, uint64_t times) {
+  {
+    InterruptLockGuard guard(process.signal_lock_);
+    signal.times = signal.in_use ? signal.times + times : times;
+    if (signal.in_use) return;
+  }
+  ignore_result(send_locked(process, only, signal.info, &signal));  // it has its entry: it cannot fail
+}
 
 bool signal_send_group(uint32_t group, const SignalInfo& info) {
   InterruptLockGuard guard(process_table_lock);

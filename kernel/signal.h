@@ -109,10 +109,23 @@ class SignalHandlers : public RefCounted<SignalHandlers> {
 
 // One queued occurrence with its information.
 struct QueuedSignal : ListNode<> {
+  enum class Home : uint8_t { kPool, kSpare, kSender };  // kSpare: of a PendingSignals; kSender: a RepeatedSignal
   SignalInfo info;
-  bool is_inline = false;  // the spare of a PendingSignals, not from the pool
+  Home home = Home::kPool;
   bool in_use = false;
   QueuedSignal* next_free = nullptr;
+};
+
+// A signal that its sender brings the entry for: it waits once at most, and tells how often it was sent until it was taken. Guarded by the
+// signal lock of the process it goes to.
+class PendingSignals;
+struct RepeatedSignal : QueuedSignal {
+  explicit RepeatedSignal(const SignalInfo& what) { info = what, home = Home::kSender; }
+  void withdraw();
+
+  PendingSignals* waits_in = nullptr;
+  uint64_t times = 0;
+  uint32_t last_overrun = 0;  // of the one last taken: how often beyond the first
 };
 
 // Makes sure that there are entries for the next few signals. Before sending from a thread; sleeps, nothing may be held.
@@ -124,17 +137,20 @@ void signal_entries_trim();
 // entry is always at hand; a signal without an entry is reported as from the kernel.
 class PendingSignals {
  public:
-  PendingSignals() { spare_.is_inline = true; }
+  PendingSignals() { spare_.home = QueuedSignal::Home::kSpare; }
   ~PendingSignals();
   SignalSet set() const { return set_; }
   // kAGAIN: a real-time signal with user information could not be queued.
   Result<void> add(const SignalInfo& info);
+  void add(RepeatedSignal& signal);
   // Takes the lowest signal of `wanted`, synchronous faults first.
   bool take(SignalSet wanted, SignalInfo& info);
   void discard(SignalSet which);
 
  private:
   QueuedSignal* allocate();
+  friend struct RepeatedSignal;
+  void remove(RepeatedSignal& signal);
   static void give_back(QueuedSignal* entry);
   SignalSet set_ = 0;
   List<QueuedSignal> queue_;

@@ -13,6 +13,8 @@ bool signal_is_ignored(Process& process, Signal signal);
 
 Result<void> signal_send_locked(Process& process, const SignalInfo& info) REQUIRES(process_table_lock);
 Result<void> signal_send_thread_locked(Thread& thread, const SignalInfo& info) REQUIRES(process_table_lock);
+// Went off so many times; to one thread, or to any.
+void signal_send_repeated_locked(Process& process, Thread* only, RepeatedSignal& signal, uint64_t times) REQUIRES(process_table_lock);
 bool signal_send_group_locked(uint32_t group, const SignalInfo& info) REQUIRES(process_table_lock);
 // Makes a thread look at its signals soon.
 void signal_notify(Thread& thread);

@@ -3,6 +3,7 @@
 
 #include "arch/clock.h"
 #include "arch/vdso.h"
+#include "kernel/clock_timer.h"
 #include "lib/atomic.h"
 #include "lib/lock.h"
 
@@ -56,9 +57,14 @@ uint64_t wall_clock_nanoseconds() {
 
 void wall_clock_set(uint64_t nanoseconds) {
   uint64_t unadjusted = clock_boot_wall_seconds() * kNanosecondsPerSecond + clock_monotonic();
-  LockGuard guard(wall_lock);
-  wall_adjustment = static_cast<int64_t>(nanoseconds - unadjusted);
-  vdso_set_wall_clock(wall_at_zero_locked());
+  int64_t moved_by;
+  {
+    LockGuard guard(wall_lock);
+    moved_by = static_cast<int64_t>(nanoseconds - unadjusted) - wall_adjustment;
+    wall_adjustment += moved_by;
+    vdso_set_wall_clock(wall_at_zero_locked());
+  }
+  ClockTimer::wall_clock_was_set(moved_by);
 }
 
 void wall_clock_publish() {

@@ -37,6 +37,31 @@ Timeval32 timeval32_of(uint64_t nanoseconds);
 // `nanoseconds` from now.
 Deadline deadline_after(uint64_t nanoseconds);
 
+// struct itimerspec: again and again after `interval`, first after, or at, `value`.
+template <typename Time>
+struct TimerTimes {
+  Time interval, value;
+};
+// Nanoseconds.
+struct TimerSetting {
+  uint64_t value = 0;     // 0: not set
+  uint64_t interval = 0;  // 0: once
+};
+template <typename Time>
+Result<TimerSetting> timer_setting_of(const TimerTimes<Time>& times) {
+  TimerSetting setting;
+  setting.interval = TRY(nanoseconds_of(times.interval));
+  setting.value = TRY(nanoseconds_of(times.value));
+  return setting;
+}
+template <typename Time>
+TimerTimes<Time> timer_times_of(const TimerSetting& setting) {
+  if constexpr (std::is_same_v<Time, Timespec32>)
+    return {timespec32_of(setting.interval), timespec32_of(setting.value)};
+  else
+    return {timespec64_of(setting.interval), timespec64_of(setting.value)};
+}
+
 // Nanoseconds since 1970 UTC.
 uint64_t wall_clock_nanoseconds();
 void wall_clock_set(uint64_t nanoseconds);

@@ -24,10 +24,7 @@ Result<uint64_t> read_clock(uint32_t clock) {
     case kBoottime: return clock_monotonic();
     case kProcessCpu: {
       InterruptLockGuard guard(process_table_lock);
-      Process& self = current_process();
-      uint64_t time = self.ended_threads_.user_time + self.ended_threads_.kernel_time;
-      for (Thread& thread : self.threads_) time += scheduler_run_time(thread);
-      return time;
+      return process_run_time_locked(current_process());
     }
     case kThreadCpu: return scheduler_run_time(running_thread());
     default: return Errno::kINVAL;
@@ -92,6 +89,12 @@ Result<uint32_t> sleep_call(uint32_t clock, uint32_t flags, UserPtr<Time> wanted
 }
 
 }  // namespace
+
+uint64_t process_run_time_locked(Process& process) {
+  uint64_t time = process.ended_threads_.user_time + process.ended_threads_.kernel_time;
+  for (Thread& thread : process.threads_) time += scheduler_run_time(thread);
+  return time;
+}
 
 Result<uint32_t> sys_clock_gettime(uint32_t clock, UserPtr<Timespec32> where) {
   uint64_t now = TRY(read_clock(clock));

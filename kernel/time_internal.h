@@ -2,12 +2,13 @@
 #pragma once
 
 #include "kernel/process.h"
-#include "kernel/timer.h"
 
 namespace faultline {
 
-// The callback of Process::real_timer_ (setitimer ITIMER_REAL, alarm).
-void real_timer_expired(Timer& timer);
+// The processor time of all its threads, in nanoseconds.
+uint64_t process_run_time_locked(Process& process) REQUIRES(process_table_lock);
+// Ends the timers of timer_create(2): exec, exit.
+void posix_timers_end(Process& process);
 ResourceUsage thread_usage(const Thread& thread);
 
 }  // namespace faultline

@@ -23,6 +23,7 @@ enum class LockRank : uint8_t {
   kAllocation,  // a file system's bitmaps and counts; may do I/O to metadata pages
   kJournal,     // the state of a file system as its disk shows it
   kDriver,      // a device that serves one request at a time
+  kTimers,      // those of one process, or of one file, while they are set
   kReclaim,     // the search for pages to free; who holds it waits for nothing
   kSleepingLast = 31,
   // Spin locks.

@@ -3,6 +3,7 @@
 
 #include "kernel/signal.h"
 #include "kernel/system_call.h"
+#include "kernel/time.h"
 #include "lib/abi/fcntl_structures.h"
 #include "lib/abi/stat.h"
 #include "mm/io_buffer.h"
@@ -23,6 +24,13 @@ Result<uint32_t> sys_pipe(UserPtr<uint32_t> descriptors);
 Result<uint32_t> sys_memfd_create(UserPtr<const char> user_name, uint32_t flags);
 Result<uint32_t> sys_eventfd2(uint32_t initial, uint32_t flags);
 Result<uint32_t> sys_eventfd(uint32_t initial);
+Result<uint32_t> sys_timerfd_create(uint32_t clock, uint32_t flags);
+Result<uint32_t> sys_timerfd_settime(int32_t descriptor, uint32_t flags, UserPtr<TimerTimes<Timespec32>> wanted,
+                                     UserPtr<TimerTimes<Timespec32>> old);
+Result<uint32_t> sys_timerfd_settime64(int32_t descriptor, uint32_t flags, UserPtr<TimerTimes<Timespec64>> wanted,
+                                       UserPtr<TimerTimes<Timespec64>> old);
+Result<uint32_t> sys_timerfd_gettime(int32_t descriptor, UserPtr<TimerTimes<Timespec32>> where);
+Result<uint32_t> sys_timerfd_gettime64(int32_t descriptor, UserPtr<TimerTimes<Timespec64>> where);
 
 // kernel/files/io_calls.cpp
 Result<uint32_t> sys_read(int32_t descriptor, VirtAddr address, uint32_t bytes);

@@ -9,8 +9,6 @@ namespace faultline {
 
 namespace {
 
-CloseOnExec close_on_exec_of(uint32_t flags) { return flags & kOpenCloseOnExec ? CloseOnExec::kYes : CloseOnExec::kNo; }
-
 // A program that did not ask for 64-bit offsets cannot work on what they cannot reach.
 Result<Ref<File>> checked_size(Ref<File> file, uint32_t flags) {
   Inode* inode = file->inode();

@@ -48,6 +48,7 @@ inline Result<FileHandle> descriptor_file(int32_t descriptor) {
     return Errno::kBADF;
   return file;
 }
+inline CloseOnExec close_on_exec_of(uint32_t flags) { return flags & kOpenCloseOnExec ? CloseOnExec::kYes : CloseOnExec::kNo; }
 inline uint64_t descriptor_limit() { return current_process().limit(Resource::kOpenFiles); }
 
 // The place of an open file; files without one (pipes) get a place of their own. kBADF, kNOMEM.

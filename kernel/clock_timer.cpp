@@ -1,0 +1,111 @@
+// See clock_timer.h.
+#include "kernel/clock_timer.h"
+
+#include <algorithm>
+#include <array>
+
+#include "arch/clock.h"
+#include "arch/cpu.h"
+#include "kernel/time.h"
+#include "lib/late.h"
+#include "lib/lock.h"
+
+namespace faultline {
+
+namespace {
+
+constexpr uint64_t kNever = static_cast<uint64_t>(INT64_MAX);
+
+// Held while timers are set and stopped, so that a change of the wall clock finds each as it is. The callback takes it not.
+constinit SpinLock<LockRank::kDescriptors> timers_lock;
+constinit Late<List<ClockTimer, AbsoluteWallTimersTag>> absolute_wall_timers GUARDED_BY(timers_lock);
+
+// Past times count too: periods since then have been missed. 0 would mean "not set".
+uint64_t due_time(uint64_t value, TimerBase base) {
+  uint64_t now = clock_monotonic();
+  if (base == TimerBase::kFromNow) return value >= kNever - now ? kNever : now + value;
+  if (base == TimerBase::kMonotonic) return value;
+  uint64_t wall_at_zero = wall_clock_nanoseconds() - now;
+  return value > wall_at_zero ? value - wall_at_zero : 1;
+}
+
+}  // namespace
+
+void ClockTimer::initialize() {
+  LockGuard guard(timers_lock);
+  absolute_wall_timers.construct();
+}
+
+void ClockTimer::halt() {
+  interval_.store(0, memory_order_relaxed);  // a callback that runs now does not start it again
+  cancel();
+}
+
+void ClockTimer::arm() {
+  if (uint64_t due = due_.load(memory_order_relaxed); due != 0 && due != kNever) Timer::set(due);
+}
+
+void ClockTimer::start(const TimerSetting& setting, TimerBase base) {
+  LockGuard guard(timers_lock);
+  halt();
+  bool follows = base == TimerBase::kWall;
+  if (follows && !follows_wall_clock_) absolute_wall_timers->push_back(*this);
+  if (!follows && follows_wall_clock_) absolute_wall_timers->remove(*this);
+  follows_wall_clock_ = follows;
+  due_.store(setting.value == 0 ? 0 : due_time(setting.value, base), memory_order_relaxed);
+  interval_.store(setting.value == 0 ? 0 : setting.interval, memory_order_relaxed);
+  arm();
+}
+
+void ClockTimer::stop() { start({}, TimerBase::kFromNow); }
+
+TimerSetting ClockTimer::remaining() const {
+  uint64_t due = due_.load(memory_order_relaxed), interval = interval_.load(memory_order_relaxed), now = clock_monotonic();
+  if (due == 0) return {0, interval};
+  return {due > now ? due - now : 1, interval};
+}
+
+namespace {
+
+// When a timer that is late, or nearly so, and whose last expiry has cost so much, may go off again. Such timers take turns, so that however many
+// there are, however short their periods and however long they wait for locks, they leave most of the CPU to others; what they miss is counted.
+// In the timer interrupt.
+uint64_t next_turn(uint64_t now, uint64_t cost) {
+  constexpr uint64_t kShortest = 100'000, kShare = 8;
+  static constinit std::array<uint64_t, kMaxCpus> last_turns = {};
+  uint64_t& last = last_turns[this_cpu()];
+  return last = std::max(last, now) + std::max(kShortest, cost * kShare);
+}
+
+}  // namespace
+
+void ClockTimer::ran_out(Timer& timer) {
+  constexpr uint64_t kSoon = 100'000;
+  auto& self = static_cast<ClockTimer&>(timer);
+  uint64_t now = clock_monotonic(), due = self.due_.load(memory_order_relaxed), interval = self.interval_.load(memory_order_relaxed);
+  uint64_t times = 1;
+  if (interval != 0 && now > due) times += (now - due) / interval;
+  due = interval == 0 ? 0 : std::min(due + times * interval, kNever);
+  self.due_.store(due, memory_order_relaxed);
+  self.expired(times);
+  if (self.interval_.load(memory_order_relaxed) == 0 || due == kNever) return;
+  uint64_t end = clock_monotonic();
+  self.set(due >= end + kSoon ? due : next_turn(end, end - now));
+}
+
+void ClockTimer::wall_clock_was_set(int64_t moved_by) {
+  LockGuard guard(timers_lock);
+  for (ClockTimer& timer : *absolute_wall_timers) {
+    uint64_t interval = timer.interval_.load(memory_order_relaxed);
+    timer.halt();
+    int64_t due = static_cast<int64_t>(timer.due_.load(memory_order_relaxed));
+    if (due != 0 && due != INT64_MAX) {
+      timer.due_.store(due > moved_by ? static_cast<uint64_t>(due - moved_by) : 1, memory_order_relaxed);
+      timer.interval_.store(interval, memory_order_relaxed);
+      timer.arm();
+    }
+    timer.wall_clock_changed();
+  }
+}
+
+}  // namespace faultline

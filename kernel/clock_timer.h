@@ -1,0 +1,50 @@
+// Timers as programs have them: at a time of a clock or some time from now, once or again and again. setitimer(2), timer_create(2) and
+// timerfd_create(2) are made of them.
+#pragma once
+
+#include "kernel/time.h"
+#include "kernel/timer.h"
+#include "lib/list.h"
+
+namespace faultline {
+
+struct AbsoluteWallTimersTag;
+
+enum class TimerBase : uint8_t {
+  kFromNow,
+  kMonotonic,  // `value` is a time of that clock
+  kWall,       // or of this one, and follows when it is set
+};
+
+class ClockTimer : private Timer, public ListNode<AbsoluteWallTimersTag> {
+ public:
+  ClockTimer() : Timer(&ran_out) {}
+
+  // Sets it anew. Callers take turns.
+  void start(const TimerSetting& setting, TimerBase base);
+  // Afterwards expired() is not running and will not run; owners call it before they end. Not from expired() itself.
+  void stop();
+  // What is left until the next expiry: not 0 as long as it is set.
+  TimerSetting remaining() const;
+
+  static void initialize();  // boot, before any is set
+  // Every ClockTimer that waits for a time of the wall clock is told: it has been moved on by so much.
+  static void wall_clock_was_set(int64_t moved_by);
+
+ protected:
+  ~ClockTimer() = default;
+  // In the timer interrupt, nothing held: it went off, and so many times since it last did.
+  virtual void expired(uint64_t times) = 0;
+  virtual void wall_clock_changed() {}
+
+ private:
+  static void ran_out(Timer& timer);
+  void halt();
+  void arm();
+
+  Atomic<uint64_t> due_{0};  // monotonic nanoseconds of the next expiry; 0: not set
+  Atomic<uint64_t> interval_{0};
+  bool follows_wall_clock_ = false;
+};
+
+}  // namespace faultline
