@@ -111,8 +111,9 @@ class RandomRegions : public testing::TestWithParam<int> {
 TEST_P(RandomRegions, KeepsItsGapsAndFindsTheHighest) {
   for (int step = 0; step < 20000; step++) {
     uint32_t pages = 1 + below(1 + below(40)), low = 1 + below(40), high = kPages - below(below(2) ? 5 : 300);
-    VirtAddr found = set_.find_gap(pages << kPageShift, page(low), page(high));
+    auto [found, above] = set_.find_gap(pages << kPageShift, page(low), page(high));
     ASSERT_EQ(found, page(highest_gap(pages, low, high))) << step;
+    if (found != VirtAddr(0)) ASSERT_EQ(above, set_.first_after(found)) << step;
     uint32_t what = below(model_.size() > 60 ? 12 : 9);
     if (model_.empty() || what < 4) {
       if (found != VirtAddr(0)) insert(found.value() >> kPageShift, (found.value() >> kPageShift) + 1 + below(pages));

@@ -34,7 +34,7 @@ Result<void> attach(MapRequest& request, File* file, uint32_t flags, uint32_t pa
   uint32_t type = flags & kMapTypeMask;
   if (file) {
     if (type == kMapSharedValidate && (flags & ~kMapKnown)) return Errno::kOPNOTSUPP;
-    if (page_offset + (request.bytes >> kPageShift) < page_offset) return Errno::kOVERFLOW;
+    if (page_offset + pages_for(request.bytes) < page_offset) return Errno::kOVERFLOW;
     return attach_file(request, *file);
   }
   return type == kMapSharedValidate || (request.shared && request.grows_down) ? Result<void>(Errno::kINVAL) : Result<void>();
@@ -54,8 +54,8 @@ Result<uint32_t> map(uint32_t address, uint32_t bytes, uint32_t protection, uint
   if (fixed && (address & kPageMask)) return Errno::kINVAL;
   if ((flags & kMapLocked) && current_locked_limit() == 0) return Errno::kPERM;
   MapRequest request;
-  request.address = VirtAddr(fixed ? address : address & ~kPageMask);
-  request.bytes = align_up(bytes, kPageSize);
+  request.address = VirtAddr(address);
+  request.bytes = bytes;
   request.protection = static_cast<Protection>(protection & kProtectionMask);
   request.shared = type != kMapPrivate;
   request.fixed = fixed;
@@ -95,9 +95,10 @@ Result<uint32_t> sys_munmap(VirtAddr start, uint32_t bytes) { return done(space(
 
 Result<uint32_t> sys_mprotect(VirtAddr start, uint32_t bytes, uint32_t protection) {
   constexpr uint32_t kSemaphores = 8, kGrowsDown = 0x01000000, kGrowsUp = 0x02000000;  // no memory here grows up
-  if ((protection & (kGrowsDown | kGrowsUp)) == (kGrowsDown | kGrowsUp)) return Errno::kINVAL;
-  const bool is_nothing = bytes == 0 && start.is_page_aligned();
-  if (protection & ~(kProtectionMask | kSemaphores | kGrowsDown) && !is_nothing) return Errno::kINVAL;
+  if (protection & ~(kProtectionMask | kSemaphores | kGrowsDown)) [[unlikely]] {
+    const bool is_nothing = bytes == 0 && start.is_page_aligned(), is_both = (protection & kGrowsDown) && (protection & kGrowsUp);
+    if (is_both || !is_nothing) return Errno::kINVAL;
+  }
   using Reach = AddressSpace::Reach;
   return done(space().protect(start, bytes, static_cast<Protection>(protection & kProtectionMask),
                               protection & kGrowsDown ? Reach::kToRegionStart : Reach::kExact));

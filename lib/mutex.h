@@ -41,7 +41,8 @@ class CAPABILITY("read-write lock") RwLock {
   void lock() ACQUIRE() NO_THREAD_SAFETY_ANALYSIS {
     lock_order_assert_may_sleep();
     uint32_t nobody = 0;
-    if (state_.compare_exchange_strong(nobody, kWriter, memory_order_seq_cst)) return;
+    if (state_.compare_exchange_strong(nobody, kWriter, memory_order_seq_cst)) [[likely]]
+      return;
     state_.fetch_add(kWaitingWriter, memory_order_seq_cst);
     ignore_result(wait_until(waiters_, [this] { return take_write(); }));
   }

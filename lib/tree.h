@@ -103,14 +103,13 @@ class Tree {
     }
     base(value).left_ = base(value).right_ = base(value).parent_ = nullptr;
     base(value).height_ = 0;
-    repair_upwards(from, successor);
+    refresh(from);
+    if (successor) refresh_from_new_place(*successor);
+    repair_heights(from);
   }
 
   // After the caller has changed what the augmentation of `value` is computed from (not its place in the order).
-  void refresh(T& value) {
-    for (T* node = &value; node && Traits::update(*node, left(*node), right(*node)); node = parent(*node)) {
-    }
-  }
+  void refresh(T& value) { refresh(&value); }
 
   // Makes this empty tree a copy of `other` in shape: `copy(const T&)` returns a new node, or null to give up. False
   // if it gave up: then the nodes made so far are in this tree.
@@ -153,18 +152,26 @@ class Tree {
     while (right(*node)) node = right(*node);
     return node;
   }
-  // The heights of its subtrees are l and r. Whether what those above say has to be computed again.
-  static bool update(T& node, uint32_t l, uint32_t r) {
-    const uint32_t now = (l > r ? l : r) + 1, before = base(node).height_;
-    base(node).height_ = now;
-    return Traits::update(node, left(node), right(node)) || now != before;
+  static void refresh(T* node) {
+    while (node && Traits::update(*node, left(*node), right(*node))) node = parent(*node);
   }
-  static void update(T& node) { update(node, height(left(node)), height(right(node))); }
+  // What `node` said in its old place, or in none, has nothing to do with what those above it say.
+  static void refresh_from_new_place(T& node) {
+    Traits::update(node, left(node), right(node));
+    refresh(parent(node));
+  }
+  static void update(T& node) {
+    const uint32_t l = height(left(node)), r = height(right(node));
+    base(node).height_ = (l > r ? l : r) + 1;
+    Traits::update(node, left(node), right(node));
+  }
 
   void link_below(T* above, T*& link, T& value) {
     base(value).parent_ = above;
+    base(value).height_ = 1;
     link = &value;
-    repair_upwards(&value);
+    refresh_from_new_place(value);
+    repair_heights(above);
   }
   T*& link_to(const T& node) {
     T* above = parent(node);
@@ -223,21 +230,15 @@ class Tree {
     if (height(right(*child)) < height(left(*child))) rotate_right(*child);
     return rotate_left(node);
   }
-  // Stops where nothing changes any more; not below `moved`, which has a place whose former owner's facts are unknown.
-  void repair_upwards(T* node, T* moved = nullptr) {
-    while (node) {
-      const uint32_t l = height(left(*node)), r = height(right(*node));
-      T* top = node;
-      bool changed = true;
+  // From the lowest node below which something came or went, up to where no height changes any more. The augmentation is right already.
+  void repair_heights(T* node) {
+    for (; node; node = parent(*node)) {
+      const uint32_t l = height(left(*node)), r = height(right(*node)), before = base(*node).height_;
       if (l > r + 1 || r > l + 1) [[unlikely]]
-        top = rotate(*node, l > r);
+        node = rotate(*node, l > r);
       else
-        changed = update(*node, l, r);
-      if (node == moved)
-        moved = nullptr;
-      else if (!changed && !moved)
-        return;
-      node = parent(*top);
+        base(*node).height_ = (l > r ? l : r) + 1;
+      if (base(*node).height_ == before) return;
     }
   }
 

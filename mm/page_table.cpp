@@ -148,6 +148,28 @@ void slot_hide(Frame& table, PteSlot& slot, uint32_t index, FlushBatch& batch) {
   if (old.is_present() && !planted(Bug::kUnmapWithoutFlush)) batch.add(slot_address(table, index));
 }
 
+void slots_hide(FrameNumber table, uint32_t first, uint32_t last, FlushBatch& batch) {
+  Frame& record = frame_record(table);
+  table_for_each(table, first, last, [&](uint32_t i, PteSlot& slot, Pte) { slot_hide(record, slot, i, batch); });
+}
+
+void slots_write_protect(FrameNumber table, uint32_t first, uint32_t last, FlushBatch& batch) {
+  const Frame& record = frame_record(table);
+  PteSlot* slots = table_slots(table).data();
+  table_for_each_part(table, first, last, [&](uint32_t from, uint32_t to) {
+    const PteSlot* end = slots + to + 1;
+    for (PteSlot* slot = slots + from; slot != end; slot++) {
+      if (!pte_allows_writing(pte_load(*slot))) continue;
+      PteSlot* start = slot;  // of neighbours that are flushed as one range
+      do slot->fetch_and(~Pte::kWritable, memory_order_seq_cst);
+      while (++slot != end && pte_allows_writing(pte_load(*slot)));
+      if (!planted(Bug::kProtectWithoutFlush)) batch.add(slot_address(record, uint32_t(start - slots)), uint32_t(slot - start));
+      if (slot == end) break;
+    }
+    return true;
+  });
+}
+
 bool slot_hide_unused(PteSlot& slot) {
   Pte old = pte_load(slot);
   do {

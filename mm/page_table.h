@@ -43,25 +43,35 @@ inline void table_count_filled(Frame& table, uint32_t index, uint32_t slots) {
   table.groups |= 1u << (index / kSlotsPerGroup);
 }
 
+// Calls visit(from, to) for the parts of first..last (inclusive) outside which all slots are empty, until it returns false. Under the
+// table's lock, or alone.
+template <typename Visit>
+void table_for_each_part(FrameNumber table, uint32_t first, uint32_t last, Visit visit) {
+  const Frame& record = frame_record(table);
+  for (uint32_t group = first / kSlotsPerGroup; group <= last / kSlotsPerGroup; group++) {
+    if (!(record.groups & 1u << group)) continue;
+    const uint32_t from = group * kSlotsPerGroup, to = from + kSlotsPerGroup - 1;
+    if (!visit(from < first ? first : from, to > last ? last : to)) return;
+  }
+}
+
 // Calls visit(index, slot, pte) for every slot of first..last (inclusive) that is not empty, until it returns false if it returns
 // anything. Under the table's lock, or alone.
 template <typename Visit>
 void table_for_each(FrameNumber table, uint32_t first, uint32_t last, Visit visit) {
-  Frame& record = frame_record(table);
   PteSlot* slots = table_slots(table).data();
-  for (uint32_t group = first / kSlotsPerGroup; group <= last / kSlotsPerGroup; group++) {
-    if (!(record.groups & 1u << group)) continue;
-    uint32_t from = group * kSlotsPerGroup, to = from + kSlotsPerGroup - 1;
-    for (uint32_t i = from < first ? first : from; i <= (to > last ? last : to); i++) {
+  table_for_each_part(table, first, last, [&](uint32_t from, uint32_t to) {
+    for (uint32_t i = from; i <= to; i++) {
       Pte pte = pte_load(slots[i]);
       if (pte.is_empty()) continue;
       if constexpr (std::is_same_v<decltype(visit(i, slots[i], pte)), bool>) {
-        if (!visit(i, slots[i], pte)) return;
+        if (!visit(i, slots[i], pte)) return false;
       } else {
         visit(i, slots[i], pte);
       }
     }
-  }
+    return true;
+  });
 }
 
 // Whether no slot outside first..last is live.
@@ -72,7 +82,10 @@ uint32_t table_count(FrameNumber table, uint32_t first, uint32_t last);
 // Takes the entry away from the processor but leaves the frame in it (kept): the first half of every removal. D of a shared
 // entry moves on with it. Under the table's lock.
 void slot_hide(Frame& table, PteSlot& slot, uint32_t index, FlushBatch& batch);
-// The same for an entry that is in no TLB as long as its A is clear. False: it is set, or the page is locked in memory.
+void slots_hide(FrameNumber table, uint32_t first, uint32_t last, FlushBatch& batch);
+// Present entries of first..last lose W. Under the table's lock.
+void slots_write_protect(FrameNumber table, uint32_t first, uint32_t last, FlushBatch& batch);
+// As slot_hide for an entry that is in no TLB as long as its A is clear. False: it is set, or the page is locked in memory.
 bool slot_hide_unused(PteSlot& slot);
 // Ends an entry that no TLB can hold any more: a counted frame loses this user, and goes to `unused` if that was the last; D reaches an
 // object's frame. Under the table's lock.

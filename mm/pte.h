@@ -27,6 +27,7 @@ static_assert(SwapSlot::kAreaBits + SwapSlot::kPageBits + kPteSlotShift == 32);
 constexpr bool pte_is_kept(Pte pte) { return !pte.is_present() && (pte.raw() & kPteKept); }
 constexpr bool pte_is_swapped(Pte pte) { return !pte.is_present() && (pte.raw() & kPteSwapped); }
 constexpr bool pte_has_frame(Pte pte) { return pte.is_present() || pte_is_kept(pte); }
+constexpr bool pte_allows_writing(Pte pte) { return !(~pte.raw() & (Pte::kPresent | Pte::kWritable)); }
 constexpr bool pte_may_be_in_tlb(Pte pte) { return pte.is_present() && (pte.raw() & (Pte::kAccessed | kPteWasAccessed)); }
 // Of entries that have a frame:
 constexpr bool pte_is_shared(Pte pte) { return pte.raw() & kPteShared; }

@@ -9,12 +9,12 @@ using RegionTree = Tree<Region, RegionTraits>;
 
 // The highest gap of at least `bytes` within [low, high) below the regions of a subtree. A bound that promised too much is put right, so that
 // it misleads once.
-bool find_gap_within(Region* node, uint32_t bytes, VirtAddr low, VirtAddr high, VirtAddr& found) {
+bool find_gap_within(Region* node, uint32_t bytes, VirtAddr low, VirtAddr high, RegionSet::Gap& found) {
   if (!node || node->subtree_gap < bytes) return false;
   auto fits = [&] {
     VirtAddr from = node->previous_end() > low ? node->previous_end() : low, to = node->start < high ? node->start : high;
     if (to < from || to - from < bytes) return false;
-    found = to - bytes;
+    found = {to - bytes, node};
     return true;
   };
   Region *left = RegionTree::left(*node), *right = RegionTree::right(*node);
@@ -44,37 +44,30 @@ Region* RegionSet::search_after(VirtAddr address) const {
   return best;
 }
 
-VirtAddr RegionSet::find_gap(uint32_t bytes, VirtAddr low, VirtAddr high) {
-  if (high < low || high - low < bytes) return VirtAddr(0);
-  VirtAddr found(0);
+RegionSet::Gap RegionSet::find_gap(uint32_t bytes, VirtAddr low, VirtAddr high) {
+  if (high < low || high - low < bytes) return {};
+  Gap found;
   // The highest gap of this size is often where the last search ended.
   if (full_bytes_ != 0 && bytes >= full_bytes_ && high == full_below_) {
-    if (const Region* above = first_after(full_above_)) {
+    if (Region* above = first_after(full_above_)) {
       VirtAddr top = above->start < high ? above->start : high, bottom = above->previous_end() > low ? above->previous_end() : low;
-      if (bottom <= top && top - bottom >= bytes) found = top - bytes;
+      if (bottom <= top && top - bottom >= bytes) found = {top - bytes, above};
     }
   }
-  if (found == VirtAddr(0)) found = search_gap(bytes, low, high);
-  full_bytes_ = found == VirtAddr(0) ? 0 : bytes;
-  full_above_ = found;
+  if (!found.above) found = search_gap(bytes, low, high);
+  full_bytes_ = found.start == VirtAddr(0) ? 0 : bytes;
+  full_above_ = found.start;
   full_below_ = high;
   return found;
 }
 
-VirtAddr RegionSet::search_gap(uint32_t bytes, VirtAddr low, VirtAddr high) {
+RegionSet::Gap RegionSet::search_gap(uint32_t bytes, VirtAddr low, VirtAddr high) {
   const Region* last = tree_.last();
   VirtAddr bottom = last && last->end > low ? last->end : low;
-  if (bottom <= high && high - bottom >= bytes) return high - bytes;
-  VirtAddr found(0);
+  if (bottom <= high && high - bottom >= bytes) return {high - bytes};
+  Gap found;
   find_gap_within(tree_.root(), bytes, low, high, found);
   return found;
-}
-
-void RegionSet::set_gap_below(Region* region, uint32_t bytes) {
-  if (!region) return;
-  bool has_grown = bytes > region->gap_below;
-  region->gap_below = bytes;
-  if (has_grown) tree_.refresh(*region);
 }
 
 void RegionSet::insert(Region& region) {
@@ -96,22 +89,13 @@ void RegionSet::remove(Region& region) {
   Region* after = next(region);
   note_free(region.end);
   take_out(region, after);
-  if (after) set_gap_below(after, after->start - region.previous_end());
-}
-
-void RegionSet::move_start(Region& region, VirtAddr start) {
-  const VirtAddr before = region.previous_end();
-  if (region.object)
-    region.object_offset = PageIndex(region.object_offset.value() + (start.value() >> kPageShift) - (region.start.value() >> kPageShift));
-  if (start > region.start) note_free(start);
-  region.start = start;
-  set_gap_below(&region, start - before);
+  if (after) set_gap_below(*after, after->start - region.previous_end());
 }
 
 void RegionSet::move_end(Region& region, VirtAddr end) {
   if (end < region.end) note_free(region.end);
   region.end = end;
-  if (Region* after = next(region)) set_gap_below(after, after->start - end);
+  if (Region* after = next(region)) set_gap_below(*after, after->start - end);
 }
 
 void RegionSet::split(Region& region, VirtAddr at, Region& upper) {

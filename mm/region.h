@@ -2,9 +2,6 @@
 // address and the highest gap of a size. Permission comes from here alone.
 #pragma once
 
-#include <array>
-#include <bit>
-
 #include "lib/tree.h"
 #include "mm/space_types.h"
 
@@ -25,10 +22,15 @@ struct RegionAttributes {
   uint8_t unused[2] = {};  // so that it can be compared by words
 
   bool operator==(const RegionAttributes& other) const {
-    using Words = std::array<uint32_t, 3>;
-    auto [a, b, c] = std::bit_cast<Words>(*this);
-    auto [d, e, f] = std::bit_cast<Words>(other);
-    return ((a ^ d) | (b ^ e) | (c ^ f)) == 0;
+    return ((word(0) ^ other.word(0)) | (word(1) ^ other.word(1)) | (word(2) ^ other.word(2))) == 0;
+  }
+
+ private:
+  uint32_t word(uint32_t index) const {
+    static_assert(sizeof(RegionAttributes) == 3 * sizeof(uint32_t));
+    uint32_t value;
+    __builtin_memcpy(&value, reinterpret_cast<const char*>(this) + index * sizeof value, sizeof value);
+    return value;
   }
 };
 
@@ -94,12 +96,19 @@ class RegionSet {
     Region* last = last_found_.load(memory_order_relaxed);
     return last && address < last->end && address >= last->previous_end() ? last : search_after(address);
   }
+  // The next search is likely to end at this region.
+  void expect_at(Region& region) { last_found_.store(&region, memory_order_relaxed); }
   bool is_free(VirtAddr start, VirtAddr end) const {
     Region* region = first_after(start);
     return !region || region->start >= end;
   }
-  // The highest place for `bytes` within [low, high); 0 if there is none. Under the lock for writing.
-  VirtAddr find_gap(uint32_t bytes, VirtAddr low, VirtAddr high);
+  // A place with nothing in it, and the region that follows it, if one does.
+  struct Gap {
+    VirtAddr start;
+    Region* above = nullptr;
+  };
+  // The highest place for `bytes` within [low, high); it starts at 0 if there is none. Under the lock for writing.
+  Gap find_gap(uint32_t bytes, VirtAddr low, VirtAddr high);
 
   // max_map_count of Linux: more would let one process fill the kernel's memory with regions.
   static constexpr uint32_t kLimit = 65530;
@@ -108,7 +117,14 @@ class RegionSet {
   void insert(Region& region);
   void remove(Region& region);
   // New bounds that keep the region between its neighbours.
-  void move_start(Region& region, VirtAddr start);
+  void move_start(Region& region, VirtAddr start) {
+    const uint32_t gap = region.gap_below + (start - region.start);  // modulo 2^32
+    if (region.object)
+      region.object_offset = PageIndex(region.object_offset.value() + (start.value() >> kPageShift) - (region.start.value() >> kPageShift));
+    if (start > region.start) note_free(start);
+    region.start = start;
+    set_gap_below(region, gap);
+  }
   void move_end(Region& region, VirtAddr end);
   // Cuts `region` at `at`, within it; `upper` (a copy of it) becomes the part from `at` on.
   void split(Region& region, VirtAddr at, Region& upper);
@@ -128,9 +144,12 @@ class RegionSet {
 
  private:
   Region* search_after(VirtAddr address) const;
-  VirtAddr search_gap(uint32_t bytes, VirtAddr low, VirtAddr high);
-  // `region`, if there is one, has so many bytes free below it now.
-  void set_gap_below(Region* region, uint32_t bytes);
+  Gap search_gap(uint32_t bytes, VirtAddr low, VirtAddr high);
+  // `region` has so many bytes free below it now. What its own bound still covers concerns nobody above.
+  void set_gap_below(Region& region, uint32_t bytes) {
+    region.gap_below = bytes;
+    if (bytes > region.subtree_gap) tree_.refresh(region);
+  }
   void take_out(Region& region, Region* next_found);
   // Space that ends at `end` is free from now on.
   void note_free(VirtAddr end) {

@@ -15,14 +15,12 @@
 namespace faultline {
 namespace {
 
-constexpr std::array<uint16_t, 13> kClassBytes = {16, 32, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048};
-constexpr uint32_t kClasses = kClassBytes.size();
-constexpr size_t kLargestClass = kClassBytes[kClasses - 1];
+constexpr uint32_t kClasses = kSlabClassBytes.size();
 constexpr size_t kLargestAllocation = 128 * 1024;
 constexpr uint32_t kMagazineSlots = 16;
 
 // Classes above 512 bytes use slabs of 16 KiB, which waste less behind the header.
-constexpr uint32_t order_of_class(uint32_t index) { return kClassBytes.data()[index] > 512 ? 2 : 0; }
+constexpr uint32_t order_of_class(uint32_t index) { return kSlabClassBytes.data()[index] > 512 ? 2 : 0; }
 
 struct FreeSlot {
   FreeSlot* next;
@@ -55,11 +53,11 @@ constinit Atomic<uint32_t> large_allocations = 0;  // the ones that are frames o
 
 // The smallest class that holds `bytes`, by table: one step of 16 bytes up to 2 KiB.
 struct ClassTable {
-  uint8_t index[kLargestClass / 16 + 1] = {};
+  uint8_t index[kLargestSlabClass / 16 + 1] = {};
   constexpr ClassTable() {
-    for (uint32_t step = 0; step <= kLargestClass / 16; step++) {
+    for (uint32_t step = 0; step <= kLargestSlabClass / 16; step++) {
       uint8_t c = 0;
-      while (kClassBytes.data()[c] < step * 16) c++;
+      while (kSlabClassBytes.data()[c] < step * 16) c++;
       index[step] = c;
     }
   }
@@ -86,7 +84,7 @@ Slab* create_slab(uint32_t index) {
   if (!frames.ok()) return nullptr;
   uint8_t* base = direct_map_bytes(frames.value());
   Slab* slab = new (base) Slab;
-  size_t bytes = kClassBytes.data()[index], end = kPageSize << order;
+  size_t bytes = kSlabClassBytes.data()[index], end = kPageSize << order;
   for (size_t at = kHeaderBytes; at + bytes <= end; at += bytes) {
     FreeSlot* slot = reinterpret_cast<FreeSlot*>(base + at);
     slot->next = slab->free;
@@ -166,14 +164,16 @@ void slab_initialize() {
 }
 
 void* slab_allocate(size_t bytes) {
+  if (bytes <= kLargestSlabClass) return slab_allocate_slot(class_of(bytes));
   if (bytes > kLargestAllocation || machine::allocation_fails()) return nullptr;
-  if (bytes > kLargestClass) {
-    auto frames = frames_allocate(order_of_bytes(bytes), FrameUse::kSlab, Zeroing::kNotNeeded);
-    if (!frames.ok()) return nullptr;
-    large_allocations.fetch_add(1, memory_order_relaxed);
-    return direct_map(frames.value());
-  }
-  uint32_t index = class_of(bytes);
+  auto frames = frames_allocate(order_of_bytes(bytes), FrameUse::kSlab, Zeroing::kNotNeeded);
+  if (!frames.ok()) return nullptr;
+  large_allocations.fetch_add(1, memory_order_relaxed);
+  return direct_map(frames.value());
+}
+
+void* slab_allocate_slot(uint32_t index) {
+  if (machine::allocation_fails()) return nullptr;
   {
     PreemptionGuard guard;
     Magazine& magazine = magazines[this_cpu()][index];
@@ -186,18 +186,19 @@ void* slab_allocate(size_t bytes) {
 }
 
 void slab_free(void* pointer, size_t bytes) {
-  if (bytes > kLargestClass) {
-    large_allocations.fetch_sub(1, memory_order_relaxed);
-    return frames_free(direct_map_frame(pointer), order_of_bytes(bytes));
-  }
-  uint32_t index = class_of(bytes);
+  if (bytes <= kLargestSlabClass) return slab_free_slot(pointer, class_of(bytes));
+  large_allocations.fetch_sub(1, memory_order_relaxed);
+  frames_free(direct_map_frame(pointer), order_of_bytes(bytes));
+}
+
+void slab_free_slot(void* slot, uint32_t index) {
   Magazine* magazine;
   {
     PreemptionGuard guard;
     magazine = &magazines[this_cpu()][index];
     magazine->lock.lock_raw();
     bool stored = magazine->count < kMagazineSlots;
-    if (stored) magazine->slots[magazine->count++] = pointer;
+    if (stored) magazine->slots[magazine->count++] = slot;
     magazine->lock.unlock_raw();
     if (stored) return;
   }
@@ -205,7 +206,7 @@ void slab_free(void* pointer, size_t bytes) {
   void* slots[kMagazineSlots / 2];
   uint32_t count = unload(*magazine, kMagazineSlots / 2, slots);
   for (uint32_t i = 0; i < count; i++) free_to_slab(slots[i], index);
-  free_to_slab(pointer, index);
+  free_to_slab(slot, index);
 }
 
 void slab_drain() {
@@ -230,7 +231,7 @@ uint32_t slab_allocations() {
 
 bool slab_statistics(uint32_t index, SlabStatistics& statistics) {
   if (index >= kClasses) return false;
-  uint32_t bytes = kClassBytes.data()[index], pages = 1u << order_of_class(index);
+  uint32_t bytes = kSlabClassBytes.data()[index], pages = 1u << order_of_class(index);
   uint32_t idle = 0;
   for (const auto& of_cpu : magazines) idle += of_cpu[index].count;
   SizeClass& size_class = classes[index];

@@ -2,7 +2,9 @@
 // preemption on or off, but not interrupt handlers. An empty slab goes back to the frame allocator at once.
 #pragma once
 
+#include <array>
 #include <cstddef>
+#include <cstdint>
 #include <new>
 #include <utility>
 
@@ -17,6 +19,31 @@ void slab_initialize();
 // Uninitialised bytes, aligned to 16, up to 128 KiB; null when memory is out. The same `bytes` must be given back.
 void* slab_allocate(size_t bytes);
 void slab_free(void* pointer, size_t bytes);
+
+// The same for who knows the size when it is compiled, and so the slots' class.
+inline constexpr std::array<uint16_t, 13> kSlabClassBytes = {16, 32, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048};
+inline constexpr size_t kLargestSlabClass = kSlabClassBytes.back();
+consteval uint32_t slab_class(size_t bytes) {
+  uint32_t index = 0;
+  while (kSlabClassBytes[index] < bytes) index++;
+  return index;
+}
+void* slab_allocate_slot(uint32_t slab_class);
+void slab_free_slot(void* slot, uint32_t slab_class);
+template <size_t kBytes>
+void* slab_allocate() {
+  if constexpr (kBytes <= kLargestSlabClass)
+    return slab_allocate_slot(slab_class(kBytes));
+  else
+    return slab_allocate(kBytes);
+}
+template <size_t kBytes>
+void slab_free(void* pointer) {
+  if constexpr (kBytes <= kLargestSlabClass)
+    slab_free_slot(pointer, slab_class(kBytes));
+  else
+    slab_free(pointer, kBytes);
+}
 
 // Empties the magazines of every CPU, so that slabs without users are frames again. May be called from any thread.
 void slab_drain();
@@ -33,14 +60,14 @@ bool slab_statistics(uint32_t index, SlabStatistics& statistics);
 // Constructs a T in slab memory: kNOMEM or the object, to be ended with slab_delete (usually from T::destroy).
 template <typename T, typename... Arguments>
 Result<T*> slab_new(Arguments&&... arguments) {
-  void* memory = slab_allocate(sizeof(T));
+  void* memory = slab_allocate<sizeof(T)>();
   if (!memory) return Errno::kNOMEM;
   return new (memory) T(std::forward<Arguments>(arguments)...);
 }
 template <typename T>
 void slab_delete(T* object) {
   object->~T();
-  slab_free(object, sizeof(T));
+  slab_free<sizeof(T)>(object);
 }
 
 // A byte or element buffer of a size known at run time, freed with its owner.

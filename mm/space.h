@@ -23,12 +23,15 @@ namespace faultline {
 
 // What mmap is asked for; map() makes it what the region says. No object: private memory, or shared memory of its own.
 struct MapRequest : Mapping {
+  MapRequest() {}  // not constexpr, and so no image to be copied: what the caller sets is stored once
+
   VirtAddr address;         // a hint, or the place (fixed)
   uint32_t bytes = 0;       // rounded up to pages
   bool fixed = false;       // replaces what is there
   bool no_replace = false;  // fixed, but kEXIST if something is there
   bool populate = false;
   RegionBacking* lent_backing = nullptr;  // instead of `backing`: acquired only by the region itself, for who counts regions
+  Region* after = nullptr;                // what follows the place that was chosen
 };
 
 // Why a fault could not be resolved: what the signal says (siginfo).
@@ -174,32 +177,42 @@ class AddressSpace : public RefCounted<AddressSpace>, public ListNode<AllSpaces>
   Pte directory_entry(VirtAddr page) const { return pte_load(directory_slot(page.directory_index())); }
   // The table below a directory entry, made if it is absent, and this space's own in any case. kNOMEM.
   Result<FrameNumber> own_table(uint32_t directory_index) REQUIRES_SHARED(lock_);
+  // The first table in use from `index` on, if it is not past `last`; what is past that says nothing.
+  uint32_t next_table(uint32_t index, uint32_t last) const {
+    for (; index <= last; index = (index | 31) + 1) {
+      const uint32_t bits = tables_[index / 32].load(memory_order_relaxed) >> index % 32;
+      if (bits != 0) return index + static_cast<uint32_t>(std::countr_zero(bits));
+    }
+    return index;
+  }
   // Calls visit(directory index) for every table in use in first..last.
   template <typename Visit>
   void for_each_table(uint32_t first, uint32_t last, Visit visit) const {
-    if (first == last) {  // as for most ranges
-      if (tables_[first / 32].load(memory_order_relaxed) & 1u << first % 32) visit(first);
-      return;
-    }
-    for (uint32_t word = first / 32; word <= last / 32; word++) {
-      uint32_t bits = tables_[word].load(memory_order_relaxed);
-      if (word == first / 32) bits &= ~0u << first % 32;
-      if (word == last / 32) bits &= ~0u >> (31 - last % 32);
-      for (; bits != 0; bits &= bits - 1) visit(word * 32 + static_cast<uint32_t>(std::countr_zero(bits)));
-    }
+    for (uint32_t index = next_table(first, last); index <= last; index = next_table(index + 1, last)) visit(index);
+  }
+  // Calls visit(directory index, first slot, last slot) for every table in use that has pages of the range.
+  template <typename Visit>
+  void for_each_table_within(VirtAddr start, VirtAddr end, Visit visit) const {
+    const VirtAddr last = end - 1;
+    const uint32_t first_table = start.directory_index(), last_table = last.directory_index();
+    for (uint32_t index = next_table(first_table, last_table); index <= last_table; index = next_table(index + 1, last_table))
+      visit(index, index == first_table ? start.table_index() : 0, index == last_table ? last.table_index() : kEntriesPerTable - 1);
   }
 
-  Result<VirtAddr> choose_address(const MapRequest& request, uint32_t bytes, DeadRegions& dead) REQUIRES(lock_);
-  // `wanted`, with the right to execute that comes with reading here.
-  Protection with_execution(Protection wanted, Protection limit) const {
-    bool implied = (wanted & kProtRead) && (limit & kProtExecute) && reading_executes_.load(memory_order_relaxed);
-    return implied ? wanted | kProtExecute : wanted;
+  // Where a request goes: its start, its end, what follows. A fixed place is emptied, unless that is not wanted (kEXIST).
+  Result<void> choose_place(MapRequest& request, DeadRegions& dead) REQUIRES(lock_);
+  // At `hint` if that is free, or as high as can be; starts at 0 if there is none.
+  [[gnu::always_inline]] inline RegionSet::Gap find_place(VirtAddr hint, uint32_t bytes) REQUIRES(lock_);
+  // The right to execute, if it comes with those of `wanted` here.
+  Protection implied_by(Protection wanted) const {
+    return (wanted & kProtRead) && reading_executes_.load(memory_order_relaxed) ? kProtExecute : kProtNone;
   }
+  Protection with_execution(Protection wanted, Protection limit) const { return wanted | (implied_by(wanted) & limit); }
   // Addresses are chosen below the room the stack may want.
   static VirtAddr ceiling_below_stack(uint32_t stack_bytes);
-  bool is_in_the_way(VirtAddr end) const REQUIRES_SHARED(lock_);
+  static bool is_in_the_way(VirtAddr end, const Region* after);
   // A mapping that continues a neighbour makes that grow; false: it needs a region of its own.
-  bool extend_neighbour(const Mapping& wanted, DeadRegions& dead) REQUIRES(lock_);
+  [[gnu::always_inline]] inline bool extend_neighbour(const MapRequest& wanted, DeadRegions& dead) REQUIRES(lock_);
   void insert_region(Region& region, DeadRegions& dead) REQUIRES(lock_);
   Result<void> unmap_locked(VirtAddr start, VirtAddr end, DeadRegions& dead) REQUIRES(lock_);
   // Cuts a region; returns the part from `at` on. kNOMEM.
@@ -210,15 +223,12 @@ class AddressSpace : public RefCounted<AddressSpace>, public ListNode<AllSpaces>
     TRY(split_at(start));
     return split_at(end);
   }
-  // Joins `region`, and those after it that begin before `end`, with their neighbours as far as they are alike.
+  // Joins regions that are alike across the borders from the start of `region` to `end`.
   void merge_from(Region* region, VirtAddr end, DeadRegions& dead) REQUIRES(lock_);
   // Whether any table is in use in a range: if not, there is nothing in it.
   bool has_tables(VirtAddr start, VirtAddr end) const {
-    uint32_t first = start.directory_index(), last = (end - 1).directory_index();
-    if (first == last) return tables_[first / 32].load(memory_order_relaxed) & 1u << first % 32;
-    bool found = false;
-    for_each_table(first, last, [&](uint32_t) { found = true; });
-    return found;
+    const uint32_t last = (end - 1).directory_index();
+    return next_table(start.directory_index(), last) <= last;
   }
   bool is_mapped(VirtAddr start, VirtAddr end) const REQUIRES_SHARED(lock_);
   RegionStatistics count_region(const Region& region) const REQUIRES_SHARED(lock_);
@@ -233,7 +243,14 @@ class AddressSpace : public RefCounted<AddressSpace>, public ListNode<AllSpaces>
   // As clear_range, for who has the space for reading: a directory entry stays. All CPUs are flushed.
   void drop_pages(VirtAddr start, VirtAddr end) REQUIRES_SHARED(lock_);
   void lower_range(VirtAddr start, VirtAddr end, Protection protection) REQUIRES(lock_);
-  Result<void> own_tables_with_entries(VirtAddr start, VirtAddr end) REQUIRES(lock_);
+  Result<void> own_tables_with_entries(VirtAddr start, VirtAddr end) REQUIRES(lock_) {
+    const Pte first = directory_entry(start);
+    const bool is_one = start.directory_index() == (end - 1).directory_index();
+    if (is_one && (first.is_writable() || !first.is_present())) [[likely]]
+      return {};
+    return own_all_tables_with_entries(start, end);
+  }
+  Result<void> own_all_tables_with_entries(VirtAddr start, VirtAddr end) REQUIRES(lock_);
   Result<void> prepare_move(VirtAddr from, VirtAddr to, uint32_t bytes) REQUIRES(lock_);
   void move_entries(VirtAddr from, VirtAddr to, uint32_t bytes) REQUIRES(lock_);
   void move_entry(VirtAddr from, VirtAddr to) REQUIRES(lock_);
@@ -261,6 +278,8 @@ class AddressSpace : public RefCounted<AddressSpace>, public ListNode<AllSpaces>
   FaultOutcome populate(VirtAddr start, VirtAddr end, Populate how);
   // Whether so many more pages may be mapped: kNOMEM (address space, data), kAGAIN (locked memory).
   Result<void> check_limits(uint32_t more, bool is_data, bool is_locked) const REQUIRES_SHARED(lock_);
+  // Most processes have no limit that would need counting.
+  [[gnu::always_inline]] inline bool has_limits_for(uint32_t more, const Mapping& mapping) const REQUIRES_SHARED(lock_);
   Result<void> check_limits(const MapRequest& request, uint32_t pages) const REQUIRES_SHARED(lock_);
   Result<void> check_data_limit(uint32_t more) const REQUIRES_SHARED(lock_);
   Result<void> check_locked_limit(uint32_t more) const REQUIRES_SHARED(lock_);
@@ -269,11 +288,13 @@ class AddressSpace : public RefCounted<AddressSpace>, public ListNode<AllSpaces>
   uint32_t count_pages(VirtAddr start, VirtAddr end, Choose choose) const REQUIRES_SHARED(lock_) {
     uint32_t pages = 0;
     for (Region* region = regions_.first_after(start); region && region->start < end; region = RegionSet::next(*region)) {
-      if (!choose(*region)) continue;
-      VirtAddr from = region->start > start ? region->start : start, to = region->end < end ? region->end : end;
-      pages += (to - from) >> kPageShift;
+      if (choose(*region)) pages += pages_within(*region, start, end);
     }
     return pages;
+  }
+  static uint32_t pages_within(const Region& region, VirtAddr start, VirtAddr end) {
+    VirtAddr from = region.start > start ? region.start : start, to = region.end < end ? region.end : end;
+    return (to - from) >> kPageShift;
   }
   template <typename Copy>
   Result<size_t> access_foreign(VirtAddr address, size_t bytes, Access access, Copy copy);

@@ -93,10 +93,7 @@ RegionStatistics AddressSpace::count_region(const Region& region) const {
   // As Linux: all that the object has in swap, if it is mapped whole.
   if (region.shared && region.object && region.object_offset == PageIndex(0) && pages_for(region.object->size()) <= region.pages())
     sum.swapped = region.object->swapped_pages();
-  VirtAddr last = region.end - kPageSize;
-  for_each_table(region.start.directory_index(), last.directory_index(), [&](uint32_t index) {
-    uint32_t from = index == region.start.directory_index() ? region.start.table_index() : 0;
-    uint32_t to = index == last.directory_index() ? last.table_index() : kEntriesPerTable - 1;
+  for_each_table_within(region.start, region.end, [&](uint32_t index, uint32_t from, uint32_t to) {
     Pte entry = pte_load(directory_slot(index));
     if (!entry.is_present()) return;
     Frame& table = frame_record(entry.frame());

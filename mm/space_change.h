@@ -11,7 +11,7 @@ Result<void> AddressSpace::change_regions(VirtAddr start, VirtAddr end, DeadRegi
   Region* first = regions_.first_after(start);
   if (cut.ok())
     for (Region* region = first; region && region->start < end; region = RegionSet::next(*region)) change(*region);
-  merge_from(first, end < VirtAddr(kKernelBase) ? end + kPageSize : end, dead);
+  merge_from(first, end, dead);
   return cut;
 }
 

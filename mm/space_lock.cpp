@@ -8,16 +8,14 @@ namespace faultline {
 void AddressSpace::mark_locked_entries(VirtAddr start, VirtAddr end) {
   for (Region* region = regions_.first_after(start); region && region->start < end; region = RegionSet::next(*region)) {
     const bool is_locked = region->is_locked();
-    VirtAddr from = region->start > start ? region->start : start, last = (region->end < end ? region->end : end) - kPageSize;
-    for_each_table(from.directory_index(), last.directory_index(), [&](uint32_t index) {
+    const VirtAddr from = region->start > start ? region->start : start, to = region->end < end ? region->end : end;
+    for_each_table_within(from, to, [&](uint32_t index, uint32_t first, uint32_t last) {
       FrameNumber table = pte_load(directory_slot(index)).frame();
       TableLock lock(frame_record(table));
-      uint32_t first = index == from.directory_index() ? from.table_index() : 0;
-      table_for_each(table, first, index == last.directory_index() ? last.table_index() : kEntriesPerTable - 1,
-                     [is_locked](uint32_t, PteSlot& slot, Pte pte) {
-                       if (!pte_has_frame(pte) || pte_is_locked(pte) == is_locked) return;
-                       is_locked ? slot.fetch_or(kPteLocked, memory_order_seq_cst) : slot.fetch_and(~kPteLocked, memory_order_seq_cst);
-                     });
+      table_for_each(table, first, last, [is_locked](uint32_t, PteSlot& slot, Pte pte) {
+        if (!pte_has_frame(pte) || pte_is_locked(pte) == is_locked) return;
+        is_locked ? slot.fetch_or(kPteLocked, memory_order_seq_cst) : slot.fetch_and(~kPteLocked, memory_order_seq_cst);
+      });
     });
   }
 }

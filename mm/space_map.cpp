@@ -13,43 +13,50 @@ using machine::planted;
 namespace {
 
 constexpr uint32_t kLowestMapping = 64 * 1024;  // of addresses the kernel chooses
-constexpr uint32_t kGuard = AddressSpace::kGuardPages * kPageSize;
 
 // Whether the bytes, rounded up to pages, lie in user space; of whole pages if `start` is aligned.
 bool is_user_range(VirtAddr start, uint32_t bytes) { return start.value() <= kKernelBase && bytes <= kKernelBase - start.value(); }
 
 }  // namespace
 
-Result<VirtAddr> AddressSpace::choose_address(const MapRequest& request, uint32_t bytes, DeadRegions& dead) {
-  VirtAddr wanted = request.address;
-  if (request.fixed || request.no_replace) {
-    if (!wanted.is_page_aligned()) return Errno::kINVAL;
-    if (!is_user_range(wanted, bytes)) return Errno::kNOMEM;
-    if (wanted.value() < kPageSize) return Errno::kPERM;  // the null page is never mapped
-    if (request.no_replace) {
-      if (!regions_.is_free(wanted, wanted + bytes)) return Errno::kEXIST;
-    } else {
-      TRY(unmap_locked(wanted, wanted + bytes, dead));
-    }
-    return wanted;
-  }
-  wanted = wanted.page_floor();
-  bool is_usable = wanted.value() >= kLowestMapping && is_user_range(wanted, bytes);
-  if (is_usable && regions_.is_free(wanted, wanted + bytes) && !is_in_the_way(wanted + bytes)) return wanted;
-  VirtAddr low(kLowestMapping), none(0);
-  for (VirtAddr high : {mapping_ceiling_, VirtAddr(kKernelBase - kPageSize)}) {
-    VirtAddr found = regions_.find_gap(bytes, low, high);
-    if (found != none && !is_in_the_way(found + bytes)) return found;
-    if (found != none) found = regions_.find_gap(bytes + kGuard, low, high);
-    if (found != none) return found;
-  }
-  return Errno::kNOMEM;
+// Whether a mapping up to `end` would stop a stack that follows it from growing.
+bool AddressSpace::is_in_the_way(VirtAddr end, const Region* after) {
+  return after && after->grows_down && after->start - end < kGuardPages * kPageSize;
 }
 
-// Whether a mapping that ends there would stop a stack above from growing.
-bool AddressSpace::is_in_the_way(VirtAddr end) const {
-  const Region* above = regions_.first_after(end);
-  return above && above->grows_down && above->start >= end && above->start - end < kGuard;
+RegionSet::Gap AddressSpace::find_place(VirtAddr hint, uint32_t bytes) {
+  if (hint.value() >= kLowestMapping && is_user_range(hint, bytes)) {
+    Region* after = regions_.first_after(hint);
+    if ((!after || after->start >= hint + bytes) && !is_in_the_way(hint + bytes, after)) return {hint, after};
+  }
+  RegionSet::Gap gap;
+  for (VirtAddr high : {mapping_ceiling_, VirtAddr(kKernelBase - kPageSize)}) {
+    gap = regions_.find_gap(bytes, VirtAddr(kLowestMapping), high);
+    if (gap.start != VirtAddr(0) && is_in_the_way(gap.start + bytes, gap.above)) [[unlikely]]
+      gap = regions_.find_gap(bytes + kGuardPages * kPageSize, VirtAddr(kLowestMapping), high);
+    if (gap.start != VirtAddr(0)) break;
+  }
+  return gap;
+}
+
+Result<void> AddressSpace::choose_place(MapRequest& request, DeadRegions& dead) {
+  VirtAddr wanted = request.address;
+  RegionSet::Gap place;
+  if (request.fixed || request.no_replace) {
+    if (!wanted.is_page_aligned()) return Errno::kINVAL;
+    if (!is_user_range(wanted, request.bytes)) return Errno::kNOMEM;
+    if (wanted.value() < kPageSize) return Errno::kPERM;  // the null page is never mapped
+    if (!request.no_replace) TRY(unmap_locked(wanted, wanted + request.bytes, dead));
+    place = {wanted, regions_.first_after(wanted)};
+    if (request.no_replace && place.above && place.above->start < wanted + request.bytes) return Errno::kEXIST;
+  } else {
+    place = find_place(wanted.page_floor(), request.bytes);
+    if (place.start == VirtAddr(0)) return Errno::kNOMEM;
+  }
+  request.start = place.start;
+  request.end = place.start + request.bytes;
+  request.after = place.above;
+  return {};
 }
 
 void AddressSpace::insert_region(Region& region, DeadRegions& dead) {
@@ -58,24 +65,23 @@ void AddressSpace::insert_region(Region& region, DeadRegions& dead) {
   merge_from(&region, region.end, dead);
 }
 
-bool AddressSpace::extend_neighbour(const Mapping& wanted, DeadRegions& dead) {
-  Region* after = regions_.first_after(wanted.start);
-  Region* before = after ? RegionSet::previous(*after) : regions_.last();
+bool AddressSpace::extend_neighbour(const MapRequest& wanted, DeadRegions& dead) {
+  Region* after = wanted.after;
   if (after && wanted.continues_in(*after)) {
     regions_.move_start(*after, wanted.start);
-    if (before && before->end == wanted.start) merge_from(before, wanted.end, dead);
-  } else if (before && before->continues_in(wanted)) {
-    regions_.move_end(*before, wanted.end);
-  } else {
-    return false;
+    if (after->gap_below == 0) merge_from(RegionSet::previous(*after), wanted.end, dead);
+    return true;
   }
+  Region* before = after ? RegionSet::previous(*after) : regions_.last();
+  if (!before || !before->continues_in(wanted)) return false;
+  regions_.move_end(*before, wanted.end);
   return true;
 }
 
 void AddressSpace::merge_from(Region* region, VirtAddr end, DeadRegions& dead) {
-  if (!region) return;
-  if (Region* before = RegionSet::previous(*region); before && before->end == region->start) region = before;
-  while (region && region->start < end) {
+  if (region && region->gap_below == 0)
+    if (Region* before = RegionSet::previous(*region)) region = before;
+  while (region && region->end <= end) {
     Region* next = RegionSet::next(*region);
     if (!next || !region->continues_in(*next)) {
       region = next;
@@ -89,7 +95,8 @@ void AddressSpace::merge_from(Region* region, VirtAddr end, DeadRegions& dead) {
 Result<VirtAddr> AddressSpace::map(MapRequest& request) {
   if (request.bytes == 0) return Errno::kINVAL;
   if (request.bytes > kKernelBase - kPageSize) return Errno::kNOMEM;
-  const uint32_t bytes = align_up(request.bytes, kPageSize), pages = bytes >> kPageShift;
+  request.bytes = align_up(request.bytes, kPageSize);
+  const uint32_t pages = request.bytes >> kPageShift;
   if (request.protection & ~request.max_protection) return Errno::kACCES;
   if (!request.object)
     request.object_offset = PageIndex(0);
@@ -97,23 +104,21 @@ Result<VirtAddr> AddressSpace::map(MapRequest& request) {
     return Errno::kOVERFLOW;
   if (request.no_reserve && commit_mode() == Overcommit::kNever) request.no_reserve = false;
   if (request.shared && !request.object)
-    request.object = TRY(Object::create_anonymous(bytes, request.no_reserve ? SharedPromise::kByPage : SharedPromise::kWhole));
+    request.object = TRY(Object::create_anonymous(request.bytes, request.no_reserve ? SharedPromise::kByPage : SharedPromise::kWhole));
   request.promised = request.needs_promise(request.protection);
   request.protection = with_execution(request.protection, request.max_protection);
   DeadRegions dead;
   // What a fixed place has is gone before the region is made, which therefore may not fail.
   Owned<Region> region;
   if (request.fixed) region = Owned<Region>(TRY(slab_new<Region>()));
-  bool populates = request.populate;
   {
     LockGuard guard(lock_);
     if (!request.is_locked()) request.lock_mode = future_lock_;
     has_exceptions_ |= request.is_locked();
-    populates |= request.lock_mode == LockMode::kLocked;
     if (regions_.count() > RegionSet::kLimit) return Errno::kNOMEM;
-    TRY(check_limits(request, pages));
-    request.start = TRY(choose_address(request, bytes, dead));
-    request.end = request.start + bytes;
+    if (has_limits_for(pages, request)) [[unlikely]]
+      TRY(check_limits(request, pages));
+    TRY(choose_place(request, dead));
     CommitPromise promise;
     if (request.promised) TRY(promise.take(pages, mapped_pages_));
     if (!extend_neighbour(request, dead)) {
@@ -126,16 +131,21 @@ Result<VirtAddr> AddressSpace::map(MapRequest& request) {
     promised_pages_ += promise.keep();
   }
   // A page that cannot be had is left for its touch to tell.
-  if (populates) populate(request.start, request.end, Populate::kAll);
+  if (request.populate || request.lock_mode == LockMode::kLocked) populate(request.start, request.end, Populate::kAll);
   return request.start;
+}
+
+bool AddressSpace::has_limits_for(uint32_t more, const Mapping& mapping) const {
+  return mapped_pages_ + more > space_limit_ >> kPageShift || mapping.is_locked() ||
+         (mapping.is_data() && current_data_limit() < kKernelBase);
 }
 
 // What a fixed place replaces does not count twice.
 Result<void> AddressSpace::check_limits(const MapRequest& request, uint32_t pages) const {
   auto checked = check_limits(pages, request.is_data(), request.is_locked());
-  if (checked.ok() || !request.fixed || request.no_replace || !is_user_range(request.address, pages << kPageShift)) [[likely]]
+  if (checked.ok() || !request.fixed || request.no_replace || !is_user_range(request.address, request.bytes)) [[likely]]
     return checked;
-  const uint32_t replaced = count_pages(request.address, request.address + (pages << kPageShift), [](const Region&) { return true; });
+  const uint32_t replaced = count_pages(request.address, request.address + request.bytes, [](const Region&) { return true; });
   return check_limits(pages - replaced, request.is_data(), request.is_locked());
 }
 
@@ -203,14 +213,11 @@ bool AddressSpace::is_mapped(VirtAddr start, VirtAddr end) const {
 }
 
 Result<void> AddressSpace::own_tables_for_removal(VirtAddr start, VirtAddr end) {
-  if (!has_tables(start, end)) return {};
-  // Only the first and the last table can hold entries on both sides of a border; a table whose entries all go is let go whole.
-  VirtAddr last = end - 1;
-  for (uint32_t index : {start.directory_index(), last.directory_index()}) {
+  Result<void> result;
+  for_each_table_within(start, end, [&](uint32_t index, uint32_t from, uint32_t to) {
     Pte entry = pte_load(directory_slot(index));
-    if (!entry.is_present() || entry.is_writable()) continue;
-    uint32_t from = index == start.directory_index() ? start.table_index() : 0;
-    uint32_t to = index == last.directory_index() ? last.table_index() : kEntriesPerTable - 1;
+    // A table whose entries all go is let go whole.
+    if (!result.ok() || entry.is_writable() || (from == 0 && to == kEntriesPerTable - 1)) return;
     uint32_t inside;
     bool is_all;
     {
@@ -218,24 +225,19 @@ Result<void> AddressSpace::own_tables_for_removal(VirtAddr start, VirtAddr end) 
       inside = table_count(entry.frame(), from, to);
       is_all = inside == frame_record(entry.frame()).table.live;
     }
-    if (inside > 0 && !is_all) TRY(table_make_sole(directory_slot(index), cpus_));
-  }
-  return {};
+    if (inside > 0 && !is_all) result = table_make_sole(directory_slot(index), cpus_);
+  });
+  return result;
 }
 
 void AddressSpace::clear_range(VirtAddr start, VirtAddr end) {
-  if (!has_tables(start, end)) return;
-  VirtAddr last = end - 1;
-  auto first_slot = [&](uint32_t index) { return index == start.directory_index() ? start.table_index() : 0; };
-  auto last_slot = [&](uint32_t index) { return index == last.directory_index() ? last.table_index() : kEntriesPerTable - 1; };
   FlushBatch batch(cpus_);
   // Hide: the processor can load nothing of the range any more. A directory entry that loses all its pages is hidden itself.
-  for_each_table(start.directory_index(), last.directory_index(), [&](uint32_t index) {
+  for_each_table_within(start, end, [&](uint32_t index, uint32_t from, uint32_t to) {
     PteSlot& directory = directory_slot(index);
     FrameNumber table = pte_load(directory).frame();
     Frame& record = frame_record(table);
     TableLock lock(record);
-    uint32_t from = first_slot(index), to = last_slot(index);
     bool is_whole = from == 0 && to == kEntriesPerTable - 1;
     if (is_whole || table_has_only(table, from, to)) {
       pte_store(directory, pte_hidden(pte_load(directory)));
@@ -246,7 +248,7 @@ void AddressSpace::clear_range(VirtAddr start, VirtAddr end) {
         return !batch.is_everything();
       });
     } else {
-      table_for_each(table, from, to, [&](uint32_t i, PteSlot& slot, Pte) { slot_hide(record, slot, i, batch); });
+      slots_hide(table, from, to, batch);
       // A hidden entry says nothing of its A bit any more, and the reclaimer takes it for one that no TLB holds: not before that is so.
       if (!planted(Bug::kFreeBeforeFlush)) batch.flush();
     }
@@ -254,7 +256,7 @@ void AddressSpace::clear_range(VirtAddr start, VirtAddr end) {
   if (!planted(Bug::kFreeBeforeFlush)) batch.flush();
   // Drop: what no TLB can reach goes back.
   uint32_t dropped = 0;
-  for_each_table(start.directory_index(), last.directory_index(), [&](uint32_t index) {
+  for_each_table_within(start, end, [&](uint32_t index, uint32_t from, uint32_t to) {
     PteSlot& directory = directory_slot(index);
     Pte entry = pte_load(directory);
     FrameNumber table = entry.frame();
@@ -268,7 +270,7 @@ void AddressSpace::clear_range(VirtAddr start, VirtAddr end) {
     }
     TableLock lock(record);
     dropped += static_cast<uint32_t>(record.reverse);
-    slots_drop(table, first_slot(index), last_slot(index));
+    slots_drop(table, from, to);
     dropped -= static_cast<uint32_t>(record.reverse);
   });
   count_resident(-static_cast<int32_t>(dropped));
@@ -280,27 +282,27 @@ Result<void> AddressSpace::unmap_locked(VirtAddr start, VirtAddr end, DeadRegion
   if (region->start < start && region->end > end) TRY(split_at(end));
   if (has_tables(start, end)) {
     if (auto result = own_tables_for_removal(start, end); !result.ok()) {
-      merge_from(region, end + kPageSize, dead);
+      merge_from(region, end, dead);
       return result;
     }
     clear_range(start, end);
   }
   uint32_t released = 0;
   while (region && region->start < end) {
+    const uint32_t gone = pages_within(*region, start, end);
+    mapped_pages_ -= gone;
+    if (region->promised) released += gone;
+    if (region->end > end) {
+      regions_.move_start(*region, end);
+      break;
+    }
     Region* next = RegionSet::next(*region);
-    uint32_t gone = region->pages();
     if (region->start < start) {
       regions_.move_end(*region, start);
-      gone -= region->pages();
-    } else if (region->end > end) {
-      regions_.move_start(*region, end);
-      gone -= region->pages();
     } else {
       regions_.remove(*region);
       dead.add(region);
     }
-    mapped_pages_ -= gone;
-    if (region->promised) released += gone;
     region = next;
   }
   if (released != 0) release_promise(released);
@@ -314,15 +316,11 @@ Result<void> AddressSpace::unmap(VirtAddr start, uint32_t bytes) {
   return unmap_locked(start, start + align_up(bytes, kPageSize), dead);
 }
 
-Result<void> AddressSpace::own_tables_with_entries(VirtAddr start, VirtAddr end) {
-  if (!has_tables(start, end)) return {};
+Result<void> AddressSpace::own_all_tables_with_entries(VirtAddr start, VirtAddr end) {
   Result<void> result;
-  VirtAddr last = end - 1;
-  for_each_table(start.directory_index(), last.directory_index(), [&](uint32_t index) {
+  for_each_table_within(start, end, [&](uint32_t index, uint32_t from, uint32_t to) {
     Pte entry = pte_load(directory_slot(index));
     if (!result.ok() || entry.is_writable()) return;
-    uint32_t from = index == start.directory_index() ? start.table_index() : 0;
-    uint32_t to = index == last.directory_index() ? last.table_index() : kEntriesPerTable - 1;
     if (table_count(entry.frame(), from, to) > 0) result = table_make_sole(directory_slot(index), cpus_);
   });
   return result;
@@ -330,31 +328,15 @@ Result<void> AddressSpace::own_tables_with_entries(VirtAddr start, VirtAddr end)
 
 // Entries of the range lose what `protection` does not allow; what it newly allows, the next fault gives.
 void AddressSpace::lower_range(VirtAddr start, VirtAddr end, Protection protection) {
-  if (!has_tables(start, end)) return;
-  VirtAddr last = end - 1;
   const bool hides = protection == kProtNone && !planted(Bug::kHiddenLeavesPresent);
   FlushBatch batch(cpus_);
-  for_each_table(start.directory_index(), last.directory_index(), [&](uint32_t index) {
+  for_each_table_within(start, end, [&](uint32_t index, uint32_t from, uint32_t to) {
     FrameNumber table = pte_load(directory_slot(index)).frame();
-    Frame& record = frame_record(table);
-    uint32_t from = index == start.directory_index() ? start.table_index() : 0;
-    uint32_t to = index == last.directory_index() ? last.table_index() : kEntriesPerTable - 1;
-    TableLock lock(record);
-    uint32_t run = 0, lowered = 0;  // a run of neighbours is flushed as one range
-    table_for_each(table, from, to, [&, hides](uint32_t i, PteSlot& slot, Pte pte) {
-      if (!pte.is_present()) return;
-      if (hides) return slot_hide(record, slot, i, batch);
-      if (!pte.is_writable()) return;
-      slot.fetch_and(~Pte::kWritable, memory_order_seq_cst);
-      if (planted(Bug::kProtectWithoutFlush)) return;
-      if (i != run + lowered) {
-        if (lowered > 0) batch.add(slot_address(record, run), lowered);
-        run = i;
-        lowered = 0;
-      }
-      lowered++;
-    });
-    if (lowered > 0) batch.add(slot_address(record, run), lowered);
+    TableLock lock(frame_record(table));
+    if (hides)
+      slots_hide(table, from, to, batch);
+    else
+      slots_write_protect(table, from, to, batch);
     if (protection == kProtNone) batch.flush();  // before the reclaimer sees them, as in clear_range()
   });
 }
@@ -363,7 +345,9 @@ Result<void> AddressSpace::protect(VirtAddr start, uint32_t bytes, Protection pr
   if (!start.is_page_aligned()) return Errno::kINVAL;
   if (bytes == 0) return {};
   if (!is_user_range(start, bytes)) return Errno::kNOMEM;
-  VirtAddr end = start + align_up(bytes, kPageSize);
+  const VirtAddr end = start + align_up(bytes, kPageSize);
+  const bool is_lowering = !(protection & kProtWrite);
+  const Protection implied = implied_by(protection);
   DeadRegions dead;
   LockGuard guard(lock_);
   Region *first = regions_.find(start), *last = first;
@@ -376,9 +360,11 @@ Result<void> AddressSpace::protect(VirtAddr start, uint32_t bytes, Protection pr
   for (VirtAddr at = start;; last = RegionSet::next(*last)) {
     if (!last || last->start > at) return Errno::kNOMEM;  // a hole
     if (protection & ~last->max_protection) return Errno::kACCES;
-    is_change |= last->protection != with_execution(protection, last->max_protection);
-    becomes_data |= (protection & kProtWrite) && !(last->protection & kProtWrite);
-    becomes_promise |= last->needs_promise(protection);
+    is_change |= last->protection != (protection | (implied & last->max_protection));
+    if (!is_lowering) {
+      becomes_data |= !(last->protection & kProtWrite);
+      becomes_promise |= last->needs_promise(protection);
+    }
     at = last->end;
     if (at >= end) break;
   }
@@ -392,7 +378,6 @@ Result<void> AddressSpace::protect(VirtAddr start, uint32_t bytes, Protection pr
     uint32_t more = count_pages(start, end, [protection](const Region& r) { return r.needs_promise(protection); });
     TRY(promise.take(more, mapped_pages_));
   }
-  bool is_lowering = !(protection & kProtWrite);
   Result<void> prepared;
   if (first->start < start) {
     auto upper = cut(*first, start);
@@ -404,14 +389,16 @@ Result<void> AddressSpace::protect(VirtAddr start, uint32_t bytes, Protection pr
     if (auto upper = cut(*last, end); !upper.ok()) prepared = upper.error();
   if (prepared.ok() && is_lowering) prepared = own_tables_with_entries(start, end);
   if (prepared.ok()) {
-    for (Region* region = first; region && region->start < end; region = RegionSet::next(*region)) {
+    for (Region* region = first;; region = RegionSet::next(*region)) {
       region->promised |= region->needs_promise(protection);
-      region->protection = with_execution(protection, region->max_protection);
+      region->protection = protection | (implied & region->max_protection);
+      if (region->end >= end) break;
     }
     promised_pages_ += promise.keep();
     if (is_lowering) lower_range(start, end, protection);
   }
-  merge_from(first, end + kPageSize, dead);
+  regions_.expect_at(*first);
+  merge_from(first, end, dead);
   return prepared;
 }
 

@@ -52,12 +52,9 @@ void AddressSpace::move_entry(VirtAddr from, VirtAddr to) {
 
 void AddressSpace::move_entries(VirtAddr from, VirtAddr to, uint32_t bytes) {
   lower_range(from, from + bytes, kProtNone);
-  VirtAddr last = from + (bytes - 1);
-  for_each_table(from.directory_index(), last.directory_index(), [&](uint32_t index) NO_THREAD_SAFETY_ANALYSIS {
+  for_each_table_within(from, from + bytes, [&](uint32_t index, uint32_t first, uint32_t last) NO_THREAD_SAFETY_ANALYSIS {
     FrameNumber table = pte_load(directory_slot(index)).frame();
-    uint32_t first = index == from.directory_index() ? from.table_index() : 0;
-    uint32_t end = index == last.directory_index() ? last.table_index() : kEntriesPerTable - 1;
-    for (uint32_t i = first; i <= end; i++) {
+    for (uint32_t i = first; i <= last; i++) {
       if (pte_load(table_slots(table)[i]).is_empty()) continue;
       VirtAddr page = table_start(index) + i * kPageSize;
       move_entry(page, to + (page - from));
@@ -144,7 +141,9 @@ Result<VirtAddr> AddressSpace::move_region(const Move& move, CommitPromise& prom
   MapRequest request;
   request.address = move.is_fixed ? move.to : VirtAddr(0);
   request.fixed = move.is_fixed;
-  VirtAddr to = TRY(choose_address(request, move.new_size, dead)), old_end = move.from + move.old_size;
+  request.bytes = move.new_size;
+  TRY(choose_place(request, dead));
+  const VirtAddr to = request.start, old_end = move.from + move.old_size;
   TRY(split_at(move.from));
   if (move.old_size > 0) TRY(split_at(old_end));
   uint32_t move_size = move.new_size < move.old_size ? move.new_size : move.old_size;
@@ -165,7 +164,7 @@ Result<VirtAddr> AddressSpace::move_region(const Move& move, CommitPromise& prom
   if (move.keeps_old) region->lock_mode = LockMode::kNone;
   insert_region(*moved.leak(), dead);
   if (move.keeps_old || move.old_size == 0)
-    merge_from(regions_.find(move.from), old_end + kPageSize, dead);
+    merge_from(regions_.find(move.from), old_end, dead);
   else
     ignore_result(unmap_locked(move.from, old_end, dead));  // a whole region with its own tables: cannot fail
   return to;

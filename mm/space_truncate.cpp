@@ -35,7 +35,7 @@ void AddressSpace::drop_pages(VirtAddr start, VirtAddr end) {
       if (pte_load(directory_slot(index)).frame() != entry.frame()) continue;  // another thread has un-shared it
       // Those who share the table map the same page of the same file here, and lose it too: all CPUs are told.
       FlushBatch batch;
-      table_for_each(entry.frame(), from, to, [&](uint32_t i, PteSlot& slot, Pte) { slot_hide(record, slot, i, batch); });
+      slots_hide(entry.frame(), from, to, batch);
       batch.flush();
       uint32_t before = static_cast<uint32_t>(record.reverse);
       slots_drop(entry.frame(), from, to);

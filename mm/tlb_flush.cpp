@@ -19,9 +19,9 @@ void FlushBatch::flush() {
       mmu_flush_all_on(cpus);
   } else if (cpus == here) {
     for (uint32_t i = 0; i < range_count_; i++)
-      for (uint32_t page = 0; page < ranges_[i].pages; page++) mmu_flush_page(ranges_[i].start + page * kPageSize);
+      for (uint32_t page = 0; page < ranges_[i].pages; page++) mmu_flush_page(VirtAddr(ranges_[i].start) + page * kPageSize);
   } else if (cpus != 0) {
-    for (uint32_t i = 0; i < range_count_; i++) mmu_flush_cpus(cpus, ranges_[i]);
+    for (uint32_t i = 0; i < range_count_; i++) mmu_flush_cpus(cpus, {VirtAddr(ranges_[i].start), ranges_[i].pages});
   }
   pages_ = range_count_ = 0;
 }

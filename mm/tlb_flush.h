@@ -22,10 +22,10 @@ class FlushBatch {
   void add(VirtAddr page, uint32_t pages = 1) {
     if (pages_ > kFlushAllThreshold) return;
     pages_ += pages;
-    if (range_count_ > 0 && ranges_[range_count_ - 1].start + ranges_[range_count_ - 1].pages * kPageSize == page)
+    if (range_count_ > 0 && ranges_[range_count_ - 1].start + ranges_[range_count_ - 1].pages * kPageSize == page.value())
       ranges_[range_count_ - 1].pages += pages;
     else if (range_count_ < kRanges)
-      ranges_[range_count_++] = {page, pages};
+      ranges_[range_count_++] = {page.value(), pages};
     else
       pages_ = kFlushAllThreshold + 1;
   }
@@ -39,7 +39,10 @@ class FlushBatch {
   static constexpr uint32_t kRanges = 6;
   const Atomic<CpuMask>* cpus_ = nullptr;
   uint32_t pages_ = 0, range_count_ = 0;
-  FlushRange ranges_[kRanges];
+  struct Range {
+    uint32_t start, pages;  // `start` is an address
+  };
+  Range ranges_[kRanges];  // the first range_count_ of them
 };
 
 // One page of one space, at once: for an entry just replaced, while its table's lock is held (so preemption is off).

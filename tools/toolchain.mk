@@ -28,12 +28,15 @@ CLANGXX := $(firstword $(shell command -v clang++ clang++-19 clang++-18 clang++-
 # refuses libstdc++'s mere mention of long double, so the vector units are ruled out one by one instead.
 KERNEL_CXX := $(CLANGXX) --target=i686-linux-gnu
 general_registers := -mno-mmx -mno-sse
+no_padding :=
 stack_alignment := -mstack-alignment=4
 # LOCKS=1 checks the annotations of lib/annotations.h: which lock guards what, and who must hold it.
 kernel_warnings := $(if $(filter 1,$(LOCKS)),-Wthread-safety)
 else
 KERNEL_CXX := $(TOOLPREFIX)g++
 general_registers := -mgeneral-regs-only
+# What a processor's decoder would like costs the emulator, which runs the padding.
+no_padding := -fno-align-loops -fno-align-jumps
 stack_alignment := -mpreferred-stack-boundary=2
 endif
 
