@@ -113,7 +113,9 @@ TEST_P(RandomRegions, KeepsItsGapsAndFindsTheHighest) {
     uint32_t pages = 1 + below(1 + below(40)), low = 1 + below(40), high = kPages - below(below(2) ? 5 : 300);
     auto [found, above] = set_.find_gap(pages << kPageShift, page(low), page(high));
     ASSERT_EQ(found, page(highest_gap(pages, low, high))) << step;
-    if (found != VirtAddr(0)) ASSERT_EQ(above, set_.first_after(found)) << step;
+    if (found != VirtAddr(0)) {
+      ASSERT_EQ(above, set_.first_after(found)) << step;
+    }
     uint32_t what = below(model_.size() > 60 ? 12 : 9);
     if (model_.empty() || what < 4) {
       if (found != VirtAddr(0)) insert(found.value() >> kPageShift, (found.value() >> kPageShift) + 1 + below(pages));
