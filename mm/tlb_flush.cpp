@@ -17,13 +17,20 @@ void FlushBatch::flush() {
       mmu_flush_all();
     else if (cpus != 0)
       mmu_flush_all_on(cpus);
-  } else if (cpus == here) {
-    for (uint32_t i = 0; i < range_count_; i++)
-      for (uint32_t page = 0; page < ranges_[i].pages; page++) mmu_flush_page(VirtAddr(ranges_[i].start) + page * kPageSize);
-  } else if (cpus != 0) {
-    for (uint32_t i = 0; i < range_count_; i++) mmu_flush_cpus(cpus, {VirtAddr(ranges_[i].start), ranges_[i].pages});
+  } else {
+    for (uint32_t i = 0; i < earlier_count_; i++) flush(earlier_[i], cpus);
+    flush(last_, cpus);
   }
-  pages_ = range_count_ = 0;
+  pages_ = earlier_count_ = 0;
+  last_ = {0, 0};
+}
+
+void FlushBatch::flush(Range range, CpuMask cpus) {
+  if (cpus == cpu_bit(this_cpu())) {
+    for (uint32_t page = 0; page < range.pages; page++) mmu_flush_page(VirtAddr(range.start) + page * kPageSize);
+  } else if (cpus != 0) {
+    mmu_flush_cpus(cpus, {VirtAddr(range.start), range.pages});
+  }
 }
 
 }  // namespace faultline

@@ -22,12 +22,18 @@ class FlushBatch {
   void add(VirtAddr page, uint32_t pages = 1) {
     if (pages_ > kFlushAllThreshold) return;
     pages_ += pages;
-    if (range_count_ > 0 && ranges_[range_count_ - 1].start + ranges_[range_count_ - 1].pages * kPageSize == page.value())
-      ranges_[range_count_ - 1].pages += pages;
-    else if (range_count_ < kRanges)
-      ranges_[range_count_++] = {page.value(), pages};
-    else
-      pages_ = kFlushAllThreshold + 1;
+    if (page.value() == last_.start + last_.pages * kPageSize) {
+      last_.pages += pages;
+      return;
+    }
+    if (last_.pages > 0) {
+      if (earlier_count_ == kEarlier) {
+        pages_ = kFlushAllThreshold + 1;
+        return;
+      }
+      earlier_[earlier_count_++] = last_;
+    }
+    last_ = {page.value(), pages};
   }
   // Past this it no longer matters what is added: all of the TLB goes.
   bool is_everything() const { return pages_ > kFlushAllThreshold; }
@@ -36,13 +42,15 @@ class FlushBatch {
   void flush();
 
  private:
-  static constexpr uint32_t kRanges = 6;
-  const Atomic<CpuMask>* cpus_ = nullptr;
-  uint32_t pages_ = 0, range_count_ = 0;
   struct Range {
     uint32_t start, pages;  // `start` is an address
   };
-  Range ranges_[kRanges];  // the first range_count_ of them
+  static constexpr uint32_t kEarlier = 5;
+  static void flush(Range range, CpuMask cpus);  // preemption is off
+  const Atomic<CpuMask>* cpus_ = nullptr;
+  uint32_t pages_ = 0, earlier_count_ = 0;
+  Range last_ = {0, 0};
+  Range earlier_[kEarlier];  // the first earlier_count_ of them
 };
 
 // One page of one space, at once: for an entry just replaced, while its table's lock is held (so preemption is off).
