@@ -28,6 +28,6 @@ endef
 
 comma := ,
 free_flags = $(if $(filter user/bench/%,$(1)),$(if $(filter %_libc.cpp,$(1)),,$(USER_FREE_FLAGS)))\
-	$(if $(filter %_free.cpp,$(1)),$(USER_FREE_FLAGS) -Wl$(comma)-z$(comma)noseparate-code)
+	$(if $(filter user/pthreads/%,$(1)),-fno-exceptions -fno-rtti) $(if $(filter %_free.cpp,$(1)),$(USER_FREE_FLAGS) -Wl$(comma)-z$(comma)noseparate-code)
 $(foreach m,$(user_mains),$(eval $(call user_program,$(patsubst user/%/main.cpp,%,$(m)),$(wildcard $(dir $(m))*.cpp))))
 $(foreach s,$(user_singles),$(eval $(call user_program,$(s:user/%.cpp=%),$(s),$(call free_flags,$(s)))))
