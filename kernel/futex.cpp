@@ -93,10 +93,10 @@ Result<uint32_t> wake_locked(FutexBucket& bucket, const FutexKey& key, int32_t c
 }
 
 // A shared word must be there, as on Linux, which looks for its page: past a file's end there is none.
-Result<FutexKey> key_of_word(VirtAddr address, uint32_t operation) {
-  FutexKey key = TRY(futex_key(address, operation));
-  if (!(operation & kFutexPrivate)) TRY(futex_fault_in(address));
-  return key;
+Result<void> key_of_word(VirtAddr address, uint32_t operation, FutexKey& key) {
+  TRY(futex_key(address, operation, key));
+  uint32_t value;
+  return (operation & kFutexPrivate) || user_load_u32(address, value) ? Result<void>() : Errno::kFAULT;
 }
 
 // Two buckets, in order of their index; the second by trying, which the witness, who knows ranks only, lets pass.
@@ -156,8 +156,9 @@ Result<uint32_t> requeue(const Requeue& wish) {
   if (wish.wake_count < 0 || wish.move_count < 0) return Errno::kINVAL;
   for (;;) {
     Ref<Object> source_object, target_object;
-    FutexKey source = TRY(futex_key(wish.from, wish.operation, &source_object));
-    FutexKey target = TRY(futex_key(wish.to, wish.operation, &target_object));
+    FutexKey source, target;
+    TRY(futex_key(wish.from, wish.operation, source, &source_object));
+    TRY(futex_key(wish.to, wish.operation, target, &target_object));
     {
       TwoBuckets locked(futex_bucket_of(source), futex_bucket_of(target));
       uint32_t value;
@@ -199,7 +200,9 @@ struct WakeOperation {
 // Changes the second word, then wakes at the first, and at the second if its old value compares.
 Result<uint32_t> wake_operation(VirtAddr address, VirtAddr second, uint32_t operation, uint32_t count, uint32_t second_count,
                                 uint32_t encoded) {
-  FutexKey key = TRY(futex_key(address, operation)), second_key = TRY(futex_key(second, operation));
+  FutexKey key, second_key;
+  TRY(futex_key(address, operation, key));
+  TRY(futex_key(second, operation, second_key));
   const WakeOperation wish(encoded);
   uint32_t old;
   if (!user_load_u32(second, old)) return Errno::kFAULT;
@@ -218,7 +221,6 @@ Result<uint32_t> wake_operation(VirtAddr address, VirtAddr second, uint32_t oper
 // FUTEX_WAIT's time-out is relative, FUTEX_LOCK_PI's always of the wall clock.
 template <typename Time>
 Result<Deadline> deadline_of(uint32_t command, uint32_t operation, UserPtr<Time> timeout) {
-  if (timeout.is_null()) return Deadline::never();
   Time time = TRY(user_read(timeout));
   uint64_t nanoseconds = TRY(nanoseconds_of(time));
   // A call that is started again has the end it had.
@@ -239,13 +241,15 @@ Result<uint32_t> futex(VirtAddr address, uint32_t operation, uint32_t value, Use
   switch (command) {
     case kWait:
     case kWaitBits: {
-      Deadline deadline = TRY(deadline_of(command, operation, timeout));
+      Deadline deadline;
+      if (!timeout.is_null()) deadline = TRY(deadline_of(command, operation, timeout));
       return wait({address, operation, value, command == kWait ? kFutexAllBits : value3}, deadline);
     }
     case kWake:
     case kWakeBits: {
       if (command == kWakeBits && value3 == 0) return Errno::kINVAL;
-      FutexKey key = TRY(key_of_word(address, operation));
+      FutexKey key;
+      TRY(key_of_word(address, operation, key));
       return futex_wake_key(key, value, command == kWake ? kFutexAllBits : value3);
     }
     case kRequeue: return requeue({address, second, operation, wake_count, move_count, nullptr});
@@ -253,7 +257,8 @@ Result<uint32_t> futex(VirtAddr address, uint32_t operation, uint32_t value, Use
     case kWakeOperation: return wake_operation(address, second, operation, value, value2, value3);
     case kLockInheriting:
     case kLockInheritingOnEitherClock: {
-      Deadline deadline = TRY(deadline_of(command, operation, timeout));
+      Deadline deadline;
+      if (!timeout.is_null()) deadline = TRY(deadline_of(command, operation, timeout));
       return futex_lock_pi(address, operation, deadline);
     }
     case kTryLockInheriting: return futex_trylock_pi(address, operation);
@@ -271,9 +276,9 @@ Result<uint32_t> futex_wake_key(const FutexKey& key, uint32_t count, uint32_t bi
 }
 
 uint32_t futex_wake_address(VirtAddr address, uint32_t count) {
-  Result<FutexKey> key = futex_key(address, 0);
-  if (!key.ok()) return 0;
-  Result<uint32_t> woken = futex_wake_key(key.value(), count, kFutexAllBits);
+  FutexKey key;
+  if (!futex_key(address, 0, key).ok()) return 0;
+  Result<uint32_t> woken = futex_wake_key(key, count, kFutexAllBits);
   return woken.ok() ? woken.value() : 0;
 }
 

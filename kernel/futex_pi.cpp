@@ -230,7 +230,8 @@ Result<uint32_t> futex_trylock_pi(VirtAddr address, uint32_t operation) {
 Result<uint32_t> futex_unlock_pi(VirtAddr address, uint32_t operation) {
   Thread& self = running_thread();
   for (;;) {
-    FutexKey key = TRY(futex_key(address, operation));
+    FutexKey key;
+    TRY(futex_key(address, operation, key));
     {
       FutexBucket& bucket = futex_buckets[futex_bucket_of(key)];
       LockGuard guard(bucket.lock);

@@ -13,36 +13,31 @@ void futexes_initialize() {
   for (FutexBucket& bucket : futex_buckets) bucket.waiters.construct();
 }
 
-uint32_t futex_bucket_of(const FutexKey& key) {
-  constexpr uint32_t kShift = 24;
-  static_assert(1u << (32 - kShift) == kFutexBuckets);
-  auto mixed = static_cast<uint32_t>(reinterpret_cast<uintptr_t>(key.owner) >> 6) ^ static_cast<uint32_t>(key.place >> 2);
-  return mixed * 2654435761u >> kShift;  // Knuth's multiplicative hash
-}
-
-Result<FutexKey> futex_key(VirtAddr address, uint32_t operation, Ref<Object>* keep) {
+Result<void> futex_key(VirtAddr address, uint32_t operation, FutexKey& key, Ref<Object>* keep) {
   if (address.value() & 3) return Errno::kINVAL;
   if (!address.is_user()) return Errno::kFAULT;
   AddressSpace& space = current_process().space();
-  if (!(operation & kFutexPrivate)) {
-    AddressSpace::SharedPlace shared = TRY(space.shared_place(address, keep));
-    if (shared.object) return FutexKey{shared.object, shared.offset};
-  }
-  return FutexKey{&space, address.value()};
+  AddressSpace::SharedPlace shared;
+  if (!(operation & kFutexPrivate)) TRY(space.shared_place(address, shared, keep));
+  if (shared.object)
+    key = {shared.object, shared.offset};
+  else
+    key = {&space, address.value()};
+  return {};
 }
 
-void FutexBucket::add(FutexWaiter& waiter) {
+void FutexBucket::add_urgent(FutexWaiter& waiter) {
   uint8_t priority = waiter.thread->priority;
-  FutexWaiter* before = priority != 0 ? waiters->front() : nullptr;
+  FutexWaiter* before = waiters->front();
   while (before && before->thread->priority >= priority) before = waiters->next(*before);
-  if (before) [[unlikely]]
+  if (before)
     waiters->insert_before(*before, waiter);
   else
     waiters->push_back(waiter);
 }
 
 Result<void> futex_name(FutexWaiter& waiter, VirtAddr address, uint32_t operation) {
-  waiter.key = TRY(futex_key(address, operation, &waiter.object));
+  TRY(futex_key(address, operation, waiter.key, &waiter.object));
   waiter.bucket.store(futex_bucket_of(waiter.key), memory_order_relaxed);
   return {};
 }

@@ -33,7 +33,7 @@ struct FutexKey {
 
 // The key of an address for an operation. With `keep`, the object of a shared one stays while the reference does. kINVAL: misaligned;
 // kFAULT.
-Result<FutexKey> futex_key(VirtAddr address, uint32_t operation, Ref<Object>* keep = nullptr);
+Result<void> futex_key(VirtAddr address, uint32_t operation, FutexKey& key, Ref<Object>* keep = nullptr);
 
 // A thread that waits, on its own stack. Guarded by the lock of the bucket it stands in.
 struct FutexWaiter : ListNode<> {
@@ -53,12 +53,25 @@ struct FutexBucket {
   SpinLock<LockRank::kFutex> lock;
   Late<List<FutexWaiter>> waiters;  // GUARDED_BY(lock), the most urgent first
 
-  void add(FutexWaiter& waiter) REQUIRES(lock);
+  void add(FutexWaiter& waiter) REQUIRES(lock) {
+    if (waiter.thread->priority == 0) [[likely]]
+      waiters->push_back(waiter);
+    else
+      add_urgent(waiter);
+  }
+
+ private:
+  void add_urgent(FutexWaiter& waiter) REQUIRES(lock);
 };
 
 inline constexpr uint32_t kFutexBuckets = 256;
 extern std::array<FutexBucket, kFutexBuckets> futex_buckets;
-uint32_t futex_bucket_of(const FutexKey& key);
+inline uint32_t futex_bucket_of(const FutexKey& key) {
+  constexpr uint32_t kShift = 24;
+  static_assert(1u << (32 - kShift) == kFutexBuckets);
+  auto mixed = static_cast<uint32_t>(reinterpret_cast<uintptr_t>(key.owner) >> 6) ^ static_cast<uint32_t>(key.place >> 2);
+  return mixed * 2654435761u >> kShift;  // Knuth's multiplicative hash
+}
 
 // Fills in the waiter's key and bucket.
 Result<void> futex_name(FutexWaiter& waiter, VirtAddr address, uint32_t operation);

@@ -20,7 +20,6 @@ constexpr std::array<uint32_t, 40> make_factors() {
 constexpr std::array<uint32_t, 40> kFactors = make_factors();
 static_assert(kFactors[0] > 0 && kFactors[39] < 1u << 17);
 constexpr uint32_t kIdleFactor = 1024 * 1024 / 3;  // SCHED_IDLE's weight is 3 on Linux, where nice 0 has 1024
-constexpr uint64_t kWakeGranularity = 1'000'000;   // nanoseconds that a woken thread must be behind to pre-empt
 constexpr uint32_t kTicksBetweenTurns = 8;
 
 }  // namespace
@@ -43,44 +42,42 @@ void RunQueue::insert_urgent(Thread& thread) {
     urgent->insert_before(*before, thread);
   else
     urgent->push_back(thread);
-  waiting_priority.store(urgent->front()->priority, memory_order_relaxed);
   ready_count.store(ready_count.load(memory_order_relaxed) + 1, memory_order_relaxed);
+  note_most_urgent();
 }
 
+void RunQueue::note_most_urgent() {
+  const Thread* first = urgent->front();
+  waiting_priority.store(first ? first->priority : 0, memory_order_relaxed);
+}
+
+// In order of virtual runtime; who gives way goes behind all others.
 void RunQueue::insert_fair(Thread& thread) {
   ready_count.store(ready_count.load(memory_order_relaxed) + 1, memory_order_relaxed);
   Thread* after = ready->back();
+  if (thread.gives_way) {
+    thread.gives_way = false;
+    if (after && after->virtual_runtime > thread.virtual_runtime) thread.virtual_runtime = after->virtual_runtime;
+  }
   while (after && after->virtual_runtime > thread.virtual_runtime) after = ready->previous(*after);
   Thread* before = after ? ready->next(*after) : ready->front();
-  if (before)
+  if (before) [[unlikely]]
     ready->insert_before(*before, thread);
   else
     ready->push_back(thread);
 }
 
-void RunQueue::remove(Thread& thread) {
-  ready->remove(thread);  // of either list: a node does not care
-  if (thread.priority != 0) [[unlikely]] {
-    const Thread* next = urgent->front();
-    waiting_priority.store(next ? next->priority : 0, memory_order_relaxed);
-  }
-  ready_count.store(ready_count.load(memory_order_relaxed) - 1, memory_order_relaxed);
+void RunQueue::charge_otherwise(Thread& thread, uint64_t ran, uint64_t now) {
+  if (&thread == idle) return;
+  thread.virtual_runtime += (ran * thread.time_factor) >> 10;
+  if (thread.priority != 0) charge_real_time(thread, ran, now);
 }
 
-void RunQueue::charge(Thread& thread, uint64_t now) {
-  uint64_t ran = now - thread.started_running;
-  thread.started_running = now;
-  thread.run_time += ran;
-  if (&thread == idle) {
-    idle_time += ran;
-    return;
-  }
-  thread.virtual_runtime += thread.time_factor == 1024 ? ran : (ran * thread.time_factor) >> 10;
-  if (thread.priority != 0) [[unlikely]]
-    return charge_real_time(thread, ran, now);
-  uint64_t least = thread.virtual_runtime;
-  if (const Thread* first = ready->front(); first && first->virtual_runtime < least) least = first->virtual_runtime;
-  if (least > minimum_runtime) minimum_runtime = least;
+void RunQueue::charge_and_advance(Thread& thread, uint64_t now) {
+  charge(thread, now);
+  if (&thread == idle || thread.priority != 0) return;
+  const Thread* first = ready->front();
+  advance_minimum(first && first->virtual_runtime < thread.virtual_runtime ? first->virtual_runtime : thread.virtual_runtime);
 }
 
 void RunQueue::charge_real_time(Thread& thread, uint64_t ran, uint64_t now) {
@@ -94,13 +91,10 @@ void RunQueue::charge_real_time(Thread& thread, uint64_t ran, uint64_t now) {
   if (thread.policy == SchedulingPolicy::kRoundRobin && thread.slice_used >= kRoundRobinSlice) thread.gives_way = true;
 }
 
-bool RunQueue::pre_empts(const Thread& newcomer, const Thread& running) const {
+bool RunQueue::pre_empts_otherwise(const Thread& newcomer, const Thread& running) const {
   if (&running == idle) return true;
-  if ((newcomer.priority | running.priority) != 0) [[unlikely]]
-    return newcomer.priority > running.priority && !is_throttled(running.started_running);
-  if (newcomer.policy != SchedulingPolicy::kOther || running.policy == SchedulingPolicy::kIdle) [[unlikely]]
-    return running.policy == SchedulingPolicy::kIdle && newcomer.policy != SchedulingPolicy::kIdle;
-  return newcomer.virtual_runtime + kWakeGranularity < running.virtual_runtime;
+  if ((newcomer.priority | running.priority) != 0) return newcomer.priority > running.priority && !is_throttled(running.started_running);
+  return running.policy == SchedulingPolicy::kIdle && newcomer.policy != SchedulingPolicy::kIdle;
 }
 
 namespace {

@@ -14,6 +14,8 @@
 
 namespace faultline {
 
+inline constexpr uint32_t kUnitFactor = 1024;
+
 struct alignas(64) RunQueue {
   // Also guards the scheduling fields of the threads whose `cpu` this is. Held across a switch: the next thread lets go of it.
   InterruptSpinLock<LockRank::kRunQueue> lock;
@@ -30,7 +32,7 @@ struct alignas(64) RunQueue {
   uint64_t real_time_start = 0;  // of the period in which real-time threads have used real_time_used nanoseconds
   uint32_t real_time_used = 0;
   uint32_t ticks = 0;
-  uint64_t switches = 0, idle_time = 0, user_ticks = 0, kernel_ticks = 0;
+  uint64_t switches = 0, user_ticks = 0, kernel_ticks = 0;
 
   static constexpr uint32_t kRealTimePeriod = 1'000'000'000, kRealTimeBudget = 950'000'000;  // as Linux's defaults
   static constexpr uint32_t kRoundRobinSlice = 100'000'000;
@@ -41,7 +43,12 @@ struct alignas(64) RunQueue {
     else
       insert_urgent(thread);
   }
-  void remove(Thread& thread) REQUIRES(lock);
+  void remove(Thread& thread) REQUIRES(lock) {
+    ready->remove(thread);  // of either list: a node does not care
+    ready_count.store(ready_count.load(memory_order_relaxed) - 1, memory_order_relaxed);
+    if (thread.priority != 0) [[unlikely]]
+      note_most_urgent();
+  }
   // Who shall run next, or null.
   Thread* first(uint64_t now) REQUIRES(lock) {
     Thread* urgent_one = urgent->front();
@@ -54,18 +61,41 @@ struct alignas(64) RunQueue {
     return real_time_used >= kRealTimeBudget && now - real_time_start < kRealTimePeriod;
   }
   // Should `newcomer` run instead of who does now?
-  bool pre_empts(const Thread& newcomer, const Thread& running) const REQUIRES(lock);
+  bool pre_empts(const Thread& newcomer, const Thread& running) const REQUIRES(lock) {
+    bool both_plain = newcomer.priority == 0 && running.priority == 0 && newcomer.policy == SchedulingPolicy::kOther &&
+                      running.policy == SchedulingPolicy::kOther;
+    if (both_plain) [[likely]]
+      return newcomer.virtual_runtime + kWakeGranularity < running.virtual_runtime;
+    return pre_empts_otherwise(newcomer, running);
+  }
   // A thread that leaves this queue, or joins it, keeps its distance from the minimum: virtual runtimes of two queues do not compare.
   void make_relative(Thread& thread) const REQUIRES(lock) {
     thread.virtual_runtime = thread.virtual_runtime > minimum_runtime ? thread.virtual_runtime - minimum_runtime : 0;
   }
   void make_absolute(Thread& thread) const REQUIRES(lock) { thread.virtual_runtime += minimum_runtime; }
   // Charges the running thread up to `now`.
-  void charge(Thread& thread, uint64_t now) REQUIRES(lock);
+  void charge(Thread& thread, uint64_t now) REQUIRES(lock) {
+    uint64_t ran = now - thread.started_running;
+    thread.started_running = now;
+    thread.run_time += ran;
+    if (thread.time_factor != kUnitFactor || thread.priority != 0) [[unlikely]]
+      return charge_otherwise(thread, ran, now);
+    thread.virtual_runtime += ran;
+  }
+  // Nobody who is ready, or runs, has had less than `runtime`.
+  void advance_minimum(uint64_t runtime) REQUIRES(lock) {
+    if (runtime > minimum_runtime) minimum_runtime = runtime;
+  }
+  // For the ticks of a thread that runs on: sleepers come back at where the others are.
+  void charge_and_advance(Thread& thread, uint64_t now) REQUIRES(lock);
 
  private:
+  static constexpr uint64_t kWakeGranularity = 1'000'000;  // nanoseconds that a woken thread must be behind to pre-empt
   void insert_fair(Thread& thread) REQUIRES(lock);
   void insert_urgent(Thread& thread) REQUIRES(lock);
+  void note_most_urgent() REQUIRES(lock);
+  bool pre_empts_otherwise(const Thread& newcomer, const Thread& running) const REQUIRES(lock);
+  void charge_otherwise(Thread& thread, uint64_t ran, uint64_t now) REQUIRES(lock);
   void charge_real_time(Thread& thread, uint64_t ran, uint64_t now) REQUIRES(lock);
 };
 

@@ -42,16 +42,18 @@ void switch_away(RunQueue& queue) NO_THREAD_SAFETY_ANALYSIS {
   uint64_t now = clock_monotonic();
   queue.charge(previous, now);
   machine::set_need_reschedule(0);
-  if (previous.state == ThreadState::kRunning) {
+  bool was_pre_empted = previous.state == ThreadState::kRunning;
+  if (was_pre_empted) {
     previous.state = ThreadState::kRunnable;
     if (&previous != queue.idle) queue.insert(previous);
   }
   Thread* next = queue.first(now);
-  if (next)
+  if (next) {
     queue.remove(*next);
-  else
+    if (next->priority == 0) queue.advance_minimum(next->virtual_runtime);
+  } else {
     next = queue.idle;
-  bool was_pre_empted = previous.state == ThreadState::kRunnable;
+  }
   next->state = ThreadState::kRunning;
   next->started_running = now;
   if (next == &previous) return;
@@ -113,8 +115,10 @@ uint32_t choose_cpu(const Thread& thread, uint32_t preferred) {
 }  // namespace
 
 void scheduler_place(Thread& thread, RunQueue& from, uint32_t from_cpu) NO_THREAD_SAFETY_ANALYSIS {
-  uint32_t cpu = choose_cpu(thread, from_cpu);
+  bool may_stay = thread.priority == 0 && idle_cpus.load(memory_order_relaxed) == 0 && (thread.allowed_cpus & cpu_bit(from_cpu));
+  uint32_t cpu = may_stay ? from_cpu : choose_cpu(thread, from_cpu);
   RunQueue& queue = run_queues[cpu];
+  thread.slice_used = 0;
   if (cpu != from_cpu) {
     from.make_relative(thread);
     thread.cpu.store(cpu, memory_order_release);
@@ -157,7 +161,6 @@ void sleep_until_permit(Thread& self, SleepKind kind) NO_THREAD_SAFETY_ANALYSIS 
   }
   self.sleep_kind = kind;
   self.state = ThreadState::kSleeping;
-  self.gives_way = true;  // when it wakes
   self.voluntary_switches++;
   switch_away(queue);
   scheduler_finish_switch();
@@ -225,12 +228,7 @@ void yield() NO_THREAD_SAFETY_ANALYSIS {
   RunQueue& queue = this_queue();
   if (queue.ready_count.load(memory_order_relaxed) != 0) {
     (void)queue.lock.lock();
-    Thread& self = *queue.current.load(memory_order_relaxed);
-    queue.charge(self, clock_monotonic());
-    self.gives_way = true;
-    // Behind the last one that waits.
-    if (const Thread* last = queue.ready->back(); last && last->virtual_runtime >= self.virtual_runtime)
-      self.virtual_runtime = last->virtual_runtime + 1;
+    queue.current.load(memory_order_relaxed)->gives_way = true;
     switch_away(queue);
     scheduler_finish_switch();
   }
@@ -259,6 +257,8 @@ void scheduler_initialize() {
   queue.idle->cpu.store(cpu, memory_order_relaxed);
   queue.idle->state = ThreadState::kRunning;
   queue.idle->allowed_cpus = cpu_bit(cpu);
+  queue.idle->policy = SchedulingPolicy::kIdle;
+  queue.idle->time_factor = 0;
   memcpy(queue.idle->name, "idle", 5);
   queue.current.store(queue.idle, memory_order_relaxed);
   machine::set_current_thread_pointer(queue.idle);
@@ -328,6 +328,10 @@ void kernel_timer_interrupt() {
   if (!self.is_kernel_thread()) process_tick(self.process());
   queue.tick_deadline = now + kTick;
   timer_arm_slice(queue.tick_deadline);
+  {
+    InterruptLockGuard guard(queue.lock);
+    queue.charge_and_advance(self, now);
+  }
   if (cpu_count() > 1) run_queue_balance(this_cpu());
   if (queue.ready_count.load(memory_order_relaxed) != 0) machine::set_need_reschedule(1);
 }

@@ -44,7 +44,7 @@ SchedulerStatistics scheduler_statistics(uint32_t cpu) {
   InterruptLockGuard guard(queue.lock);
   bool is_idle = queue.current.load(memory_order_relaxed) == queue.idle;
   result.switches = queue.switches;
-  result.idle_time = queue.idle_time + (is_idle ? clock_monotonic() - queue.idle->started_running : 0);
+  result.idle_time = queue.idle->run_time + (is_idle ? clock_monotonic() - queue.idle->started_running : 0);
   result.user_time = queue.user_ticks * kTickNanoseconds;
   result.kernel_time = queue.kernel_ticks * kTickNanoseconds;
   result.runnable = queue.ready_count.load(memory_order_relaxed) + (is_idle ? 0 : 1);

@@ -87,7 +87,7 @@ class Thread : public ThreadHead, public ListNode<RunQueueTag>, public ListNode<
   uint8_t priority = 0;    // 1 to 99: real-time, before all fair threads (0). Its own or one that it was lent
   bool gives_way = false;  // real-time: goes behind those of equal priority when it stops running
   CpuMask allowed_cpus = ~0u;
-  uint32_t time_factor = 1024;                // how fast its virtual time passes, in 1024ths (run_queue.h)
+  uint32_t time_factor = 1024;               // how fast its virtual time passes, in 1024ths (run_queue.h)
   uint32_t slice_used = 0;                    // nanoseconds, SCHED_RR
   uint64_t virtual_runtime = 0;               // nanoseconds, scaled by weight
   uint64_t started_running = 0;               // monotonic nanoseconds

@@ -146,7 +146,7 @@ class AddressSpace : public RefCounted<AddressSpace>, public ListNode<AllSpaces>
     const Object* object = nullptr;
     uint64_t offset = 0;
   };
-  Result<SharedPlace> shared_place(VirtAddr address, Ref<Object>* keep = nullptr);
+  Result<void> shared_place(VirtAddr address, SharedPlace& place, Ref<Object>* keep = nullptr);
   // The entry that maps `page`, or an empty one.
   Pte entry_of(VirtAddr page);
   // For /proc/PID/pagemap and pagetables: the same with what it leads to, and the directory's entries; the kernel's half too.

@@ -76,13 +76,14 @@ Result<PinnedFrame> AddressSpace::loan_page(VirtAddr page) {
   return PinnedFrame(pte.frame());
 }
 
-Result<AddressSpace::SharedPlace> AddressSpace::shared_place(VirtAddr address, Ref<Object>* keep) {
+Result<void> AddressSpace::shared_place(VirtAddr address, SharedPlace& place, Ref<Object>* keep) {
   SharedLockGuard guard(lock_);
   Region* region = regions_.find(address);
   if (!region) return Errno::kFAULT;
-  if (!region->shared || !region->object) return SharedPlace{};
+  if (!region->shared || !region->object) return {};
   if (keep) *keep = region->object;
-  return SharedPlace{region->object.get(), region->index_of(address.page_floor()).byte() + address.page_offset()};
+  place = {region->object.get(), region->index_of(address.page_floor()).byte() + address.page_offset()};
+  return {};
 }
 
 SpaceStatistics AddressSpace::statistics() {
