@@ -42,7 +42,6 @@ void RunQueue::insert_urgent(Thread& thread) {
     urgent->insert_before(*before, thread);
   else
     urgent->push_back(thread);
-  ready_count.store(ready_count.load(memory_order_relaxed) + 1, memory_order_relaxed);
   note_most_urgent();
 }
 
@@ -51,20 +50,19 @@ void RunQueue::note_most_urgent() {
   waiting_priority.store(first ? first->priority : 0, memory_order_relaxed);
 }
 
-// In order of virtual runtime; who gives way goes behind all others.
-void RunQueue::insert_fair(Thread& thread) {
-  ready_count.store(ready_count.load(memory_order_relaxed) + 1, memory_order_relaxed);
-  Thread* after = ready->back();
+// A fair thread that has had less than the last, in its place; who gives way goes behind all others all the same.
+void RunQueue::insert_before_last(Thread& thread) {
+  Thread* before = ready->back();
   if (thread.gives_way) {
     thread.gives_way = false;
-    if (after && after->virtual_runtime > thread.virtual_runtime) thread.virtual_runtime = after->virtual_runtime;
-  }
-  while (after && after->virtual_runtime > thread.virtual_runtime) after = ready->previous(*after);
-  Thread* before = after ? ready->next(*after) : ready->front();
-  if (before) [[unlikely]]
-    ready->insert_before(*before, thread);
-  else
+    thread.virtual_runtime = before->virtual_runtime;
     ready->push_back(thread);
+    return;
+  }
+  for (Thread* previous = ready->previous(*before); previous && previous->virtual_runtime > thread.virtual_runtime;
+       previous = ready->previous(*before))
+    before = previous;
+  ready->insert_before(*before, thread);
 }
 
 void RunQueue::charge_otherwise(Thread& thread, uint64_t ran, uint64_t now) {

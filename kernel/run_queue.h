@@ -38,10 +38,13 @@ struct alignas(64) RunQueue {
   static constexpr uint32_t kRoundRobinSlice = 100'000'000;
 
   void insert(Thread& thread) REQUIRES(lock) {
-    if (thread.priority == 0) [[likely]]
-      insert_fair(thread);
-    else
-      insert_urgent(thread);
+    ready_count.store(ready_count.load(memory_order_relaxed) + 1, memory_order_relaxed);
+    if (thread.priority != 0) [[unlikely]]
+      return insert_urgent(thread);
+    const Thread* last = ready->back();
+    if (last && last->virtual_runtime > thread.virtual_runtime) return insert_before_last(thread);
+    thread.gives_way = false;
+    ready->push_back(thread);
   }
   void remove(Thread& thread) REQUIRES(lock) {
     ready->remove(thread);  // of either list: a node does not care
@@ -91,7 +94,7 @@ struct alignas(64) RunQueue {
 
  private:
   static constexpr uint64_t kWakeGranularity = 1'000'000;  // nanoseconds that a woken thread must be behind to pre-empt
-  void insert_fair(Thread& thread) REQUIRES(lock);
+  void insert_before_last(Thread& thread) REQUIRES(lock);
   void insert_urgent(Thread& thread) REQUIRES(lock);
   void note_most_urgent() REQUIRES(lock);
   bool pre_empts_otherwise(const Thread& newcomer, const Thread& running) const REQUIRES(lock);
