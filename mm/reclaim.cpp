@@ -276,10 +276,11 @@ void Reclaimer::Victims::choose(uint32_t wanted) {
       continue;
     }
     if (queue.pages.policy() == Policy::kFifo) was_accessed(frame);  // no matter what it says
-    is_mapped_ |= frame.map.load(memory_order_relaxed) != 0;
     from_[count_] = from;
     pages_[count_++] = page;
   }
+  // Asked last: one that nobody had when it was chosen may have been mapped since, and have lost its A as the search came round to it again.
+  for (uint32_t i = 0; i < count_; i++) is_mapped_ |= frame_table[pages_[i]].map.load(memory_order_relaxed) != 0;
 }
 
 // A page without a source when no slot is left for it.
