@@ -76,7 +76,7 @@ qemu-gdb: kernel image
 qemu-iso: iso
 	$(Q)tools/qemu --iso $(BUILD)/faultline.iso $(qemu_options)
 
-check:
+check: kernel
 	$(Q)tools/check-layers
 	$(Q)tools/check-headers '$(KERNEL_CXX)' $(KERNEL_FLAGS)
 

@@ -23,26 +23,30 @@ void slab_free(void* pointer, size_t bytes);
 // The same for who knows the size when it is compiled, and so the slots' class.
 inline constexpr std::array<uint16_t, 13> kSlabClassBytes = {16, 32, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048};
 inline constexpr size_t kLargestSlabClass = kSlabClassBytes.back();
-consteval uint32_t slab_class(size_t bytes) {
+constexpr uint32_t slab_class(size_t bytes) {
   uint32_t index = 0;
-  while (kSlabClassBytes[index] < bytes) index++;
+  while (kSlabClassBytes.data()[index] < bytes) index++;
   return index;
 }
 void* slab_allocate_slot(uint32_t slab_class);
 void slab_free_slot(void* slot, uint32_t slab_class);
 template <size_t kBytes>
 void* slab_allocate() {
-  if constexpr (kBytes <= kLargestSlabClass)
-    return slab_allocate_slot(slab_class(kBytes));
-  else
+  if constexpr (kBytes <= kLargestSlabClass) {
+    constexpr uint32_t kClass = slab_class(kBytes);
+    return slab_allocate_slot(kClass);
+  } else {
     return slab_allocate(kBytes);
+  }
 }
 template <size_t kBytes>
 void slab_free(void* pointer) {
-  if constexpr (kBytes <= kLargestSlabClass)
-    slab_free_slot(pointer, slab_class(kBytes));
-  else
+  if constexpr (kBytes <= kLargestSlabClass) {
+    constexpr uint32_t kClass = slab_class(kBytes);
+    slab_free_slot(pointer, kClass);
+  } else {
     slab_free(pointer, kBytes);
+  }
 }
 
 // Empties the magazines of every CPU, so that slabs without users are frames again. May be called from any thread.
