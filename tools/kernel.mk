@@ -33,7 +33,7 @@ VDSO_SOURCES := $(wildcard arch/x86/vdso/*.cpp arch/x86/vdso/*.S)
 VDSO_OBJECTS := $(VDSO_SOURCES:%=$(BUILD)/%.o)
 VDSO_FLAGS := -std=c++20 -m32 -march=i686 -ffreestanding -fno-exceptions -fno-rtti -fPIC -fno-stack-protector $(general_registers) \
 	-fasynchronous-unwind-tables -fomit-frame-pointer -fcf-protection=none -O2 -fno-align-functions \
-	-fno-align-loops -fno-align-jumps $(warnings) -I.
+	$(no_padding) $(warnings) -I.
 VDSO_LDFLAGS := -m elf_i386 -shared -nostdlib -soname linux-gate.so.1 --hash-style=both -Bsymbolic --eh-frame-hdr -z max-page-size=4096 \
 	-z noexecstack --build-id=none -T arch/x86/vdso/vdso.lds
 
