@@ -85,7 +85,8 @@ class RandomRegions : public testing::TestWithParam<int> {
     uint32_t largest = std::max({node->gap_below, check(RegionTree::left(*node)), check(RegionTree::right(*node))});
     EXPECT_GE(node->subtree_gap, largest);
     for (const Region* child : {RegionTree::left(*node), RegionTree::right(*node)}) {
-      if (child) EXPECT_GE(node->subtree_gap, child->subtree_gap);
+      if (!child) continue;
+      EXPECT_GE(node->subtree_gap, child->subtree_gap);
     }
     return largest;
   }
