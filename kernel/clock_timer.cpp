@@ -67,9 +67,9 @@ TimerSetting ClockTimer::remaining() const {
 
 namespace {
 
-// When a timer that is late, or nearly so, and whose last expiry has cost so much, may go off again. Such timers take turns, so that however many
-// there are, however short their periods and however long they wait for locks, they leave most of the CPU to others; what they miss is counted.
-// In the timer interrupt.
+// When a timer that is late, or nearly so, and whose last expiry has cost so much, may go off again. Such timers take turns, so that however
+// short their periods and however long they wait for locks, those that are late leave most of the CPU to others; what they miss is counted.
+// Those that are in time are not held back: some hundreds of short ones can still fill a CPU. In the timer interrupt.
 uint64_t next_turn(uint64_t now, uint64_t cost) {
   constexpr uint64_t kShortest = 100'000, kShare = 8;
   static constinit std::array<uint64_t, kMaxCpus> last_turns = {};
