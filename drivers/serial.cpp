@@ -27,7 +27,7 @@ constexpr uint8_t kFifoOn = 0x81;  // interrupt at 8 received bytes, or a pause
 constexpr uint8_t kDivisorAccess = 0x80, kBreak = 0x40, kParity = 8, kEvenParity = 16, kTwoStopBits = 4;
 constexpr uint8_t kReady = 0x0b;  // DTR, RTS, and OUT2, which lets interrupts through on a PC
 constexpr uint8_t kLoopBack = 0x10;
-constexpr uint8_t kReceived = 1, kBreakSeen = 0x10, kTransmitEmpty = 0x20;
+constexpr uint8_t kReceived = 1, kBreakSeen = 0x10, kTransmitEmpty = 0x20, kTransmitterIdle = 0x40;
 constexpr uint8_t kNoInterrupt = 1;
 constexpr size_t kFifoBytes = 16;
 constexpr uint32_t kBaseRate = 115200;
@@ -42,6 +42,7 @@ class SerialPort final : public TerminalPort, public TerminalInputSource {
   size_t transmit(std::span<const uint8_t> bytes) override;
   size_t transmit_room() override;
   size_t transmit_pending() override;
+  bool is_transmitter_idle() override;
   bool is_ready_to_transmit() override { return transmit_room() >= kTransmitRing / 2; }
   void transmit_discard() override;
   void transmit_pause(bool paused) override;
@@ -50,6 +51,8 @@ class SerialPort final : public TerminalPort, public TerminalInputSource {
   void send_break() override;
   void deliver_input() override;
   void put_log(StringView text);
+  // Nothing is on its way, or nothing moves: the other side said ^S.
+  bool is_drained();
 
  private:
   static constexpr uint32_t kTransmitRing = 8192, kReceiveRing = 4096;
@@ -76,6 +79,7 @@ class SerialPort final : public TerminalPort, public TerminalInputSource {
 };
 
 constinit SerialPort* first_port = nullptr;
+constinit SerialPort* ports[2];
 
 bool SerialPort::is_present(uint16_t base) {
   for (uint8_t pattern : {0x5a, 0xa5}) {
@@ -206,6 +210,16 @@ size_t SerialPort::transmit_pending() {
   return transmit_.used();
 }
 
+bool SerialPort::is_transmitter_idle() {
+  InterruptLockGuard guard(lock_);
+  return in(kLineStatus) & kTransmitterIdle;
+}
+
+bool SerialPort::is_drained() {
+  InterruptLockGuard guard(lock_);
+  return paused_ || (transmit_.is_empty() && (in(kLineStatus) & kTransmitterIdle));
+}
+
 void SerialPort::transmit_discard() {
   {
     InterruptLockGuard guard(lock_);
@@ -305,9 +319,16 @@ Result<void> serial_initialize() {
     terminal_input_register(*port);
     TRY(terminal_register(place.name, port->terminal()));
     port->start(place.line);
+    ports[i] = port;
     if (i == 0) first_port = port;
   }
   return {};
+}
+
+void serial_drain(Deadline deadline) {
+  for (SerialPort* port : ports)
+    while (port && !port->is_drained() && clock_monotonic() < deadline.nanoseconds)
+      ignore_result(block(SleepKind::kUninterruptible, Deadline{clock_monotonic() + 1'000'000}));  // only the pause matters
 }
 
 bool serial_log_put(StringView text) {

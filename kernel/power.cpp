@@ -4,6 +4,7 @@
 #include "arch/clock.h"
 #include "arch/cpu.h"
 #include "arch/power.h"
+#include "drivers/serial.h"
 #include "kernel/process.h"
 #include "kernel/signal_internal.h"
 #include "lib/log.h"
@@ -12,6 +13,8 @@
 namespace faultline {
 
 namespace {
+
+constexpr uint64_t kDrainPatience = 5'000'000'000;  // ns
 
 // Everybody else gets SIGKILL, and a moment to go.
 void end_other_processes() {
@@ -39,6 +42,7 @@ void end_other_processes() {
 void power_down(PowerAction action) {
   end_other_processes();
   mounts_shut_down();
+  serial_drain(Deadline{clock_monotonic() + kDrainPatience});
   cpu_stop_others();
   switch (action) {
     case PowerAction::kRestart: power_restart();

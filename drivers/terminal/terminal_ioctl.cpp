@@ -1,5 +1,6 @@
 // ioctl(2) on terminals: ioctl_tty(2)'s requests. Unknown ones are kNOTTY.
 #include "drivers/terminal/terminal.h"
+#include "arch/clock.h"
 #include "lib/string.h"
 #include "mm/user_memory.h"
 
@@ -107,6 +108,10 @@ Result<void> Terminal::drain(uint32_t generation) {
   Result<void> waited = wait_until(
       write_queue_, [&] { return port_.transmit_pending() == 0 || is_hung_up(generation); }, SleepKind::kInterruptible);
   if (!waited.ok()) return Errno::kRESTARTSYS;
+  while (!port_.is_transmitter_idle() && !is_hung_up(generation)) {
+    Result<void> slept = block(SleepKind::kInterruptible, Deadline{clock_monotonic() + 1'000'000});
+    if (!slept.ok() && slept.error() == Errno::kINTR) return Errno::kRESTARTSYS;
+  }
   if (is_hung_up(generation)) return Errno::kIO;
   return {};
 }

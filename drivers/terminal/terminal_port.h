@@ -18,6 +18,8 @@ class TerminalPort {
   virtual size_t transmit_room() = 0;
   // Bytes taken that the device has not got yet (TIOCOUTQ, tcdrain). Without the mutex too.
   virtual size_t transmit_pending() = 0;
+  // The device has sent what it got, to the last bit. Nobody is woken when it has; it takes moments. Without the mutex too.
+  virtual bool is_transmitter_idle() { return true; }
   // Worth waking a writer for: enough room. The port calls Terminal::output_progressed() when this becomes true, and when nothing is
   // pending any more. Without the mutex too.
   virtual bool is_ready_to_transmit() = 0;

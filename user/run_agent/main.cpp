@@ -18,10 +18,12 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/reboot.h>
 #include <sys/stat.h>
 #include <sys/swap.h>
 #include <sys/wait.h>
+#include <termios.h>
 #include <unistd.h>
 
 namespace {
@@ -38,17 +40,23 @@ enum class Frame : char {
 int channel = -1;    // the second serial port
 int child_ended[2];  // a pipe that the SIGCHLD handler writes to
 
-void send(Frame type, const void* data, size_t length) {
-  std::string frame(1, static_cast<char>(type));
-  for (int shift = 0; shift < 32; shift += 8) frame += static_cast<char>(length >> shift);
-  frame.append(static_cast<const char*>(data), length);
-  for (size_t sent = 0; sent < frame.size();) {
-    ssize_t n = write(channel, frame.data() + sent, frame.size() - sent);
+char pipe_bytes[16384];  // what was read from the command's pipes and goes on
+
+void send_bytes(const void* data, size_t length) {
+  for (size_t sent = 0; sent < length;) {
+    ssize_t n = write(channel, static_cast<const char*>(data) + sent, length - sent);
     if (n > 0)
       sent += n;
     else if (errno != EINTR)
       return;
   }
+}
+
+void send(Frame type, const void* data, size_t length) {
+  char header[5] = {static_cast<char>(type)};
+  for (int i = 0; i < 4; i++) header[1 + i] = static_cast<char>(length >> (8 * i));
+  send_bytes(header, sizeof header);
+  send_bytes(data, length);
 }
 
 void problem(const std::string& what) {
@@ -136,9 +144,8 @@ bool reap(pid_t pid, int options, int& result) {
 
 // Passes on one read's worth of a pipe. Returns false at its end, or when there is nothing more to read without waiting.
 bool forward(int fd, Frame type) {
-  static char buffer[16384];
-  ssize_t n = read(fd, buffer, sizeof buffer);
-  if (n > 0) send(type, buffer, n);
+  ssize_t n = read(fd, pipe_bytes, sizeof pipe_bytes);
+  if (n > 0) send(type, pipe_bytes, n);
   return n > 0 || (n < 0 && errno == EINTR);
 }
 
@@ -182,6 +189,8 @@ void set_up() {
     if (fcntl(fd, F_GETFD) < 0) open("/dev/console", O_RDWR);
   channel = open("/dev/ttyS1", O_RDWR | O_NOCTTY | O_CLOEXEC);
   if (channel < 0) perror("run-agent: /dev/ttyS1");
+  // Tests count the machine's frames. A page of this that came only with the first long piece of output would look like a leak.
+  if (mlock(pipe_bytes, sizeof pipe_bytes) < 0) problem("mlock");
   if (pipe2(child_ended, O_CLOEXEC | O_NONBLOCK) < 0) problem("pipe");
   struct sigaction action {};
   action.sa_handler = note_child;
@@ -266,6 +275,7 @@ int main() {
   sync();
   unsigned char byte = static_cast<unsigned char>(status);
   send(Frame::kExit, &byte, 1);
+  tcdrain(channel);  // the host may read slowly, and what is on its way when the power goes is lost
   reboot(RB_POWER_OFF);
   perror("run-agent: reboot");
   return 1;

@@ -293,3 +293,11 @@ TEST(an_interrupted_open_of_a_fifo) {
   });
   CHECK_ERR(open("fifo", O_RDONLY), EINTR);
 }
+// Of whoever passes on what this prints, too: the harness counts every frame of the machine around it.
+TEST(a_long_piece_of_output_costs_no_memory) {
+  static char piece[16384];
+  memset(piece, '.', sizeof piece);
+  piece[0] = '#';
+  piece[sizeof piece - 1] = '\n';
+  for (int i = 0; i < 4; i++) CHECK_EQ(write(STDOUT_FILENO, piece, sizeof piece), static_cast<ssize_t>(sizeof piece));
+}
