@@ -59,8 +59,9 @@ Result<Standing> standing_of(FutexBucket& bucket, const FutexKey& key) {
 enum class Attempt : uint8_t {
   kTaken,
   kQueued,
-  kBusy,   // somebody else has it; only when asked not to wait
-  kFault,  // the word is not in memory, or not writable
+  kBusy,     // somebody else has it; only when asked not to wait
+  kFault,    // the word is not in memory, or not writable
+  kChanged,  // the word changed meanwhile
 };
 enum class IfBusy : uint8_t { kWait, kReturn };
 
@@ -86,27 +87,21 @@ Result<Attempt> attempt_locked(LockWaiter& waiter, FutexBucket& bucket, VirtAddr
   const uint32_t self = waiter.thread->id();
   uint32_t value;
   if (!user_load_u32(address, value)) return Attempt::kFault;
-  for (;;) {
-    const uint32_t named = value & kFutexOwner;
-    if (named == self) return Errno::kDEADLK;
-    Standing standing = TRY(standing_of(bucket, waiter.key));
-    bool is_free = !standing.holder && named == 0;
-    uint32_t wanted = is_free ? self | (value & kFutexOwnerDied) : if_busy == IfBusy::kWait ? value | kFutexWaiters : value;
-    uint32_t seen = value;
-    if (wanted != value && !user_compare_exchange_u32(address, seen, wanted)) return Attempt::kFault;
-    if (seen != value) {
-      value = seen;
-      continue;
-    }
-    if (is_free) return Attempt::kTaken;
-    Result<void> lent = standing.holder ? lend_to_holder(waiter, standing, value, if_busy) : lend_to_named(waiter, named, if_busy);
-    if (lent.ok()) return if_busy == IfBusy::kWait ? Attempt::kQueued : Attempt::kBusy;
-    // An owner that is gone has left its word behind, or has changed it on its way.
-    if (lent.error() != Errno::kSRCH) return lent.error();
-    if (!user_load_u32(address, seen)) return Attempt::kFault;
-    if (seen == wanted) return Errno::kSRCH;
-    value = seen;
-  }
+  const uint32_t named = value & kFutexOwner;
+  if (named == self) return Errno::kDEADLK;
+  Standing standing = TRY(standing_of(bucket, waiter.key));
+  bool is_free = !standing.holder && named == 0;
+  uint32_t wanted = is_free ? self | (value & kFutexOwnerDied) : if_busy == IfBusy::kWait ? value | kFutexWaiters : value;
+  uint32_t seen = value;
+  if (wanted != value && !user_compare_exchange_u32(address, seen, wanted)) return Attempt::kFault;
+  if (seen != value) return Attempt::kChanged;
+  if (is_free) return Attempt::kTaken;
+  Result<void> lent = standing.holder ? lend_to_holder(waiter, standing, value, if_busy) : lend_to_named(waiter, named, if_busy);
+  if (lent.ok()) return if_busy == IfBusy::kWait ? Attempt::kQueued : Attempt::kBusy;
+  // An owner that is gone has left its word behind, or has changed it on its way.
+  if (lent.error() != Errno::kSRCH) return lent.error();
+  if (!user_load_u32(address, seen)) return Attempt::kFault;
+  return seen == wanted ? Result<Attempt>(Errno::kSRCH) : Attempt::kChanged;
 }
 
 Result<Attempt> attempt(LockWaiter& waiter, VirtAddr address, uint32_t operation, IfBusy if_busy) {
@@ -117,6 +112,11 @@ Result<Attempt> attempt(LockWaiter& waiter, VirtAddr address, uint32_t operation
       LockGuard guard(bucket.lock);
       Attempt result = TRY(attempt_locked(waiter, bucket, address, if_busy));
       if (result == Attempt::kQueued) bucket.add(waiter);
+      if (result == Attempt::kChanged) {
+        // Looked at again with the bucket unlocked in between: who changes it could go on for ever.
+        if (fatal_signal_is_pending()) return Errno::kRESTARTNOINTR;
+        continue;
+      }
       if (result != Attempt::kFault) return result;
     }
     TRY(futex_fault_in_for_writing(address));

@@ -102,7 +102,10 @@ void process_tick(Process& process) {
   ProcessorTime used = processor_time_locked(process);
   run_processor_timer_locked(process, process.virtual_timer_, used.user, Signal::kVirtualAlarm);
   run_processor_timer_locked(process, process.profiling_timer_, used.total, Signal::kProfile);
-  for (PosixTimer& timer : process.processor_timers_) timer.look_at_processor_time_locked();
+  if (!process.processor_timers_.is_empty()) {
+    uint64_t run_time = process_run_time_locked(process);  // once: there may be as many timers as threads
+    for (PosixTimer& timer : process.processor_timers_) timer.look_at_processor_time_locked(running_thread(), run_time);
+  }
   if (has_limit) check_time_limit_locked(process, used.total);
 }
 

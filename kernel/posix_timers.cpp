@@ -3,6 +3,7 @@
 #include "kernel/posix_timers.h"
 
 #include "kernel/calls.h"
+#include "kernel/pid.h"
 #include "kernel/scheduler.h"
 #include "kernel/signal_internal.h"
 #include "kernel/time_internal.h"
@@ -88,10 +89,12 @@ void PosixTimer::expired(uint64_t times) {
   notify_locked(times);
 }
 
-void PosixTimer::look_at_processor_time_locked() {
+void PosixTimer::look_at_processor_time_locked(Thread& running, uint64_t process_time) {
   auto& [due, interval] = processor_setting_;
-  uint64_t now, times;
-  if (due == 0 || (now = processor_time_locked()) < due) return;
+  if (due == 0 || (clock_ == kThreadCpu && measured_ != running.id()))
+    return;  // another thread's clock stands, or is that one's to look at
+  uint64_t now = clock_ == kThreadCpu ? scheduler_run_time(running) : process_time, times;
+  if (now < due) return;
   due = next_after(due, interval, now, times);
   notify_locked(times);
 }
@@ -99,8 +102,8 @@ void PosixTimer::look_at_processor_time_locked() {
 void PosixTimer::notify_locked(uint64_t times) {
   if (notice_ == TimerNotice::kNothing) return;
   if (notice_ == TimerNotice::kSignal) return signal_send_repeated_locked(process_, nullptr, signal_, times);
-  for (Thread& thread : process_.threads_)
-    if (thread.id() == thread_) return signal_send_repeated_locked(process_, &thread, signal_, times);
+  Thread* thread = pid_find_thread_locked(thread_);
+  if (thread && &thread->process() == &process_) signal_send_repeated_locked(process_, thread, signal_, times);
 }
 
 // ---------------------------------------------------------------- a process' timers

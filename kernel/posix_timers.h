@@ -19,8 +19,8 @@ class PosixTimer final : public ClockTimer, public ListNode<PosixTimersTag>, pub
   void set(const TimerSetting& setting, bool is_absolute);
   TimerSetting value() const;
   uint32_t overrun() const;
-  // In the tick of a thread of the process: whether enough processor time has been used.
-  void look_at_processor_time_locked() REQUIRES(process_table_lock);
+  // In the tick of `running`, a thread of the process, which has used `process_time`: whether enough has been used.
+  void look_at_processor_time_locked(Thread& running, uint64_t process_time) REQUIRES(process_table_lock);
 
  private:
   void expired(uint64_t times) override;
