@@ -78,9 +78,6 @@ class SerialPort final : public TerminalPort, public TerminalInputSource {
   bool paused_ GUARDED_BY(lock_) = false;
 };
 
-constinit SerialPort* first_port = nullptr;
-constinit SerialPort* ports[2];
-
 bool SerialPort::is_present(uint16_t base) {
   for (uint8_t pattern : {0x5a, 0xa5}) {
     port_write8(base + kScratch, pattern);
@@ -212,12 +209,12 @@ size_t SerialPort::transmit_pending() {
 
 bool SerialPort::is_transmitter_idle() {
   InterruptLockGuard guard(lock_);
-  return in(kLineStatus) & kTransmitterIdle;
+  return in(kLineStatus)&kTransmitterIdle;
 }
 
 bool SerialPort::is_drained() {
   InterruptLockGuard guard(lock_);
-  return paused_ || (transmit_.is_empty() && (in(kLineStatus) & kTransmitterIdle));
+  return paused_ || (transmit_.is_empty() && (in(kLineStatus)&kTransmitterIdle));
 }
 
 void SerialPort::transmit_discard() {
@@ -307,6 +304,9 @@ struct Place {
 constexpr Place kPlaces[] = {{"ttyS0", 0x3f8, 4}, {"ttyS1", 0x2f8, 3}};
 constexpr uint32_t kMajor = 4, kFirstMinor = 64;
 
+// In the order of kPlaces; null: not there. Written at boot only.
+constinit SerialPort* ports[std::size(kPlaces)] = {};
+
 }  // namespace
 
 Result<void> serial_initialize() {
@@ -320,7 +320,6 @@ Result<void> serial_initialize() {
     TRY(terminal_register(place.name, port->terminal()));
     port->start(place.line);
     ports[i] = port;
-    if (i == 0) first_port = port;
   }
   return {};
 }
@@ -332,8 +331,8 @@ void serial_drain(Deadline deadline) {
 }
 
 bool serial_log_put(StringView text) {
-  if (!first_port) return false;
-  first_port->put_log(text);
+  if (!ports[0]) return false;
+  ports[0]->put_log(text);
   return true;
 }
 

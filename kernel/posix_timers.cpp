@@ -3,7 +3,6 @@
 #include "kernel/posix_timers.h"
 
 #include "kernel/calls.h"
-#include "kernel/pid.h"
 #include "kernel/scheduler.h"
 #include "kernel/signal_internal.h"
 #include "kernel/time_internal.h"
@@ -62,8 +61,10 @@ void PosixTimer::set(const TimerSetting& setting, bool is_absolute) {
     }
     if (counts_processor_time()) {
       processor_setting_ = setting;
-      if (setting.value != 0 && !is_absolute) processor_setting_.value += processor_time_locked();
+      uint64_t used = processor_time_locked();
+      if (setting.value != 0 && !is_absolute) processor_setting_.value += used;
       process_.has_processor_timers_.store(true, memory_order_relaxed);
+      go_off_if_due_locked(used);  // now: whoever is measured may sleep, and have no more ticks
       return;
     }
   }
@@ -90,20 +91,26 @@ void PosixTimer::expired(uint64_t times) {
 }
 
 void PosixTimer::look_at_processor_time_locked(Thread& running, uint64_t process_time) {
+  // Another thread's clock stands, or is looked at in that one's ticks.
+  if (clock_ == kProcessCpu)
+    go_off_if_due_locked(process_time);
+  else if (measured_ == running.id())
+    go_off_if_due_locked(scheduler_run_time(running));
+}
+
+void PosixTimer::go_off_if_due_locked(uint64_t used) {
   auto& [due, interval] = processor_setting_;
-  if (due == 0 || (clock_ == kThreadCpu && measured_ != running.id()))
-    return;  // another thread's clock stands, or is that one's to look at
-  uint64_t now = clock_ == kThreadCpu ? scheduler_run_time(running) : process_time, times;
-  if (now < due) return;
-  due = next_after(due, interval, now, times);
+  if (due == 0 || used < due) return;
+  uint64_t times;
+  due = next_after(due, interval, used, times);
   notify_locked(times);
 }
 
 void PosixTimer::notify_locked(uint64_t times) {
   if (notice_ == TimerNotice::kNothing) return;
   if (notice_ == TimerNotice::kSignal) return signal_send_repeated_locked(process_, nullptr, signal_, times);
-  Thread* thread = pid_find_thread_locked(thread_);
-  if (thread && &thread->process() == &process_) signal_send_repeated_locked(process_, thread, signal_, times);
+  for (Thread& thread : process_.threads_)
+    if (thread.id() == thread_) return signal_send_repeated_locked(process_, &thread, signal_, times);
 }
 
 // ---------------------------------------------------------------- a process' timers

@@ -24,6 +24,7 @@ class PosixTimer final : public ClockTimer, public ListNode<PosixTimersTag>, pub
 
  private:
   void expired(uint64_t times) override;
+  void go_off_if_due_locked(uint64_t used) REQUIRES(process_table_lock);
   void notify_locked(uint64_t times) REQUIRES(process_table_lock);
   bool counts_processor_time() const;
   uint64_t processor_time_locked() const REQUIRES(process_table_lock);

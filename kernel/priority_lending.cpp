@@ -25,7 +25,8 @@ uint8_t deserved_priority(Thread& thread, uint8_t enough) REQUIRES(priority_loan
 // Who a thread waits for, or null.
 Thread* waits_for(const Thread& thread) REQUIRES(priority_loans_lock) { return thread.loan ? thread.loan->borrower : nullptr; }
 
-// `thread`, and who it waits for, and so on, have at least this priority from now on.
+// `thread`, and who it waits for, and so on, have at least this priority from now on. All of a chain, which has an end: no loan closes a
+// circle. One cut short would leave somebody urgent for whom nothing is lent any more.
 void raise_locked(Thread* thread, uint8_t priority) REQUIRES(priority_loans_lock) {
   for (; thread && thread->priority < priority; thread = waits_for(*thread)) scheduler_set_priority(*thread, priority);
 }

@@ -4,6 +4,8 @@
 #include <sys/timerfd.h>
 #include <sys/time.h>
 
+#include <atomic>
+
 #include "user/tests/harness.h"
 
 namespace {
@@ -211,6 +213,22 @@ TEST(processor_time_is_counted_only_while_it_is_used) {
 volatile int g_told;
 pid_t g_thread;
 
+TEST(used_time_that_has_passed_tells_at_once_of_a_thread_that_sleeps) {
+  static std::atomic<int> id;
+  id = -1;
+  block_signal(SIGRTMIN);
+  pthread_t sleeper;
+  auto body = [](void*) -> void* {
+    id = make(CLOCK_THREAD_CPUTIME_ID, SIGRTMIN);
+    for (;;) pause();
+  };
+  CHECK_EQ(pthread_create(&sleeper, nullptr, body, nullptr), 0);
+  while (id < 0) sched_yield();
+  pause_a_little();
+  set(id, 1, 0, TIMER_ABSTIME);
+  wait_signal(SIGRTMIN);
+  CHECK_EQ(left(id), 0);
+}
 TEST(one_thread_is_told) {
   struct sigaction action = {};
   action.sa_handler = [](int) { g_told = (int)syscall(SYS_gettid); };
