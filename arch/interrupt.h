@@ -20,5 +20,7 @@ void cpu_call_others(void (*function)(void* context), void* context);
 
 // Interrupts served so far per line on a CPU, for /proc/interrupts.
 uint64_t interrupt_count(uint32_t cpu, uint32_t line);
+// Those of its local timer, which has no line: an idle CPU gets only those that somebody waits for.
+uint64_t timer_interrupt_count(uint32_t cpu);
 
 }  // namespace faultline

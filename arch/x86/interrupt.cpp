@@ -32,6 +32,7 @@ constinit uint32_t handler_count = 0;
 constinit std::array<Atomic<Handler*>, kLines> line_handlers = {};
 // Each CPU writes its own row.
 constinit std::array<std::array<uint64_t, kLines>, kMaxCpus> counts = {};
+constinit std::array<uint64_t, kMaxCpus> timer_counts = {};
 
 void serve_line(uint32_t vector) {
   uint32_t line = vector - VECTOR_FIRST_INTERRUPT;
@@ -76,6 +77,8 @@ uint64_t interrupt_count(uint32_t cpu, uint32_t line) {
   return cpu < kMaxCpus && interrupt < kLines ? counts[cpu][interrupt] : 0;
 }
 
+uint64_t timer_interrupt_count(uint32_t cpu) { return cpu < kMaxCpus ? timer_counts[cpu] : 0; }
+
 // Nothing pre-empts a handler half-way; the way out (traps.S) looks whether something should run instead.
 extern "C" void interrupt_dispatch(TrapFrame* frame) {
   machine::CpuAreaHead& head = this_cpu_area().head;
@@ -83,6 +86,7 @@ extern "C" void interrupt_dispatch(TrapFrame* frame) {
   uint32_t locks_before = lock_order_interrupt_begins();
   switch (frame->vector) {
     case VECTOR_TIMER:
+      timer_counts[head.index]++;
       local_apic_end_of_interrupt();
       timer_interrupt();
       break;

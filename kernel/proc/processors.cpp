@@ -84,6 +84,9 @@ Result<void> show_interrupts(const ProcContext&, FormatSink& sink) {
     for (uint32_t cpu = 0; cpu < cpu_count(); cpu++) format(sink, " {10}", interrupt_count(cpu, line));
     sink.put("\n");
   }
+  sink.put(" LOC:");
+  for (uint32_t cpu = 0; cpu < cpu_count(); cpu++) format(sink, " {10}", timer_interrupt_count(cpu));
+  sink.put("   Local timer interrupts\n");
   return {};
 }
 

@@ -334,6 +334,30 @@ TEST(many_at_once_on_all_processors) {
   for (pid_t child : children) CHECK_EXIT(child, 0);
 }
 
+// ---- nobody's timers
+
+int64_t timer_interrupts() {
+  FILE* file = fopen("/proc/interrupts", "r");
+  CHECK(file != nullptr);
+  char line[1024];
+  int64_t sum = -1;
+  while (fgets(line, sizeof line, file)) {
+    if (!strstr(line, "LOC:")) continue;
+    sum = 0;
+    for (char *at = strchr(line, ':') + 1, *end; strtoll(at, &end, 10), end != at; at = end) sum += strtoll(at, nullptr, 10);
+  }
+  fclose(file);
+  return sum;
+}
+
+// A tick of 10 ms would be 200 on each processor.
+TEST(processors_with_nothing_to_do_are_left_alone) {
+  int64_t before = timer_interrupts();
+  if (!on_faultline() || before < 0) SKIP("only where nothing else runs");
+  sleep_milli(2000);
+  CHECK(timer_interrupts() - before < 100);
+}
+
 // ---- setitimer, which is the same mechanism
 
 TEST(an_interval_timer_keeps_its_period) {
