@@ -40,6 +40,7 @@ enum class LockRank : uint8_t {
   kInodeCache,    // asked by the walker of that list whether the object's owner lives
   kReverseMap,    // the bit in a frame
   kSwapSlots,
+  kClockTimers,  // programs' timers of all clocks, and setting the wall clock; their files' locks come under it
   kDevice,
   kBlockQueue,
   kTimer,
