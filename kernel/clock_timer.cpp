@@ -17,16 +17,23 @@ namespace {
 constexpr uint64_t kNever = static_cast<uint64_t>(INT64_MAX);
 
 // Held while timers are set and stopped, so that a change of the wall clock finds each as it is. The callback takes it not.
-constinit SpinLock<LockRank::kDescriptors> timers_lock;
+constinit SpinLock<LockRank::kClockTimers> timers_lock;
 constinit Late<List<ClockTimer, AbsoluteWallTimersTag>> absolute_wall_timers GUARDED_BY(timers_lock);
 
 // Past times count too: periods since then have been missed. 0 would mean "not set".
 uint64_t due_time(uint64_t value, TimerBase base) {
-  uint64_t now = clock_monotonic();
-  if (base == TimerBase::kFromNow) return value >= kNever - now ? kNever : now + value;
   if (base == TimerBase::kMonotonic) return value;
-  uint64_t wall_at_zero = wall_clock_nanoseconds() - now;
-  return value > wall_at_zero ? value - wall_at_zero : 1;
+  uint64_t wall = base == TimerBase::kWall ? wall_clock_nanoseconds() : 0;
+  uint64_t now = clock_monotonic();  // read last: what is left is counted from no earlier, so nothing goes off too early
+  if (value >= wall) return value - wall >= kNever - now ? kNever : now + (value - wall);
+  return wall - value < now ? now - (wall - value) : 1;
+}
+
+// On from there, when the wall clock goes on by so much: earlier. Neither before the clock's start nor after its end.
+uint64_t moved_due_time(uint64_t due, int64_t moved_by) {
+  int64_t moved;
+  if (__builtin_sub_overflow(static_cast<int64_t>(due), moved_by, &moved)) return kNever;
+  return moved > 0 ? static_cast<uint64_t>(moved) : 1;
 }
 
 }  // namespace
@@ -36,18 +43,13 @@ void ClockTimer::initialize() {
   absolute_wall_timers.construct();
 }
 
-void ClockTimer::halt() {
-  interval_.store(0, memory_order_relaxed);  // a callback that runs now does not start it again
-  cancel();
-}
-
 void ClockTimer::arm() {
   if (uint64_t due = due_.load(memory_order_relaxed); due != 0 && due != kNever) Timer::set(due);
 }
 
 void ClockTimer::start(const TimerSetting& setting, TimerBase base) {
   LockGuard guard(timers_lock);
-  halt();
+  cancel();
   bool follows = base == TimerBase::kWall;
   if (follows && !follows_wall_clock_) absolute_wall_timers->push_back(*this);
   if (!follows && follows_wall_clock_) absolute_wall_timers->remove(*this);
@@ -93,15 +95,14 @@ void ClockTimer::ran_out(Timer& timer) {
   self.set(due >= end + kSoon ? due : next_turn(end, end - now));
 }
 
-void ClockTimer::wall_clock_was_set(int64_t moved_by) {
+void ClockTimer::set_wall_clock(uint64_t nanoseconds, int64_t (*set)(uint64_t nanoseconds)) {
   LockGuard guard(timers_lock);
+  int64_t moved_by = set(nanoseconds);
   for (ClockTimer& timer : *absolute_wall_timers) {
-    uint64_t interval = timer.interval_.load(memory_order_relaxed);
-    timer.halt();
-    int64_t due = static_cast<int64_t>(timer.due_.load(memory_order_relaxed));
-    if (due != 0 && due != INT64_MAX) {
-      timer.due_.store(due > moved_by ? static_cast<uint64_t>(due - moved_by) : 1, memory_order_relaxed);
-      timer.interval_.store(interval, memory_order_relaxed);
+    timer.cancel();  // a callback that runs now is waited for, and what it has set is taken back
+    uint64_t due = timer.due_.load(memory_order_relaxed);
+    if (due != 0 && due != kNever) {
+      timer.due_.store(moved_due_time(due, moved_by), memory_order_relaxed);
       timer.arm();
     }
     timer.wall_clock_changed();

@@ -28,8 +28,8 @@ class ClockTimer : private Timer, public ListNode<AbsoluteWallTimersTag> {
   TimerSetting remaining() const;
 
   static void initialize();  // boot, before any is set
-  // Every ClockTimer that waits for a time of the wall clock is told: it has been moved on by so much.
-  static void wall_clock_was_set(int64_t moved_by);
+  // Sets the wall clock by `set`, which says by how much that moves it on, and moves what waits for a time of it: no timer is started between.
+  static void set_wall_clock(uint64_t nanoseconds, int64_t (*set)(uint64_t nanoseconds));
 
  protected:
   ~ClockTimer() = default;
@@ -39,7 +39,6 @@ class ClockTimer : private Timer, public ListNode<AbsoluteWallTimersTag> {
 
  private:
   static void ran_out(Timer& timer);
-  void halt();
   void arm();
 
   Atomic<uint64_t> due_{0};  // monotonic nanoseconds of the next expiry; 0: not set

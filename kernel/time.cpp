@@ -55,16 +55,23 @@ uint64_t wall_clock_nanoseconds() {
   return wall_at_zero_locked() + clock_monotonic();
 }
 
-void wall_clock_set(uint64_t nanoseconds) {
-  uint64_t unadjusted = clock_boot_wall_seconds() * kNanosecondsPerSecond + clock_monotonic();
-  int64_t moved_by;
-  {
-    LockGuard guard(wall_lock);
-    moved_by = static_cast<int64_t>(nanoseconds - unadjusted) - wall_adjustment;
-    wall_adjustment += moved_by;
-    vdso_set_wall_clock(wall_at_zero_locked());
-  }
-  ClockTimer::wall_clock_was_set(moved_by);
+namespace {
+
+int64_t adjust_wall_clock(uint64_t nanoseconds) {
+  LockGuard guard(wall_lock);
+  auto moved_by = static_cast<int64_t>(nanoseconds - clock_monotonic() - wall_at_zero_locked());
+  wall_adjustment += moved_by;
+  vdso_set_wall_clock(wall_at_zero_locked());
+  return moved_by;
+}
+
+}  // namespace
+
+Result<void> wall_clock_set(uint64_t nanoseconds) {
+  constexpr uint64_t kLongestUptime = 30ull * 365 * 24 * 3600 * kNanosecondsPerSecond;
+  if (nanoseconds < clock_monotonic() || nanoseconds >= static_cast<uint64_t>(INT64_MAX) - kLongestUptime) return Errno::kINVAL;
+  ClockTimer::set_wall_clock(nanoseconds, &adjust_wall_clock);
+  return {};
 }
 
 void wall_clock_publish() {

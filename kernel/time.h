@@ -64,7 +64,8 @@ TimerTimes<Time> timer_times_of(const TimerSetting& setting) {
 
 // Nanoseconds since 1970 UTC.
 uint64_t wall_clock_nanoseconds();
-void wall_clock_set(uint64_t nanoseconds);
+// kINVAL for a time at which the machine would have started before 1970, or so late that the clock would run over (Linux' 30 years before).
+Result<void> wall_clock_set(uint64_t nanoseconds);
 // Tells it to programs' clocks (arch/vdso.h); at boot.
 void wall_clock_publish();
 

@@ -34,7 +34,7 @@ Result<uint64_t> read_clock(uint32_t clock) {
 Result<uint32_t> set_clock(uint32_t clock, uint64_t nanoseconds) {
   if (clock != kRealtime) return Errno::kINVAL;
   if (!current_process().credentials().is_superuser()) return Errno::kPERM;
-  wall_clock_set(nanoseconds);
+  TRY(wall_clock_set(nanoseconds));
   return 0u;
 }
 

@@ -491,6 +491,74 @@ TEST(setting_the_clock_moves_absolute_timers_and_cancels_those_that_asked) {
   move_clock(-4500 * kSecond);
 }
 
+// A time before the machine's start would leave absolute times below 0: refused, like one that the clock could not run on from.
+TEST(the_clock_is_not_set_to_before_the_start_nor_to_its_end) {
+  if (geteuid() != 0 || !on_faultline()) SKIP("leaves the clock of this machine alone");
+  int64_t before = now(CLOCK_REALTIME);
+  for (int64_t bad : {int64_t(0), now(CLOCK_MONOTONIC) / 2, INT64_MAX}) {
+    Time64 time = time64(bad);
+    CHECK_ERR(syscall(404, CLOCK_REALTIME, &time), EINVAL);
+  }
+  CHECK(now(CLOCK_REALTIME) - before < 1000 * kSecond && now(CLOCK_REALTIME) >= before);
+}
+
+TEST(absolute_times_of_long_ago_go_off_at_once) {
+  block_signal(SIGRTMIN);
+  for (int clock : {CLOCK_REALTIME, CLOCK_MONOTONIC, CLOCK_BOOTTIME}) {
+    int id = make(clock, SIGRTMIN);
+    int fd = (int)CHECK_OK(timerfd_create(clock, 0));
+    set(id, 1, 0, TIMER_ABSTIME);
+    set_fd(fd, 1, 0, TFD_TIMER_ABSTIME);
+    wait_signal(SIGRTMIN);
+    CHECK_EQ(count_of(fd), 1);
+    CHECK_OK(syscall(kDelete, id));
+    CHECK_OK(close(fd));
+  }
+}
+
+// A periodic timer that goes off while the clock is being set goes on; set to and fro, it stays where it was.
+TEST(periodic_timers_survive_a_clock_that_is_set_again_and_again) {
+  if (geteuid() != 0 || !on_faultline()) SKIP("leaves the clock of this machine alone");
+  int fds[16];
+  for (int& fd : fds) {
+    fd = (int)CHECK_OK(timerfd_create(CLOCK_REALTIME, 0));
+    set_fd(fd, now(CLOCK_REALTIME) + kMilli, kMilli, TFD_TIMER_ABSTIME);
+  }
+  for (int i = 0; i < scale(2000); i++) {
+    Time64 time = time64(now(CLOCK_REALTIME));
+    CHECK_OK(syscall(404, CLOCK_REALTIME, &time));
+  }
+  for (int fd : fds) {
+    count_of(fd);
+    CHECK_EQ(ready(fd, 10000), POLLIN);
+    CHECK_OK(close(fd));
+  }
+}
+
+// What waits for a time of the clock is moved once by each change, also when it is set at that moment.
+TEST(a_timer_that_is_set_while_the_clock_is_set_is_moved_once) {
+  if (geteuid() != 0 || !on_faultline()) SKIP("leaves the clock of this machine alone");
+  constexpr int64_t kStep = 1000 * kSecond, kLater = 100000 * kSecond;
+  int64_t start = now(CLOCK_REALTIME), since = now(CLOCK_MONOTONIC);
+  pid_t setter = in_child([&] {
+    for (int i = 0; i < scale(1000); i++) {
+      Time64 time = time64(start + (i % 2 ? 0 : kStep));
+      CHECK_OK(syscall(404, CLOCK_REALTIME, &time));
+    }
+  });
+  int id = make(CLOCK_REALTIME, SIGRTMIN);
+  int status;
+  // The clock is at one of two times. What is moved twice would be left with a step more or a step less than either.
+  while (waitpid(setter, &status, WNOHANG) == 0) {
+    set(id, start + kLater, 0, TIMER_ABSTIME);
+    int64_t rest = left(id);
+    CHECK(rest > kLater - kStep - kStep / 2 && rest < kLater + kStep / 2);
+  }
+  CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+  Time64 time = time64(start + now(CLOCK_MONOTONIC) - since);
+  CHECK_OK(syscall(404, CLOCK_REALTIME, &time));
+}
+
 }  // namespace
 
 #include "user/tests/harness_main.h"
