@@ -42,6 +42,12 @@ struct alignas(16) FloatState {
 inline constexpr uint32_t kTlsSlots = 3, kFirstTlsEntry = 6;
 struct TlsDescriptors {
   uint64_t entries[kTlsSlots] = {};
+  uint32_t used = 0;  // the slots from here on are empty
+
+  void set(uint32_t slot, uint64_t entry) {
+    entries[slot] = entry;
+    if (used <= slot) used = slot + 1;
+  }
 };
 
 // The callee-saved state of a thread that does not run; the rest is on its kernel stack.
@@ -57,7 +63,7 @@ void context_prepare(Context& context, void* stack_top, void (*entry)(void*), vo
 extern "C" void context_switch(Context& from, const Context& to);
 
 // Per switch, for the CPU this runs on: kernel stack for traps from user mode (TSS.esp0), and TLS descriptors.
-void context_set_kernel_stack(void* stack_top);
+void context_load(void* stack_top, const TlsDescriptors& tls);
 void context_load_tls(const TlsDescriptors& tls);
 
 // x87/SSE: lazily or eagerly is arch's business. `save` writes the running state, `restore` loads it.

@@ -89,7 +89,7 @@ inline bool pte_compare_exchange(PteSlot& slot, Pte& expected, Pte desired) {
 // Copies the kernel's half (identical in all directories, xv6: setupkvm) into a new directory whose user half is zero.
 void mmu_initialize_directory(FrameNumber directory);
 
-// Loads CR3 on this CPU (xv6: switchuvm); drops all its non-global TLB entries. No effect, and no cost, if it is loaded.
+// Loads CR3 on this CPU (xv6: switchuvm); drops all its non-global TLB entries, also if it is loaded.
 void mmu_activate(FrameNumber directory);
 FrameNumber mmu_active_directory();
 // The directory with only the kernel's half, for threads without a space of their own.

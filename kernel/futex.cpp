@@ -231,11 +231,14 @@ Result<Deadline> deadline_of(uint32_t command, uint32_t operation, UserPtr<Time>
   return nanoseconds > now ? deadline_after(nanoseconds - now) : Deadline{0};
 }
 
+bool may_name_clock(uint32_t command) {
+  return command == kWaitBits || command == kWaitRequeueInheriting || command == kLockInheritingOnEitherClock;
+}
+
 template <typename Time>
 Result<uint32_t> futex(VirtAddr address, uint32_t operation, uint32_t value, UserPtr<Time> timeout, VirtAddr second, uint32_t value3) {
   uint32_t command = operation & ~(kFutexPrivate | kFutexClockRealtime);
-  bool may_name_clock = command == kWaitBits || command == kWaitRequeueInheriting || command == kLockInheritingOnEitherClock;
-  if ((operation & kFutexClockRealtime) && !may_name_clock) return Errno::kNOSYS;
+  if ((operation & kFutexClockRealtime) && !may_name_clock(command)) return Errno::kNOSYS;
   uint32_t value2 = timeout.address().value();  // the same register, for the commands without a time-out
   auto wake_count = static_cast<int32_t>(value), move_count = static_cast<int32_t>(value2);
   switch (command) {

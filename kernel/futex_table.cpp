@@ -17,12 +17,9 @@ Result<void> futex_key(VirtAddr address, uint32_t operation, FutexKey& key, Ref<
   if (address.value() & 3) return Errno::kINVAL;
   if (!address.is_user()) return Errno::kFAULT;
   AddressSpace& space = current_process().space();
-  AddressSpace::SharedPlace shared;
-  if (!(operation & kFutexPrivate)) TRY(space.shared_place(address, shared, keep));
-  if (shared.object)
-    key = {shared.object, shared.offset};
-  else
-    key = {&space, address.value()};
+  key.offset = address.page_offset();
+  if (!(operation & kFutexPrivate)) return space.name_page(address, key.name, keep);
+  key.name = space.private_name(address);
   return {};
 }
 
@@ -44,10 +41,11 @@ Result<void> futex_name(FutexWaiter& waiter, VirtAddr address, uint32_t operatio
 
 bool futex_leave(FutexWaiter& waiter) {
   for (;;) {
+    bool was_woken = waiter.was_woken.load(memory_order_acquire);  // looked at first: then the bucket is the one that it was woken in
     uint32_t index = waiter.bucket.load(memory_order_acquire);
     FutexBucket& bucket = futex_buckets[index];
     // A waker touches the waiter, and the thread, until it unlocks the bucket; mostly it has.
-    if (waiter.was_woken.load(memory_order_acquire) && !bucket.lock.is_locked()) return false;
+    if (was_woken && !bucket.lock.is_locked()) return false;
     LockGuard guard(bucket.lock);
     if (waiter.bucket.load(memory_order_relaxed) != index) continue;
     if (waiter.was_woken.load(memory_order_relaxed)) return false;

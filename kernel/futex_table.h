@@ -16,6 +16,7 @@
 #include "lib/list.h"
 #include "lib/lock.h"
 #include "mm/object.h"
+#include "mm/space.h"
 
 namespace faultline {
 
@@ -24,10 +25,10 @@ inline constexpr uint32_t kFutexPrivate = 128, kFutexClockRealtime = 256;
 inline constexpr uint32_t kFutexWaiters = 0x80000000, kFutexOwnerDied = 0x40000000, kFutexOwner = 0x3fffffff;
 inline constexpr uint32_t kFutexAllBits = ~0u;
 
-// Private words are known by space and address, shared ones by object and offset.
+// Shared words are known by their place in an object, private ones by that in a space.
 struct FutexKey {
-  const void* owner = nullptr;
-  uint64_t place = 0;
+  AddressSpace::PageName name;
+  uint32_t offset;
   bool operator==(const FutexKey&) const = default;
 };
 
@@ -69,7 +70,7 @@ extern std::array<FutexBucket, kFutexBuckets> futex_buckets;
 inline uint32_t futex_bucket_of(const FutexKey& key) {
   constexpr uint32_t kShift = 24;
   static_assert(1u << (32 - kShift) == kFutexBuckets);
-  auto mixed = static_cast<uint32_t>(reinterpret_cast<uintptr_t>(key.owner) >> 6) ^ static_cast<uint32_t>(key.place >> 2);
+  uint32_t mixed = static_cast<uint32_t>(reinterpret_cast<uintptr_t>(key.name.owner) >> 6) ^ key.name.page << 10 ^ key.offset >> 2;
   return mixed * 2654435761u >> kShift;  // Knuth's multiplicative hash
 }
 

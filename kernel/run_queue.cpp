@@ -50,15 +50,9 @@ void RunQueue::note_most_urgent() {
   waiting_priority.store(first ? first->priority : 0, memory_order_relaxed);
 }
 
-// A fair thread that has had less than the last, in its place; who gives way goes behind all others all the same.
+// A fair thread that has had less than the last, in its place.
 void RunQueue::insert_before_last(Thread& thread) {
   Thread* before = ready->back();
-  if (thread.gives_way) {
-    thread.gives_way = false;
-    thread.virtual_runtime = before->virtual_runtime;
-    ready->push_back(thread);
-    return;
-  }
   for (Thread* previous = ready->previous(*before); previous && previous->virtual_runtime > thread.virtual_runtime;
        previous = ready->previous(*before))
     before = previous;
@@ -108,23 +102,23 @@ bool pull(RunQueue& from, uint32_t here) NO_THREAD_SAFETY_ANALYSIS {
   // Who looks for work does not stand in line, with interrupts off, before those who have some: in an emulator the next in line may be a
   // processor that the host does not run just now, and all behind it wait as long.
   if (from.lock.is_locked()) return false;
-  (void)from.lock.lock();
+  from.lock.lock_masked();
   Thread* thread = first_allowed(*from.urgent, here);
   if (!thread) thread = first_allowed(*from.ready, here);
   if (!thread) {
-    from.lock.unlock(0);
+    from.lock.unlock_masked();
     return false;
   }
   from.remove(*thread);
   from.make_relative(*thread);
   thread->cpu.store(here, memory_order_release);
-  from.lock.unlock(0);
+  from.lock.unlock_masked();
   RunQueue& to = run_queues[here];
-  (void)to.lock.lock();
+  to.lock.lock_masked();
   to.make_absolute(*thread);
   to.insert(*thread);
   if (to.pre_empts(*thread, *to.current.load(memory_order_relaxed))) machine::set_need_reschedule(1);
-  to.lock.unlock(0);
+  to.lock.unlock_masked();
   return true;
 }
 

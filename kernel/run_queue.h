@@ -26,23 +26,28 @@ struct alignas(64) RunQueue {
   Atomic<uint8_t> running_priority{0}, waiting_priority{0};
   Atomic<Thread*> current{nullptr};
   Thread* idle = nullptr;
-  Thread* dead = nullptr;        // just left for ever; its successor gives it back
-  uint64_t minimum_runtime = 0;  // never goes back; where sleepers and newcomers enter
-  uint64_t tick_deadline = 0;    // when the CPU's next tick is due; 0: none is. Interrupts off
-  uint64_t real_time_start = 0;  // of the period in which real-time threads have used real_time_used nanoseconds
+  Thread* dead = nullptr;                     // just left for ever; its successor gives it back
+  uint64_t minimum_runtime = kSleeperCredit;  // never goes back; where sleepers and newcomers enter
+  uint64_t tick_deadline = 0;                 // when the CPU's next tick is due; 0: none is. Interrupts off
+  uint64_t real_time_start = 0;               // of the period in which real-time threads have used real_time_used nanoseconds
   uint32_t real_time_used = 0;
   uint32_t ticks = 0;
+  uint32_t cpu = 0;  // whose it is
   uint64_t switches = 0, user_ticks = 0, kernel_ticks = 0;
 
   static constexpr uint32_t kRealTimePeriod = 1'000'000'000, kRealTimeBudget = 950'000'000;  // as Linux's defaults
   static constexpr uint32_t kRoundRobinSlice = 100'000'000;
+  static constexpr uint64_t kSleeperCredit = 3'000'000;  // nanoseconds that a thread that slept may be behind the others
 
   void insert(Thread& thread) REQUIRES(lock) {
     ready_count.store(ready_count.load(memory_order_relaxed) + 1, memory_order_relaxed);
     if (thread.priority != 0) [[unlikely]]
       return insert_urgent(thread);
     const Thread* last = ready->back();
-    if (last && last->virtual_runtime > thread.virtual_runtime) return insert_before_last(thread);
+    if (last && last->virtual_runtime > thread.virtual_runtime) {
+      if (!thread.gives_way) return insert_before_last(thread);
+      thread.virtual_runtime = last->virtual_runtime;
+    }
     thread.gives_way = false;
     ready->push_back(thread);
   }
@@ -65,9 +70,9 @@ struct alignas(64) RunQueue {
   }
   // Should `newcomer` run instead of who does now?
   bool pre_empts(const Thread& newcomer, const Thread& running) const REQUIRES(lock) {
-    bool both_plain = newcomer.priority == 0 && running.priority == 0 && newcomer.policy == SchedulingPolicy::kOther &&
-                      running.policy == SchedulingPolicy::kOther;
-    if (both_plain) [[likely]]
+    static_assert(static_cast<int>(SchedulingPolicy::kOther) == 0);
+    int special = newcomer.priority | running.priority | static_cast<int>(newcomer.policy) | static_cast<int>(running.policy);
+    if (special == 0) [[likely]]
       return newcomer.virtual_runtime + kWakeGranularity < running.virtual_runtime;
     return pre_empts_otherwise(newcomer, running);
   }
@@ -76,6 +81,11 @@ struct alignas(64) RunQueue {
     thread.virtual_runtime = thread.virtual_runtime > minimum_runtime ? thread.virtual_runtime - minimum_runtime : 0;
   }
   void make_absolute(Thread& thread) const REQUIRES(lock) { thread.virtual_runtime += minimum_runtime; }
+  // However long it slept, it cannot keep the others waiting for as long.
+  void limit_credit(Thread& thread) const REQUIRES(lock) {
+    uint64_t least = minimum_runtime - kSleeperCredit;
+    if (thread.virtual_runtime < least) thread.virtual_runtime = least;
+  }
   // Charges the running thread up to `now`.
   void charge(Thread& thread, uint64_t now) REQUIRES(lock) {
     uint64_t ran = now - thread.started_running;
@@ -109,14 +119,14 @@ inline RunQueue& run_queue_lock_of(const Thread& thread) NO_THREAD_SAFETY_ANALYS
   for (;;) {
     uint32_t cpu = thread.cpu.load(memory_order_acquire);
     RunQueue& queue = run_queues[cpu];
-    (void)queue.lock.lock();
+    queue.lock.lock_masked();
     if (thread.cpu.load(memory_order_relaxed) == cpu) [[likely]]
       return queue;
-    queue.lock.unlock(0);
+    queue.lock.unlock_masked();
   }
 }
-// Puts a thread that is on no queue (state kRunnable, its `cpu` still `from_cpu`, that queue locked) where it shall run; unlocks.
-void scheduler_place(Thread& thread, RunQueue& from, uint32_t from_cpu);
+// Puts a thread that is on no queue (state kRunnable, it belongs to `from`, which is locked) where it shall run; unlocks.
+void scheduler_place(Thread& thread, RunQueue& from);
 // For a CPU that has nothing to do: takes the first thread that may run there from the CPU that has the most urgent one, or most of them,
 // waiting. Interrupts off, no queue locked.
 void run_queue_steal(uint32_t here);

@@ -19,19 +19,17 @@ namespace faultline {
 namespace {
 
 constexpr uint64_t kMillisecond = 1'000'000;
-constexpr uint64_t kTick = 10 * kMillisecond;          // while a thread runs: ends its slice if others are ready, samples its time
-constexpr uint64_t kSleeperCredit = 3 * kMillisecond;  // how far a thread that slept may be behind the others
+constexpr uint64_t kTick = 10 * kMillisecond;  // while a thread runs: ends its slice if others are ready, samples its time
 
 constinit Atomic<CpuMask> idle_cpus{0};  // whoever takes a bit out may send a thread there
 
-RunQueue& this_queue() { return run_queues[this_cpu()]; }
+RunQueue& this_queue() { return *static_cast<RunQueue*>(machine::run_queue_pointer()); }
 
 void load_state_of(Thread& next) {
   machine::set_current_thread_pointer(&next);
   if (next.is_kernel_thread()) return;     // runs with whatever space and registers are loaded
   if (next.space) next.space->activate();  // costs nothing if it is loaded
-  context_set_kernel_stack(next.stack_top);
-  context_load_tls(next.tls);
+  context_load(next.stack_top, next.tls);
   float_state_restore(next.float_state);
 }
 
@@ -60,9 +58,9 @@ void switch_away(RunQueue& queue) NO_THREAD_SAFETY_ANALYSIS {
   if (was_pre_empted) previous.involuntary_switches++;
   queue.switches++;
   if (next == queue.idle)
-    idle_cpus.fetch_or(cpu_bit(this_cpu()), memory_order_relaxed);
+    idle_cpus.fetch_or(cpu_bit(queue.cpu), memory_order_relaxed);
   else if (&previous == queue.idle)
-    idle_cpus.fetch_and(~cpu_bit(this_cpu()), memory_order_relaxed);
+    idle_cpus.fetch_and(~cpu_bit(queue.cpu), memory_order_relaxed);
   queue.current.store(next, memory_order_relaxed);
   queue.running_priority.store(next->priority, memory_order_relaxed);
   if (previous.state == ThreadState::kDead)
@@ -75,18 +73,23 @@ void switch_away(RunQueue& queue) NO_THREAD_SAFETY_ANALYSIS {
 
 void reschedule() NO_THREAD_SAFETY_ANALYSIS {
   RunQueue& queue = this_queue();
-  (void)queue.lock.lock();
+  queue.lock.lock_masked();
   switch_away(queue);
   scheduler_finish_switch();
 }
 
-// Something became ready on `cpu`: it pre-empts what runs there, or waits for the end of the slice.
-void announce(RunQueue& queue, uint32_t cpu, const Thread& newcomer) NO_THREAD_SAFETY_ANALYSIS {
-  if (!queue.pre_empts(newcomer, *queue.current.load(memory_order_relaxed))) return;
-  if (cpu != this_cpu())
-    cpu_kick(cpu);
-  else
-    machine::set_need_reschedule(1);
+// Something is ready on the queue: it pre-empts what runs there, or waits for the end of the slice.
+void enqueue_and_unlock(RunQueue& queue, Thread& thread) NO_THREAD_SAFETY_ANALYSIS {
+  thread.slice_used = 0;
+  queue.limit_credit(thread);
+  queue.insert(thread);
+  if (queue.pre_empts(thread, *queue.current.load(memory_order_relaxed))) {
+    if (&queue != &this_queue())
+      cpu_kick(queue.cpu);
+    else
+      machine::set_need_reschedule(1);
+  }
+  queue.lock.unlock_masked();
 }
 
 // For a real-time thread, when no CPU is idle: the one whose thread is least urgent, best `preferred`.
@@ -114,23 +117,17 @@ uint32_t choose_cpu(const Thread& thread, uint32_t preferred) {
 
 }  // namespace
 
-void scheduler_place(Thread& thread, RunQueue& from, uint32_t from_cpu) NO_THREAD_SAFETY_ANALYSIS {
-  bool may_stay = thread.priority == 0 && idle_cpus.load(memory_order_relaxed) == 0 && (thread.allowed_cpus & cpu_bit(from_cpu));
-  uint32_t cpu = may_stay ? from_cpu : choose_cpu(thread, from_cpu);
+void scheduler_place(Thread& thread, RunQueue& from) NO_THREAD_SAFETY_ANALYSIS {
+  bool may_stay = thread.priority == 0 && idle_cpus.load(memory_order_relaxed) == 0 && (thread.allowed_cpus & cpu_bit(from.cpu));
+  uint32_t cpu = may_stay ? from.cpu : choose_cpu(thread, from.cpu);
+  if (cpu == from.cpu) return enqueue_and_unlock(from, thread);
+  from.make_relative(thread);
+  thread.cpu.store(cpu, memory_order_release);
+  from.lock.unlock_masked();
   RunQueue& queue = run_queues[cpu];
-  thread.slice_used = 0;
-  if (cpu != from_cpu) {
-    from.make_relative(thread);
-    thread.cpu.store(cpu, memory_order_release);
-    from.lock.unlock(0);
-    (void)queue.lock.lock();
-    queue.make_absolute(thread);
-  }
-  uint64_t least = queue.minimum_runtime > kSleeperCredit ? queue.minimum_runtime - kSleeperCredit : 0;
-  if (thread.virtual_runtime < least) thread.virtual_runtime = least;
-  queue.insert(thread);
-  announce(queue, cpu, thread);
-  queue.lock.unlock(0);
+  queue.lock.lock_masked();
+  queue.make_absolute(thread);
+  enqueue_and_unlock(queue, thread);
 }
 
 namespace {
@@ -154,7 +151,7 @@ void sleep_until_permit(Thread& self, SleepKind kind) NO_THREAD_SAFETY_ANALYSIS 
     machine::interrupts_restore(state);
     return;
   }
-  (void)queue.lock.lock();
+  queue.lock.lock_masked();
   if (self.permit.load(memory_order_seq_cst)) {
     queue.lock.unlock(state);
     return;
@@ -169,15 +166,25 @@ void sleep_until_permit(Thread& self, SleepKind kind) NO_THREAD_SAFETY_ANALYSIS 
 
 }  // namespace
 
-void scheduler_finish_switch() NO_THREAD_SAFETY_ANALYSIS {
-  RunQueue& queue = this_queue();
+namespace {
+
+// The first thread after a time without starts the tick again; an ended one goes.
+void finish_special_switch(RunQueue& queue) NO_THREAD_SAFETY_ANALYSIS {
   Thread* dead = std::exchange(queue.dead, nullptr);
   bool needs_tick = queue.tick_deadline == 0 && queue.current.load(memory_order_relaxed) != queue.idle;
   if (needs_tick) queue.tick_deadline = queue.current.load(memory_order_relaxed)->started_running + kTick;
   uint64_t tick = queue.tick_deadline;
-  queue.lock.unlock(0);
+  queue.lock.unlock_masked();
   if (needs_tick) timer_arm_slice(tick);
   if (dead) thread_ended(dead);
+}
+
+}  // namespace
+
+void scheduler_finish_switch() NO_THREAD_SAFETY_ANALYSIS {
+  RunQueue& queue = this_queue();
+  if (queue.dead || queue.tick_deadline == 0) return finish_special_switch(queue);
+  queue.lock.unlock_masked();
 }
 
 // ---------------------------------------------------------------- lib/scheduling.h
@@ -214,9 +221,9 @@ void wake(Thread& thread) NO_THREAD_SAFETY_ANALYSIS {
   RunQueue& queue = run_queue_lock_of(thread);
   if (thread.state == ThreadState::kSleeping) {
     thread.state = ThreadState::kRunnable;
-    scheduler_place(thread, queue, thread.cpu.load(memory_order_relaxed));
+    scheduler_place(thread, queue);
   } else {
-    queue.lock.unlock(0);
+    queue.lock.unlock_masked();
   }
   machine::interrupts_restore(state);
   // A more urgent thread on this CPU runs at once, unless a lock or an interrupt handler is in the way: those look when they end.
@@ -227,7 +234,7 @@ void yield() NO_THREAD_SAFETY_ANALYSIS {
   uint32_t state = machine::interrupts_save_and_disable();
   RunQueue& queue = this_queue();
   if (queue.ready_count.load(memory_order_relaxed) != 0) {
-    (void)queue.lock.lock();
+    queue.lock.lock_masked();
     queue.current.load(memory_order_relaxed)->gives_way = true;
     switch_away(queue);
     scheduler_finish_switch();
@@ -248,6 +255,8 @@ void machine::preemption_point() {
 void scheduler_initialize() {
   uint32_t cpu = this_cpu();
   RunQueue& queue = run_queues[cpu];
+  queue.cpu = cpu;
+  machine::set_run_queue_pointer(&queue);
   if (cpu == 0) thread_cache_initialize();
   queue.ready.construct();
   queue.urgent.construct();
@@ -267,20 +276,19 @@ void scheduler_initialize() {
 
 void scheduler_start(Thread& thread) NO_THREAD_SAFETY_ANALYSIS {
   InterruptGuard interrupts_off;
-  uint32_t cpu = this_cpu();
-  RunQueue& queue = run_queues[cpu];
+  RunQueue& queue = this_queue();
   Thread& self = *queue.current.load(memory_order_relaxed);
-  (void)queue.lock.lock();
-  thread.cpu.store(cpu, memory_order_relaxed);
+  queue.lock.lock_masked();
+  thread.cpu.store(queue.cpu, memory_order_relaxed);
   thread.state = ThreadState::kRunnable;
   thread.virtual_runtime = self.virtual_runtime > queue.minimum_runtime ? self.virtual_runtime : queue.minimum_runtime;
-  scheduler_place(thread, queue, cpu);
+  scheduler_place(thread, queue);
 }
 
 void scheduler_exit() NO_THREAD_SAFETY_ANALYSIS {
   (void)machine::interrupts_save_and_disable();
   RunQueue& queue = this_queue();
-  (void)queue.lock.lock();
+  queue.lock.lock_masked();
   queue.current.load(memory_order_relaxed)->state = ThreadState::kDead;
   switch_away(queue);
   PANIC("an ended thread ran again");

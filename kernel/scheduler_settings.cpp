@@ -13,7 +13,7 @@ void scheduler_set_policy(Thread& thread, SchedulingPolicy policy, int nice) NO_
   thread.nice = static_cast<int8_t>(nice);
   thread.time_factor = runtime_factor(policy, nice);
   thread.slice_used = 0;
-  queue.lock.unlock(0);
+  queue.lock.unlock_masked();
 }
 
 void scheduler_set_nice(Thread& thread, int nice) { scheduler_set_policy(thread, thread.policy, nice); }
@@ -34,40 +34,38 @@ void ask_to_reschedule(uint32_t cpu) {
 void scheduler_set_priority(Thread& thread, uint8_t priority) NO_THREAD_SAFETY_ANALYSIS {
   InterruptGuard interrupts_off;
   RunQueue& queue = run_queue_lock_of(thread);
-  uint32_t cpu = thread.cpu.load(memory_order_relaxed);
   Thread& running = *queue.current.load(memory_order_relaxed);
   if (thread.state != ThreadState::kDead && is_queued(thread)) {
     queue.remove(thread);
     thread.priority = priority;
     queue.insert(thread);
-    if (queue.pre_empts(thread, running)) ask_to_reschedule(cpu);
+    if (queue.pre_empts(thread, running)) ask_to_reschedule(queue.cpu);
   } else {
     if (&thread == &running) {
       queue.charge(thread, clock_monotonic());
       queue.running_priority.store(priority, memory_order_relaxed);
-      if (priority < thread.priority) ask_to_reschedule(cpu);
+      if (priority < thread.priority) ask_to_reschedule(queue.cpu);
     }
     thread.priority = priority;
   }
-  queue.lock.unlock(0);
+  queue.lock.unlock_masked();
 }
 
 void scheduler_set_allowed(Thread& thread, CpuMask allowed) NO_THREAD_SAFETY_ANALYSIS {
   InterruptGuard interrupts_off;
   RunQueue& queue = run_queue_lock_of(thread);
   thread.allowed_cpus = allowed;
-  uint32_t cpu = thread.cpu.load(memory_order_relaxed);
-  bool must_move = !(allowed & cpu_bit(cpu));
+  bool must_move = !(allowed & cpu_bit(queue.cpu));
   if (must_move && thread.state == ThreadState::kRunnable && is_queued(thread)) {
     queue.remove(thread);
-    scheduler_place(thread, queue, cpu);
+    scheduler_place(thread, queue);
     return;
   }
-  queue.lock.unlock(0);
+  queue.lock.unlock_masked();
   // A sleeper is placed when it wakes; who runs moves by itself, on its way to user mode.
   if (!must_move) return;
   thread.add_work(kWorkMove);
-  ask_to_reschedule(cpu);
+  ask_to_reschedule(queue.cpu);
 }
 
 void scheduler_move_self() {

@@ -56,7 +56,7 @@ uint64_t scheduler_run_time(const Thread& thread) NO_THREAD_SAFETY_ANALYSIS {
   RunQueue& queue = run_queue_lock_of(thread);
   uint64_t time = thread.run_time;
   if (queue.current.load(memory_order_relaxed) == &thread) time += clock_monotonic() - thread.started_running;
-  queue.lock.unlock(0);
+  queue.lock.unlock_masked();
   return time;
 }
 

@@ -51,7 +51,7 @@ Result<void> tls_set(Thread& thread, UserPtr<UserTlsDescriptor> wanted) {
   UserTlsDescriptor descriptor = TRY(user_read(wanted));
   uint32_t index = TRY(index_of(descriptor.entry_number));
   TRY(check(descriptor));
-  thread.tls.entries[index] = encode(descriptor);
+  thread.tls.set(index, encode(descriptor));
   return {};
 }
 
@@ -68,7 +68,7 @@ Result<uint32_t> sys_set_thread_area(UserPtr<UserTlsDescriptor> wanted) {
   } else {
     index = TRY(index_of(descriptor.entry_number));
   }
-  self.tls.entries[index] = encode(descriptor);
+  self.tls.set(index, encode(descriptor));
   InterruptGuard interrupts_off;
   context_load_tls(self.tls);
   return 0u;

@@ -111,6 +111,15 @@ class CAPABILITY("interrupt spin lock") InterruptSpinLock {
     ticket_.unlock_raw();
     machine::interrupts_restore(state);
   }
+  // For who has interrupts masked already, and keeps them so.
+  void lock_masked() ACQUIRE() NO_THREAD_SAFETY_ANALYSIS {
+    ticket_.lock_raw();
+    lock_order_acquired(this, kRank, SpinKind::kInterrupt, false);
+  }
+  void unlock_masked() RELEASE() NO_THREAD_SAFETY_ANALYSIS {
+    lock_order_released(this);
+    ticket_.unlock_raw();
+  }
   bool is_locked() const { return ticket_.is_locked(); }
 
  private:

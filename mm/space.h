@@ -140,13 +140,15 @@ class AddressSpace : public RefCounted<AddressSpace>, public ListNode<AllSpaces>
   void visit_region(VirtAddr address, void (*visit)(const RegionView&, void* context), void* context);
   SpaceStatistics statistics();                                                               // walks the tables
   uint32_t peak_resident_pages() const { return peak_resident_.load(memory_order_relaxed); }  // cheap: for ru_maxrss
-  // What identifies a word of memory to everybody who shares it (futexes): the object and the byte offset in it. The object is null for
-  // private memory, and otherwise only a name unless `keep` gets a reference to it. kFAULT: nothing is mapped there.
-  struct SharedPlace {
-    const Object* object = nullptr;
-    uint64_t offset = 0;
+  // What identifies a page to everybody who shares it (futexes): its object and index there, or, of private memory, the space and its
+  // number. An object is only a name unless `keep` gets a reference to it. kFAULT: nothing is mapped there.
+  struct PageName {
+    const void* owner;
+    uint32_t page;
+    bool operator==(const PageName&) const = default;
   };
-  Result<void> shared_place(VirtAddr address, SharedPlace& place, Ref<Object>* keep = nullptr);
+  PageName private_name(VirtAddr address) const { return {this, address.value() >> kPageShift}; }
+  Result<void> name_page(VirtAddr address, PageName& name, Ref<Object>* keep = nullptr);
   // The entry that maps `page`, or an empty one.
   Pte entry_of(VirtAddr page);
   // For /proc/PID/pagemap and pagetables: the same with what it leads to, and the directory's entries; the kernel's half too.

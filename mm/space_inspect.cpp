@@ -76,13 +76,14 @@ Result<PinnedFrame> AddressSpace::loan_page(VirtAddr page) {
   return PinnedFrame(pte.frame());
 }
 
-Result<void> AddressSpace::shared_place(VirtAddr address, SharedPlace& place, Ref<Object>* keep) {
+Result<void> AddressSpace::name_page(VirtAddr address, PageName& name, Ref<Object>* keep) {
   SharedLockGuard guard(lock_);
   Region* region = regions_.find(address);
   if (!region) return Errno::kFAULT;
+  name = private_name(address);
   if (!region->shared || !region->object) return {};
   if (keep) *keep = region->object;
-  place = {region->object.get(), region->index_of(address.page_floor()).byte() + address.page_offset()};
+  name = {region->object.get(), region->index_of(address).value()};
   return {};
 }
 

@@ -7,7 +7,7 @@ KERNEL_SOURCES := $(wildcard lib/*.cpp mm/*.cpp fs/*.cpp fs/*/*.cpp drivers/*.cp
 KERNEL_OBJECTS := $(KERNEL_SOURCES:%=$(BUILD)/kernel/%.o) $(BUILD)/kernel/vdso-image.o
 
 # <machine/…> is looked up after the system's own headers: a features.h of ours must not stand in for theirs.
-KERNEL_FLAGS := -std=c++20 -m32 -march=i686 -ffreestanding -fno-exceptions -fno-rtti -fno-threadsafe-statics -fno-pie \
+KERNEL_FLAGS := -std=c++20 -m32 -march=i686 -mtune=generic -ffreestanding -fno-exceptions -fno-rtti -fno-threadsafe-statics -fno-pie \
 	-fno-stack-protector $(calling_convention) $(stack_alignment) -fno-asynchronous-unwind-tables $(general_registers) $(no_padding) -O2 -g -fno-omit-frame-pointer $(warnings) $(kernel_warnings) \
 	-D_GLIBCXX_ASSERTIONS -fcf-protection=none -I. -idirafter arch/x86 $(if $(filter 1,$(DEBUG)),-DFAULTLINE_DEBUG=1)
 KERNEL_LDFLAGS := -m elf_i386 -nostdlib -static -T linker.ld -z noexecstack -z max-page-size=0x1000 --build-id=none

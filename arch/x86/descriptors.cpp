@@ -1,6 +1,7 @@
 // Descriptor tables (SDM volume 3, chapters 3 and 8): flat segments, per-CPU %gs, the task segment that gives traps from
 // user mode their stack, and a task of its own for double faults, so that even a kernel stack that ran into its guard
 // page can be reported.
+#include <algorithm>
 #include <array>
 
 #include "arch/context.h"
@@ -105,11 +106,22 @@ void double_fault_directory_set(uint32_t cr3) {
   for (CpuArea& area : cpu_areas) area.double_fault_task.cr3 = cr3;
 }
 
-void context_set_kernel_stack(void* stack_top) { this_cpu_area().task.esp0 = reinterpret_cast<uintptr_t>(stack_top); }
+namespace {
 
-void context_load_tls(const TlsDescriptors& tls) {
-  CpuArea& area = this_cpu_area();
-  for (uint32_t i = 0; i < kTlsSlots; i++) area.gdt[kFirstTlsEntry + i] = tls.entries[i];
+[[gnu::noinline]] void load_tls(CpuArea& area, const TlsDescriptors& tls) {
+  uint32_t slots = std::max(tls.used, area.tls_used);
+  for (uint32_t i = 0; i < slots; i++) area.gdt.data()[kFirstTlsEntry + i] = tls.entries[i];
+  area.tls_used = tls.used;
 }
+
+}  // namespace
+
+void context_load(void* stack_top, const TlsDescriptors& tls) {
+  CpuArea& area = this_cpu_area();
+  area.task.esp0 = reinterpret_cast<uintptr_t>(stack_top);
+  if ((tls.used | area.tls_used) != 0) load_tls(area, tls);
+}
+
+void context_load_tls(const TlsDescriptors& tls) { load_tls(this_cpu_area(), tls); }
 
 }  // namespace faultline

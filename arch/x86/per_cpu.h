@@ -28,8 +28,8 @@ static_assert(sizeof(TaskState) == 104 && offsetof(TaskState, cr3) == 28 && offs
 struct alignas(64) CpuArea {
   machine::CpuAreaHead head;
   uint32_t apic_id;
-  uint32_t active_directory;  // CR3
   uint64_t timer_deadline;    // what clock_arm() was asked for
+  uint32_t tls_used;          // slots of the GDT that hold something
   alignas(8) std::array<uint64_t, GDT_ENTRIES> gdt;
   // For what may interrupt the first instruction after SYSENTER, which leaves it (traps.S): an NMI, or a single step.
   alignas(16) std::array<uint8_t, 1024> entry_stack;

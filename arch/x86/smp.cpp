@@ -73,7 +73,6 @@ bool start(uint32_t cpu, uint32_t apic_id, void* stack_top) {
 extern "C" [[noreturn]] void cpu_entry(uint32_t cpu) {
   write_cr3(PhysAddr::of(mmu_kernel_directory()).value());
   descriptors_initialize(cpu);
-  cpu_areas[cpu].active_directory = PhysAddr::of(mmu_kernel_directory()).value();
   interrupt_table_load();
   cpu_control_initialize();
   local_apic_initialize();

@@ -12,6 +12,7 @@ struct CpuAreaHead {
   uint32_t preemption_disabled;  // %gs:8: nesting depth; the scheduler pre-empts only at zero
   void* current_thread;          // %gs:12
   uint32_t need_reschedule;      // %gs:16
+  void* run_queue;               // %gs:20
 };
 
 inline void relax() { asm volatile("pause" ::: "memory"); }
@@ -30,6 +31,12 @@ inline void* current_thread_pointer() {
 
 // The scheduler's: who runs here, and that somebody else should.
 inline void set_current_thread_pointer(void* thread) { asm volatile("movl %0, %%gs:12" : : "r"(thread) : "memory"); }
+inline void set_run_queue_pointer(void* queue) { asm volatile("movl %0, %%gs:20" : : "r"(queue) : "memory"); }
+inline void* run_queue_pointer() {
+  void* queue;
+  asm volatile("movl %%gs:20, %0" : "=r"(queue));
+  return queue;
+}
 inline void set_need_reschedule(uint32_t wanted) { asm volatile("movl %0, %%gs:16" : : "r"(wanted) : "memory"); }
 inline bool need_reschedule() {
   uint32_t wanted;
