@@ -69,14 +69,15 @@ TimerSetting ClockTimer::remaining() const {
 
 namespace {
 
-// When a timer that is late, or nearly so, and whose last expiry has cost so much, may go off again. Such timers take turns, so that however
-// short their periods and however long they wait for locks, those that are late leave most of the CPU to others; what they miss is counted.
-// Those that are in time are not held back: some hundreds of short ones can still fill a CPU. In the timer interrupt.
-uint64_t next_turn(uint64_t now, uint64_t cost) {
-  constexpr uint64_t kShortest = 100'000, kShare = 8;
+// Programs' timers get an eighth of a CPU, however many and short they are: the earliest time for the next expiry of one that has just
+// cost so much. Those that are late take turns besides, as they may wait for locks for long. What they miss is counted. In the timer
+// interrupt.
+uint64_t next_turn(uint64_t now, uint64_t cost, bool is_late) {
+  constexpr uint64_t kLongest = 1'000'000, kShare = 8, kPause = 100'000;
   static constinit std::array<uint64_t, kMaxCpus> last_turns = {};
   uint64_t& last = last_turns[this_cpu()];
-  return last = std::max(last, now) + std::max(kShortest, cost * kShare);
+  uint64_t pause = std::min(cost, kLongest) * kShare;  // a costly one may have waited for the host to run this CPU
+  return last = std::max(last, now) + (is_late ? std::max(kPause, pause) : pause);
 }
 
 }  // namespace
@@ -92,7 +93,7 @@ void ClockTimer::ran_out(Timer& timer) {
   self.expired(times);
   if (self.interval_.load(memory_order_relaxed) == 0 || due == kNever) return;
   uint64_t end = clock_monotonic();
-  self.set(due >= end + kSoon ? due : next_turn(end, end - now));
+  self.set(std::max(due, next_turn(end, end - now, due < end + kSoon)));
 }
 
 void ClockTimer::set_wall_clock(uint64_t nanoseconds, int64_t (*set)(uint64_t nanoseconds)) {
@@ -107,6 +108,28 @@ void ClockTimer::set_wall_clock(uint64_t nanoseconds, int64_t (*set)(uint64_t na
     }
     timer.wall_clock_changed();
   }
+}
+
+namespace {
+
+struct WallTimeReached final : ClockTimer {
+  explicit WallTimeReached(Thread& sleeper) : thread(sleeper) {}
+  ~WallTimeReached() { stop(); }
+  void expired(uint64_t) override {
+    has_come.store(true, memory_order_relaxed);
+    wake(thread);
+  }
+  Thread& thread;
+  Atomic<bool> has_come{false};
+};
+
+}  // namespace
+
+Result<void> TimeLimit::block_by_wall_clock(SleepKind kind) const {
+  WallTimeReached end(*current_thread());
+  end.start({wall_time, 0}, TimerBase::kWall);
+  Result<void> slept = faultline::block(kind);
+  return end.has_come.load(memory_order_relaxed) ? Errno::kTIMEDOUT : slept;
 }
 
 }  // namespace faultline

@@ -5,6 +5,7 @@
 #include "kernel/time.h"
 #include "kernel/timer.h"
 #include "lib/list.h"
+#include "lib/scheduling.h"
 
 namespace faultline {
 
@@ -44,6 +45,19 @@ class ClockTimer : private Timer, public ListNode<AbsoluteWallTimersTag> {
   Atomic<uint64_t> due_{0};  // monotonic nanoseconds of the next expiry; 0: not set
   Atomic<uint64_t> interval_{0};
   bool follows_wall_clock_ = false;
+};
+
+// When a wait is given up: at a time of the monotonic clock, or at one of the wall clock, whenever that is once it is set.
+struct TimeLimit {
+  Deadline deadline;
+  uint64_t wall_time = 0;  // 0: none
+
+  static TimeLimit at_wall_time(uint64_t nanoseconds) { return {Deadline::never(), nanoseconds == 0 ? 1 : nanoseconds}; }
+  // As lib/scheduling.h's.
+  Result<void> block(SleepKind kind) const { return wall_time == 0 ? faultline::block(kind, deadline) : block_by_wall_clock(kind); }
+
+ private:
+  Result<void> block_by_wall_clock(SleepKind kind) const;
 };
 
 }  // namespace faultline

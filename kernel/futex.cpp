@@ -54,21 +54,22 @@ Result<void> enter_if_equal(FutexWaiter& waiter, const Wait& wait) {
 
 // A wait without a time-out is started again after a handler with SA_RESTART, one with a time-out only when no handler ran, and then with
 // the end it had.
-Errno interrupted(Deadline deadline) {
-  if (deadline.is_never()) return Errno::kRESTARTSYS;
-  running_thread().restart_deadline = deadline.nanoseconds;
+Errno interrupted(const TimeLimit& limit) {
+  if (limit.wall_time != 0) return Errno::kRESTARTNOHAND;
+  if (limit.deadline.is_never()) return Errno::kRESTARTSYS;
+  running_thread().restart_deadline = limit.deadline.nanoseconds;
   return Errno::kRESTARTNOHAND;
 }
 
-Result<uint32_t> wait(const Wait& wait, Deadline deadline) {
+Result<uint32_t> wait(const Wait& wait, const TimeLimit& limit) {
   if (wait.bits == 0) return Errno::kINVAL;
   FutexWaiter waiter;
   waiter.bits = wait.bits;
   TRY(enter_if_equal(waiter, wait));
   Result<void> slept;
-  while (!waiter.was_woken.load(memory_order_acquire) && slept.ok()) slept = block(SleepKind::kInterruptible, deadline);
+  while (!waiter.was_woken.load(memory_order_acquire) && slept.ok()) slept = limit.block(SleepKind::kInterruptible);
   if (!futex_leave(waiter)) return 0u;
-  return slept.error() == Errno::kTIMEDOUT ? Errno::kTIMEDOUT : interrupted(deadline);
+  return slept.error() == Errno::kTIMEDOUT ? Errno::kTIMEDOUT : interrupted(limit);
 }
 
 // The waiter is out of the bucket, and may be gone as soon as that is unlocked.
@@ -220,15 +221,14 @@ Result<uint32_t> wake_operation(VirtAddr address, VirtAddr second, uint32_t oper
 
 // FUTEX_WAIT's time-out is relative, FUTEX_LOCK_PI's always of the wall clock.
 template <typename Time>
-Result<Deadline> deadline_of(uint32_t command, uint32_t operation, UserPtr<Time> timeout) {
+Result<TimeLimit> limit_of(uint32_t command, uint32_t operation, UserPtr<Time> timeout) {
   Time time = TRY(user_read(timeout));
   uint64_t nanoseconds = TRY(nanoseconds_of(time));
   // A call that is started again has the end it had.
-  if (uint64_t interrupted = std::exchange(running_thread().restart_deadline, 0)) return Deadline{interrupted};
-  if (command == kWait) return deadline_after(nanoseconds);
-  if (command != kLockInheriting && !(operation & kFutexClockRealtime)) return Deadline{nanoseconds};
-  uint64_t now = wall_clock_nanoseconds();
-  return nanoseconds > now ? deadline_after(nanoseconds - now) : Deadline{0};
+  if (uint64_t interrupted = std::exchange(running_thread().restart_deadline, 0)) return TimeLimit{Deadline{interrupted}};
+  if (command == kWait) return TimeLimit{deadline_after(nanoseconds)};
+  if (command != kLockInheriting && !(operation & kFutexClockRealtime)) return TimeLimit{Deadline{nanoseconds}};
+  return TimeLimit::at_wall_time(nanoseconds);
 }
 
 bool may_name_clock(uint32_t command) {
@@ -244,9 +244,9 @@ Result<uint32_t> futex(VirtAddr address, uint32_t operation, uint32_t value, Use
   switch (command) {
     case kWait:
     case kWaitBits: {
-      Deadline deadline;
-      if (!timeout.is_null()) deadline = TRY(deadline_of(command, operation, timeout));
-      return wait({address, operation, value, command == kWait ? kFutexAllBits : value3}, deadline);
+      TimeLimit limit;
+      if (!timeout.is_null()) limit = TRY(limit_of(command, operation, timeout));
+      return wait({address, operation, value, command == kWait ? kFutexAllBits : value3}, limit);
     }
     case kWake:
     case kWakeBits: {
@@ -260,9 +260,9 @@ Result<uint32_t> futex(VirtAddr address, uint32_t operation, uint32_t value, Use
     case kWakeOperation: return wake_operation(address, second, operation, value, value2, value3);
     case kLockInheriting:
     case kLockInheritingOnEitherClock: {
-      Deadline deadline;
-      if (!timeout.is_null()) deadline = TRY(deadline_of(command, operation, timeout));
-      return futex_lock_pi(address, operation, deadline);
+      TimeLimit limit;
+      if (!timeout.is_null()) limit = TRY(limit_of(command, operation, timeout));
+      return futex_lock_pi(address, operation, limit);
     }
     case kTryLockInheriting: return futex_trylock_pi(address, operation);
     case kUnlockInheriting: return futex_unlock_pi(address, operation);

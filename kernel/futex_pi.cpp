@@ -212,12 +212,12 @@ void hand_over(FutexBucket& bucket, const Thread& thread) {
 
 }  // namespace
 
-Result<uint32_t> futex_lock_pi(VirtAddr address, uint32_t operation, Deadline deadline) {
+Result<uint32_t> futex_lock_pi(VirtAddr address, uint32_t operation, const TimeLimit& limit) {
   LockWaiter waiter;
   Attempt result = TRY(attempt(waiter, address, operation, IfBusy::kWait));
   if (result == Attempt::kTaken) return 0u;
   Result<void> slept;
-  while (!waiter.has_lock.load(memory_order_acquire) && slept.ok()) slept = block(SleepKind::kInterruptible, deadline);
+  while (!waiter.has_lock.load(memory_order_acquire) && slept.ok()) slept = limit.block(SleepKind::kInterruptible);
   return finish(waiter, address, slept.error() == Errno::kTIMEDOUT ? Errno::kTIMEDOUT : Errno::kRESTARTNOINTR);
 }
 

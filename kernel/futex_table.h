@@ -9,6 +9,7 @@
 #include <array>
 #include <cstdint>
 
+#include "kernel/clock_timer.h"
 #include "kernel/priority_lending.h"
 #include "kernel/thread.h"
 #include "lib/address.h"
@@ -86,7 +87,7 @@ Result<void> futex_fault_in_for_writing(VirtAddr address);
 Result<uint32_t> futex_wake_key(const FutexKey& key, uint32_t count, uint32_t bits);
 
 // futex_pi.cpp
-Result<uint32_t> futex_lock_pi(VirtAddr address, uint32_t operation, Deadline deadline);
+Result<uint32_t> futex_lock_pi(VirtAddr address, uint32_t operation, const TimeLimit& limit);
 Result<uint32_t> futex_trylock_pi(VirtAddr address, uint32_t operation);
 Result<uint32_t> futex_unlock_pi(VirtAddr address, uint32_t operation);
 

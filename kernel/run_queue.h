@@ -5,8 +5,10 @@
 // threads never sleep is slow, but it can kill them.
 #pragma once
 
+#include <algorithm>
 #include <array>
 
+#include "arch/clock.h"
 #include "kernel/thread.h"
 #include "lib/late.h"
 #include "lib/list.h"
@@ -86,6 +88,8 @@ struct alignas(64) RunQueue {
     uint64_t least = minimum_runtime - kSleeperCredit;
     if (thread.virtual_runtime < least) thread.virtual_runtime = least;
   }
+  // Now, for another CPU that looks at the running thread: its clock may be a little behind.
+  static uint64_t time_of(const Thread& running) { return std::max(clock_monotonic(), running.started_running); }
   // Charges the running thread up to `now`.
   void charge(Thread& thread, uint64_t now) REQUIRES(lock) {
     uint64_t ran = now - thread.started_running;

@@ -44,7 +44,7 @@ SchedulerStatistics scheduler_statistics(uint32_t cpu) {
   InterruptLockGuard guard(queue.lock);
   bool is_idle = queue.current.load(memory_order_relaxed) == queue.idle;
   result.switches = queue.switches;
-  result.idle_time = queue.idle->run_time + (is_idle ? clock_monotonic() - queue.idle->started_running : 0);
+  result.idle_time = queue.idle->run_time + (is_idle ? queue.time_of(*queue.idle) - queue.idle->started_running : 0);
   result.user_time = queue.user_ticks * kTickNanoseconds;
   result.kernel_time = queue.kernel_ticks * kTickNanoseconds;
   result.runnable = queue.ready_count.load(memory_order_relaxed) + (is_idle ? 0 : 1);
@@ -55,7 +55,7 @@ uint64_t scheduler_run_time(const Thread& thread) NO_THREAD_SAFETY_ANALYSIS {
   InterruptGuard interrupts_off;
   RunQueue& queue = run_queue_lock_of(thread);
   uint64_t time = thread.run_time;
-  if (queue.current.load(memory_order_relaxed) == &thread) time += clock_monotonic() - thread.started_running;
+  if (queue.current.load(memory_order_relaxed) == &thread) time += queue.time_of(thread) - thread.started_running;
   queue.lock.unlock_masked();
   return time;
 }

@@ -38,16 +38,12 @@ Result<uint32_t> set_clock(uint32_t clock, uint64_t nanoseconds) {
   return 0u;
 }
 
-// Sleeps until the deadline. kRESTARTNOHAND when a signal came first: a stopped and continued sleep goes on to the same end.
-Result<void> sleep_until(Deadline deadline) {
-  Thread& self = running_thread();
-  if (uint64_t interrupted = std::exchange(self.restart_deadline, 0)) deadline.nanoseconds = interrupted;
+// kRESTARTNOHAND when a signal came first: a stopped and continued sleep goes on to the same end.
+Result<void> sleep_until(const TimeLimit& end) {
   for (;;) {
-    Result<void> slept = block(SleepKind::kInterruptible, deadline);
+    Result<void> slept = end.block(SleepKind::kInterruptible);
     if (slept.ok()) continue;
-    if (slept.error() == Errno::kTIMEDOUT) return {};
-    self.restart_deadline = deadline.nanoseconds;
-    return Errno::kRESTARTNOHAND;
+    return slept.error() == Errno::kTIMEDOUT ? Result<void>() : Errno::kRESTARTNOHAND;
   }
 }
 
@@ -68,24 +64,21 @@ template <typename Time>
 Result<uint32_t> sleep_call(uint32_t clock, uint32_t flags, UserPtr<Time> wanted, UserPtr<Time> left) {
   constexpr uint32_t kAbsolute = 1;
   if (clock == kThreadCpu || clock > kBoottime || (flags & ~kAbsolute)) return Errno::kINVAL;
-  if (clock == kProcessCpu) return Errno::kOPNOTSUPP;
+  if (clock == kProcessCpu || (clock >= kMonotonicRaw && clock <= kMonotonicCoarse)) return Errno::kOPNOTSUPP;
   Time time = TRY(user_read(wanted));
   uint64_t nanoseconds = TRY(nanoseconds_of(time));
-  Deadline deadline;
   if (flags & kAbsolute) {
-    uint64_t now = TRY(read_clock(clock));
-    if (nanoseconds <= now) return 0u;
-    deadline = deadline_after(nanoseconds - now);
-  } else {
-    deadline = deadline_after(nanoseconds);
+    TRY(sleep_until(clock == kRealtime ? TimeLimit::at_wall_time(nanoseconds) : TimeLimit{Deadline{nanoseconds}}));
+    return 0u;
   }
-  if (uint64_t interrupted = running_thread().restart_deadline) deadline.nanoseconds = interrupted;
-  Result<void> slept = sleep_until(deadline);
-  if (!slept.ok()) {
-    if (!left.is_null() && !(flags & kAbsolute)) TRY(write_time(left, remaining_until(deadline)));
-    return slept.error();
-  }
-  return 0u;
+  Thread& self = running_thread();
+  uint64_t interrupted = std::exchange(self.restart_deadline, 0);
+  Deadline deadline = interrupted ? Deadline{interrupted} : deadline_after(nanoseconds);
+  Result<void> slept = sleep_until({deadline});
+  if (slept.ok()) return 0u;
+  self.restart_deadline = deadline.nanoseconds;
+  if (!left.is_null()) TRY(write_time(left, remaining_until(deadline)));
+  return slept.error();
 }
 
 }  // namespace

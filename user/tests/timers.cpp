@@ -351,6 +351,26 @@ int64_t timer_interrupts() {
 }
 
 // A tick of 10 ms would be 200 on each processor.
+// However short and many: what they miss is counted.
+TEST(hundreds_of_short_timers_leave_a_processor_to_programs) {
+  cpu_set_t here;
+  CPU_ZERO(&here);
+  CPU_SET(sched_getcpu(), &here);
+  CHECK_OK(sched_setaffinity(0, sizeof here, &here));
+  block_signal(SIGRTMIN);
+  auto work = [] {
+    int64_t end = now(CLOCK_MONOTONIC) + 20 * kMilli;
+    int done = 0;
+    while (now(CLOCK_MONOTONIC) < end) done++;
+    return done;
+  };
+  int alone = work(), beside = 0;
+  for (int i = 0; i < 500; i++) set(make(CLOCK_MONOTONIC, SIGRTMIN), kMilli + i * 1000, kMilli);
+  // The machine that emulates this one may have other things to do as well: once is enough.
+  for (int i = 0; i < 10 && beside < alone / 2; i++) beside = work();
+  CHECK(beside >= alone / 2);
+}
+
 TEST(processors_with_nothing_to_do_are_left_alone) {
   int64_t before = timer_interrupts();
   if (!on_faultline() || before < 0) SKIP("only where nothing else runs");
@@ -533,6 +553,60 @@ TEST(periodic_timers_survive_a_clock_that_is_set_again_and_again) {
     CHECK_EQ(ready(fd, 10000), POLLIN);
     CHECK_OK(close(fd));
   }
+}
+
+constexpr int kClockNanosleep64 = 407;
+
+// The machine's wall clock, and how far it has been set off the true time.
+struct WallClock {
+  const int64_t start = now(CLOCK_REALTIME), since = now(CLOCK_MONOTONIC);
+  int64_t passed() const { return now(CLOCK_MONOTONIC) - since; }
+  void set_back(int64_t by) const {
+    Time64 time = time64(start + passed() - by);
+    CHECK_OK(syscall(404, CLOCK_REALTIME, &time));
+  }
+};
+
+// Who sleeps until a time of the clock goes on when the clock has that time, however it came to it.
+TEST(a_sleep_until_a_time_of_the_clock_ends_when_that_is_set) {
+  if (geteuid() != 0 || !on_faultline()) SKIP("leaves the clock of this machine alone");
+  constexpr int kWaitBits = 9 | 256, kLock = 6, kFutex64 = 422;
+  WallClock clock;
+  int* words = (int*)map_pages(1, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS);
+  words[1] = getpid();  // who holds the lock
+  Time64 soon = time64(clock.start + 1000 * kSecond);
+  pid_t sleepers[] = {
+      in_child([&] { CHECK_OK(syscall(kClockNanosleep64, CLOCK_REALTIME, TIMER_ABSTIME, &soon, nullptr)); }),
+      in_child([&] { CHECK_ERR(syscall(kFutex64, &words[0], kWaitBits, 0, &soon, nullptr, ~0), ETIMEDOUT); }),
+      in_child([&] { CHECK_ERR(syscall(kFutex64, &words[1], kLock, 0, &soon, nullptr, 0), ETIMEDOUT); }),
+  };
+  auto all_sleep = [&] {
+    for (pid_t sleeper : sleepers) wait_state(sleeper, "S");
+  };
+  all_sleep();
+  clock.set_back(5000 * kSecond);
+  all_sleep();
+  clock.set_back(-999 * kSecond);
+  all_sleep();
+  clock.set_back(-2000 * kSecond);
+  for (pid_t sleeper : sleepers) CHECK_EXIT(sleeper, 0);
+  clock.set_back(0);
+}
+
+// A time that is near when the sleep begins, and far when it would have ended.
+TEST(a_sleep_goes_on_when_the_clock_is_set_back) {
+  if (geteuid() != 0 || !on_faultline()) SKIP("leaves the clock of this machine alone");
+  WallClock clock;
+  Time64 soon = time64(clock.start + 400 * kMilli);
+  pid_t sleeper = in_child([&] { CHECK_OK(syscall(kClockNanosleep64, CLOCK_REALTIME, TIMER_ABSTIME, &soon, nullptr)); });
+  wait_state(sleeper, "SZ");
+  clock.set_back(1000 * kSecond);
+  wait_state(sleeper, "SZ");
+  char before = state_of(sleeper);  // Z: this machine is so slow that its time had come
+  while (clock.passed() < 600 * kMilli) sleep_milli(50);
+  CHECK_EQ(state_of(sleeper), before);
+  clock.set_back(0);
+  CHECK_EXIT(sleeper, 0);
 }
 
 // What waits for a time of the clock is moved once by each change, also when it is set at that moment.
