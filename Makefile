@@ -31,7 +31,7 @@ Q := @
 say := @printf '  %-7s %s\n'
 endif
 
-.PHONY: all kernel user qemu qemu-gdb qemu-iso iso test check host-test grade bench clean format compile_commands.json deps doctor help
+.PHONY: all kernel user musl-programs qemu qemu-gdb qemu-iso iso test check host-test grade bench clean format compile_commands.json deps doctor help
 all: kernel user image
 
 include tools/toolchain.mk
@@ -80,7 +80,7 @@ check: kernel
 	$(Q)tools/check-layers
 	$(Q)tools/check-headers '$(KERNEL_CXX)' $(KERNEL_FLAGS)
 
-test: all host-test-build
+test: all host-test-build musl-programs
 	$(Q)KERNEL_CXX='$(KERNEL_CXX)' KERNEL_FLAGS='$(KERNEL_FLAGS)' tools/test $(TEST)
 
 grade: all

@@ -31,3 +31,21 @@ free_flags = $(if $(filter user/bench/%,$(1)),$(if $(filter %_libc.cpp,$(1)),,$(
 	$(if $(filter user/pthreads/%,$(1)),-fno-exceptions -fno-rtti) $(if $(filter %_free.cpp,$(1)),$(USER_FREE_FLAGS) -Wl$(comma)-z$(comma)noseparate-code)
 $(foreach m,$(user_mains),$(eval $(call user_program,$(patsubst user/%/main.cpp,%,$(m)),$(wildcard $(dir $(m))*.cpp))))
 $(foreach s,$(user_singles),$(eval $(call user_program,$(s:user/%.cpp=%),$(s),$(call free_flags,$(s)))))
+
+# The programs of user/pthreads once more, with musl's pthreads under them instead of glibc's.
+MUSL := $(BUILD)/musl
+MUSL_PROGRAMS := $(patsubst user/pthreads/%.cpp,$(BUILD)/user/pthreads-musl/%,$(wildcard user/pthreads/*.cpp))
+musl_headers := $(MUSL)/usr/include/i386-linux-musl
+musl_library := $(MUSL)/usr/lib/i386-linux-musl
+
+musl-programs: $(MUSL_PROGRAMS)
+
+$(MUSL):
+	$(Q)tools/fetch-musl $@
+
+$(BUILD)/user/pthreads-musl/%: user/pthreads/%.cpp $(BUILD)/user/.flags | $(MUSL)
+	$(say) USER pthreads-musl/$*
+	$(Q)mkdir -p $(@D)
+	$(Q)$(USER_CXX) $(USER_FLAGS) -fno-exceptions -fno-rtti -nostdinc -isystem $(musl_headers) -MMD -MP $(USER_LINK) -nostdlib -o $@ \
+		$(musl_library)/crt1.o $(musl_library)/crti.o $< $(musl_library)/libc.a -lgcc $(musl_library)/crtn.o
+-include $(MUSL_PROGRAMS:%=%.d)

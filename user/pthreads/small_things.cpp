@@ -30,7 +30,6 @@ static void* leave(void*) {
 }
 static void* exit_with(void* value) { pthread_exit(value); }
 static void* join_other(void* other) { return join(*(pthread_t*)other); }
-static void* join_in_a_circle(void*) { return (void*)(intptr_t)pthread_join(pthread_self(), nullptr); }
 
 static void spin_locks_and_once() {
   pthread_t threads[4];
@@ -61,5 +60,4 @@ static void round_of_use() {
   wait_until(&g_left, 10);
   pthread_t first = start(exit_with, (void*)11), second = start(join_other, &first);
   say("left: %d, joined through another: %d\n", g_left, (int)(intptr_t)join(second));
-  say("joining oneself: %s\n", name_of((int)(intptr_t)join(start(join_in_a_circle))));
 }
