@@ -93,7 +93,7 @@ Result<void> Object::remove_range(PageIndex first, uint32_t pages) {
       LockGuard guard(lock_);
       uint32_t index, value;
       while (from < end && pages_.next(from, index, value) && index < end) {
-        from = index + 1;
+        from = index;
         if (is_swap_mark(value)) {
           drop_swapped_locked(PageIndex(index));
           continue;

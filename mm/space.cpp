@@ -197,10 +197,13 @@ void AddressSpace::leave(void* space) {
 void AddressSpace::destroy(AddressSpace* space) NO_THREAD_SAFETY_ANALYSIS {
   // Nobody has a reference: no lock is needed. Without CR3 anywhere there is nothing to flush.
   {
-    InterruptGuard guard;
-    leave(space);
+    PreemptionGuard stays;  // "here" and "the others" must be said of the same CPU
+    {
+      InterruptGuard guard;
+      leave(space);
+    }
+    if (space->cpus_.load(memory_order_seq_cst) != 0) cpu_call_others(&leave, space);
   }
-  if (space->cpus_.load(memory_order_seq_cst) != 0) cpu_call_others(&leave, space);
   space->for_each_table(0, kKernelDirectoryIndex - 1, [&](uint32_t index) {
     PteSlot& slot = space->directory_slot(index);
     FrameNumber table = pte_load(slot).frame();
