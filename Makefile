@@ -31,7 +31,7 @@ Q := @
 say := @printf '  %-7s %s\n'
 endif
 
-.PHONY: all kernel user musl-programs qemu qemu-gdb qemu-iso iso test check host-test grade bench clean format compile_commands.json deps doctor help
+.PHONY: all kernel user musl-programs qemu qemu-gdb qemu-iso iso test check host-test debug-test grade bench clean format compile_commands.json deps doctor help
 all: kernel user image
 
 include tools/toolchain.mk
@@ -51,6 +51,7 @@ help:
 	@echo '  make iso        a GRUB image with the root image inside; make qemu-iso boots it'
 	@echo '  make test       everything: layers, headers, host tests, kernel tests (TEST=NAME for one of them)'
 	@echo '  make host-test  the GoogleTest suites in 64 and 32 bits, with sanitizers'
+	@echo '  make thread-test  memory on real threads under ThreadSanitizer, RUNS=N seeds; make debug-test  what debug kernels report'
 	@echo '  make grade      the kernel tests alone, as a score'
 	@echo '  make bench      guest instructions per operation, beside Linux'
 	@echo '  make format     clang-format over the sources; make compile_commands.json for editors; make clean'
@@ -82,6 +83,11 @@ check: kernel
 
 test: all host-test-build musl-programs
 	$(Q)KERNEL_CXX='$(KERNEL_CXX)' KERNEL_FLAGS='$(KERNEL_FLAGS)' tools/test $(TEST)
+
+# What debug kernels report of mistakes with locks. By hand: it is a second build of everything.
+debug-test:
+	$(Q)$(MAKE) BUILD=build-debug DEBUG=1 all
+	$(Q)BUILD=build-debug tools/debug-test
 
 grade: all
 	$(Q)tools/test --grade $(TEST)

@@ -1,39 +1,15 @@
 // Runs the fuzzer over many seeds, and proves by planted bugs that it would find what can go wrong. Each run is a process of its own. To
 // replay a failure: FAULTLINE_FUZZ_SEED=n [FAULTLINE_FUZZ_STEPS=n] [FAULTLINE_FUZZ_TRACE=1] [FAULTLINE_FUZZ_CHECK=1] tests --gtest_filter=MemoryFuzz.*
-#include <sys/wait.h>
-#include <unistd.h>
-
 #include <cstdlib>
 
 #include <gtest/gtest.h>
 #include <machine/planted_bugs.h>
 
+#include "in_child.h"
 #include "mm_fuzzer.h"
 
 namespace faultline::host {
 namespace {
-
-uint32_t environment(const char* name, uint32_t otherwise) {
-  const char* text = getenv(name);
-  return text ? static_cast<uint32_t>(strtoul(text, nullptr, 10)) : otherwise;
-}
-
-// True if `body` ends well in a process of its own. What it prints goes to standard error, or nowhere.
-template <typename Body>
-bool ends_well(bool quiet, Body body) {
-  fflush(nullptr);
-  pid_t child = ::fork();
-  if (child == 0) {
-    if (quiet) {
-      if (!freopen("/dev/null", "w", stderr)) _exit(3);
-    }
-    body();
-    _exit(0);
-  }
-  int status = 0;
-  waitpid(child, &status, 0);
-  return WIFEXITED(status) && WEXITSTATUS(status) == 0;
-}
 
 FuzzOptions options_for(uint32_t seed) {
   FuzzOptions options;
@@ -51,7 +27,7 @@ TEST(MemoryFuzz, AgreesWithTheModelAndKeepsTheInvariants) {
   uint32_t first = environment("FAULTLINE_FUZZ_SEED", 1);
   uint32_t seeds = getenv("FAULTLINE_FUZZ_SEED") ? 1 : environment("FAULTLINE_FUZZ_SEEDS", 12);
   for (uint32_t seed = first; seed < first + seeds; seed++)
-    ASSERT_TRUE(ends_well(false, [&] { Fuzzer(options_for(seed)).run(); })) << "seed " << seed;
+    ASSERT_TRUE(ends_well(Output::kShown, [&] { Fuzzer(options_for(seed)).run(); })) << "seed " << seed;
 }
 
 class PlantedBug : public ::testing::TestWithParam<uint8_t> {};
@@ -64,7 +40,7 @@ TEST_P(PlantedBug, IsFound) {
     options.seed = seed * 2 + 1;
     options.operations = kEach;
     options.inject_failures = GetParam() == static_cast<uint8_t>(machine::Bug::kSlotErrorIgnored);
-    bool passed = ends_well(true, [&] {
+    bool passed = ends_well(Output::kDiscarded, [&] {
       machine::planted_bug = static_cast<machine::Bug>(GetParam());
       Fuzzer(options).run();
     });
@@ -101,9 +77,9 @@ const char* const kBugNames[] = {
     "SlotKeptByWriter",
     "SlotErrorIgnored",
 };
-static_assert(std::size(kBugNames) == static_cast<size_t>(machine::Bug::kCount));
+static_assert(std::size(kBugNames) == static_cast<size_t>(machine::kFirstConcurrentBug));
 
-INSTANTIATE_TEST_SUITE_P(All, PlantedBug, ::testing::Range(uint8_t{0}, static_cast<uint8_t>(machine::Bug::kCount)),
+INSTANTIATE_TEST_SUITE_P(All, PlantedBug, ::testing::Range(uint8_t{0}, static_cast<uint8_t>(machine::kFirstConcurrentBug)),
                          [](const auto& parameter) { return kBugNames[parameter.param]; });
 
 }  // namespace

@@ -27,6 +27,7 @@
 #include "kernel/time_internal.h"
 #include "kernel/trace_ring.h"
 #include "kernel/vdso.h"
+#include "kernel/watchdog.h"
 #include "mm/frames.h"
 #include "mm/reclaim.h"
 #include "mm/slab.h"
@@ -112,6 +113,7 @@ void start_system(void*) {
   root_file_systems_mount();
   start_thread("write-back", write_back_for_ever);
   start_thread("reclaim", reclaim_for_ever);
+  watchdog_start();
   process_start_first(boot_option("init", "/sbin/init"), boot_init_arguments());
 }
 

@@ -13,6 +13,7 @@
 #include "kernel/symbols.h"
 #include "lib/atomic.h"
 #include "lib/format.h"
+#include "lib/stack_trace.h"
 
 namespace faultline {
 
@@ -126,6 +127,33 @@ void panic_at(const char* file, int line, const char* message) {
   backtrace(static_cast<uint32_t>(reinterpret_cast<uintptr_t>(__builtin_frame_address(0))));
   power_panic_exit();
 }
+
+#if defined(FAULTLINE_DEBUG) && FAULTLINE_DEBUG
+void panic_with_notes(const char* file, int line, const char* message, const PanicNote* notes, unsigned count) {
+  begin();
+  say("{} at {}:{} on cpu {}", message, file, line, this_cpu());
+  for (const PanicNote* note = notes; note != notes + count; note++) {
+    if (!note->text) continue;
+    say("{} {}", note->text, note->name);
+    for (uint32_t i = 0; note->stack && i < StackTrace::kDepth && note->stack->callers[i] != 0; i++)
+      say_place("  by", static_cast<uint32_t>(note->stack->callers[i]));
+  }
+  say("and here:");
+  backtrace(static_cast<uint32_t>(reinterpret_cast<uintptr_t>(__builtin_frame_address(0))));
+  power_panic_exit();
+}
+
+void stack_trace_here(StackTrace& trace) {
+  auto frame = static_cast<uint32_t>(reinterpret_cast<uintptr_t>(__builtin_frame_address(0)));
+  for (uintptr_t& caller : trace.callers) {
+    if (!is_readable(frame) || !is_readable(frame + 4)) return;
+    const auto* words = reinterpret_cast<const uint32_t*>(frame);
+    caller = words[1];
+    if (words[0] <= frame) return;
+    frame = words[0];
+  }
+}
+#endif
 
 void panic_trap(const TrapFrame& frame, const char* reason) {
   begin();

@@ -44,7 +44,7 @@ void end_interrupted_call(TrapFrame& frame, const SignalAction* handler) {
   frame.eip -= 2;
 }
 
-struct Taken {
+struct TakenSignal {
   SignalInfo info;
   SignalAction action;
   uint32_t continues;
@@ -52,7 +52,7 @@ struct Taken {
 
 enum class Next : uint8_t { kNothing, kEnd, kStop, kTaken };
 
-Next take_next(Thread& self, Process& process, Taken& taken) {
+Next take_next(Thread& self, Process& process, TakenSignal& taken) {
   InterruptLockGuard guard(process.signal_lock_);
   if (process.ending_ || (process.survivor_ && process.survivor_ != &self)) return Next::kEnd;
   if (process.stopping_) return Next::kStop;
@@ -69,7 +69,7 @@ Next take_next(Thread& self, Process& process, Taken& taken) {
   return Next::kTaken;
 }
 
-void run_handler(TrapFrame& frame, Thread& self, const Taken& taken) {
+void run_handler(TrapFrame& frame, Thread& self, const TakenSignal& taken) {
   end_interrupted_call(frame, &taken.action);
   bool temporary = self.work.load(memory_order_relaxed) & kWorkMask;
   SignalSet saved = temporary ? self.saved_mask : self.signal_mask;
@@ -93,7 +93,7 @@ void run_handler(TrapFrame& frame, Thread& self, const Taken& taken) {
 void signals_deliver(TrapFrame& frame) {
   Thread& self = running_thread();
   Process& process = self.process();
-  Taken taken;
+  TakenSignal taken;
   for (;;) {
     Next next = take_next(self, process, taken);
     if (next == Next::kNothing) break;

@@ -17,6 +17,7 @@
 #include "lib/ref.h"
 #include "lib/result.h"
 #include "lib/scheduling.h"
+#include "lib/sleeping_locks.h"
 
 namespace faultline {
 
@@ -46,6 +47,11 @@ struct ThreadHead {
   Atomic<uint32_t> work{0};   // offset 0
   void* stack_top = nullptr;  // offset 4: the kernel stack's, where the user's trap frame lives
   std::array<FrameNumber, kKernelStackPages> stack_frames;
+};
+
+// The watchdog's (debug builds): how often the thread had gone to sleep when it was last seen asleep, and how often it was seen so.
+struct SleepWatch {
+  uint32_t switches = 0, looks = 0;
 };
 
 class Thread : public ThreadHead, public ListNode<RunQueueTag>, public ListNode<ThreadGroupTag> {
@@ -115,6 +121,10 @@ class Thread : public ThreadHead, public ListNode<RunQueueTag>, public ListNode<
   AlternateStack alternate_stack;
   FaultInjection injection;
   char name[kNameLimit] = {};
+#if defined(FAULTLINE_DEBUG) && FAULTLINE_DEBUG
+  SleepingLocks sleeping_locks;
+  SleepWatch sleep_watch;
+#endif
 
   // --- Signals: guarded by the process' signal lock; the mask is written only by the thread itself.
   SignalSet signal_mask = 0;

@@ -11,6 +11,7 @@
 #include "lib/atomic.h"
 #include "lib/lock_rank.h"
 #include "lib/panic.h"
+#include "lib/sleeping_locks.h"
 
 namespace faultline {
 
@@ -25,6 +26,11 @@ void lock_order_assert_may_sleep();
 // returns what `ends` wants.
 uint32_t lock_order_interrupt_begins();
 void lock_order_interrupt_ends(uint32_t before);
+// Of sleeping locks: the running thread is about to sleep for one, has taken it, lets it go.
+void sleeping_lock_wanted(const void* lock, LockRank rank, SleepingLocks::Mode mode);
+enum class Taken : uint8_t { kByWaiting, kByTrying };  // who only tries waits for nobody, and so closes no circle
+void sleeping_lock_taken(const void* lock, LockRank rank, SleepingLocks::Mode mode, Taken how);
+void sleeping_lock_released(const void* lock);
 #else
 enum class SpinKind : uint8_t { kPlain, kInterrupt };
 inline void lock_order_acquired(const void*, LockRank, SpinKind, bool) {}
@@ -32,6 +38,10 @@ inline uint32_t lock_order_interrupt_begins() { return 0; }
 inline void lock_order_interrupt_ends(uint32_t) {}
 inline void lock_order_released(const void*) {}
 inline void lock_order_assert_may_sleep() {}
+inline void sleeping_lock_wanted(const void*, LockRank, SleepingLocks::Mode) {}
+enum class Taken : uint8_t { kByWaiting, kByTrying };
+inline void sleeping_lock_taken(const void*, LockRank, SleepingLocks::Mode, Taken) {}
+inline void sleeping_lock_released(const void*) {}
 #endif
 // For those who keep a SpinLock's ticket in a place of their own.
 inline void lock_order_acquired(const void* lock, LockRank rank, bool was_try) {

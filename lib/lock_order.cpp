@@ -1,5 +1,6 @@
-// The debug build's witness of spin locks: what each CPU holds. What could ever deadlock panics at its first occasion, long before
-// the moment that two CPUs need for the deadlock itself.
+// The debug build's witness of locks: which spin locks each CPU holds, and which sleeping locks each thread. What could ever deadlock panics at its
+// first occasion, long before the moment that two CPUs need for the deadlock itself. Beside the rules of here, which are known beforehand,
+// lib/lock_classes.h learns in which order classes are taken, sleeping ones included.
 //
 // Two rules. Order: a lock is taken only while all that this CPU holds, in the same context, have a lower rank; a try may do otherwise.
 // Interrupts: handlers take InterruptSpinLocks only, since they may have interrupted a holder of any other; and nobody takes a
@@ -7,6 +8,8 @@
 #include "lib/lock.h"
 
 #include <array>
+
+#include "lib/lock_classes.h"
 
 #if defined(FAULTLINE_DEBUG) && FAULTLINE_DEBUG
 
@@ -20,6 +23,8 @@ struct Held {
   const void* lock;
   LockRank rank;
   SpinKind kind;
+  uint64_t since;  // cycles
+  StackTrace taken;
 };
 // Each CPU uses its own, with interrupts off; the holder of a spin lock stays on its CPU.
 struct HeldLocks {
@@ -39,15 +44,43 @@ class InterruptsOff {
   uint32_t state_;
 };
 
+[[noreturn]] void complain(const char* what, LockRank rank, const Held* other) {
+  const PanicNote notes[] = {
+      {"about", lock_rank_name(rank), nullptr},
+      {other ? "while this is held:" : nullptr, other ? lock_rank_name(other->rank) : "", other ? &other->taken : nullptr}};
+  panic_with_notes(__FILE__, __LINE__, what, notes, 2);
+}
+
 void check_order(const HeldLocks& own, const void* lock, LockRank rank, SpinKind kind, bool was_try) {
   for (uint32_t i = 0; i < own.count; i++) {
-    if (own.held[i].lock == lock) PANIC("lock order: a lock taken twice");
+    const Held& held = own.held[i];
+    if (held.lock == lock) complain("lock order: a lock taken twice", rank, &held);
     if (was_try || i < own.context_start) continue;
-    if (own.held[i].rank >= rank) PANIC("lock order: a lock taken below or beside one that is held (lib/lock_rank.h)");
-    if (kind == SpinKind::kPlain && own.held[i].kind == SpinKind::kInterrupt)
-      PANIC("lock order: a SpinLock taken under an InterruptSpinLock");
+    if (held.rank >= rank) complain("lock order: a lock taken below or beside one that is held (lib/lock_rank.h)", rank, &held);
+    if (kind == SpinKind::kPlain && held.kind == SpinKind::kInterrupt)
+      complain("lock order: a SpinLock taken under an InterruptSpinLock", rank, &held);
   }
-  if (own.in_interrupt && kind == SpinKind::kPlain && !was_try) PANIC("lock order: a SpinLock taken in an interrupt");
+}
+
+// What locks are taken in an interrupt, or with interrupts on, and after which others. A try waits for nobody.
+void learn(const HeldLocks& own, LockRank rank, SpinKind kind, bool was_try) {
+  if (was_try) return;
+  // The other kind is always safe, and some ranks have locks of both.
+  if (kind == SpinKind::kPlain) {
+    lock_class_taken(rank, own.in_interrupt ? TakenIn::kInterrupt : TakenIn::kInterruptsOn);  // whose report says more
+    if (own.in_interrupt) complain("lock order: a SpinLock taken in an interrupt", rank, nullptr);
+  }
+  for (uint32_t i = own.context_start; i < own.count; i++) lock_class_follows(own.held[i].rank, own.held[i].taken, rank);
+  const SleepingLocks* sleeping = own.in_interrupt ? nullptr : current_sleeping_locks();
+  for (uint32_t i = 0; sleeping && i < sleeping->count; i++) lock_class_follows(sleeping->held[i].rank, sleeping->held[i].taken, rank);
+}
+
+void note_if_long(const Held& held) {
+  const uint64_t cycles = machine::cycles() - held.since;
+  if (cycles < lock_hold_limit) return;
+  LongHold hold{held.rank, cycles, held.taken, {}};
+  stack_trace_here(hold.released);
+  lock_long_hold_note(hold);
 }
 
 }  // namespace
@@ -56,8 +89,11 @@ void lock_order_acquired(const void* lock, LockRank rank, SpinKind kind, bool wa
   InterruptsOff guard;
   HeldLocks& own = held_locks[machine::this_cpu()];
   check_order(own, lock, rank, kind, was_try);
+  learn(own, rank, kind, was_try);
   ASSERT(own.count < kDepth);
-  own.held[own.count++] = {lock, rank, kind};
+  Held& held = own.held[own.count++];
+  held = {lock, rank, kind, machine::cycles(), {}};
+  stack_trace_here(held.taken);
 }
 
 void lock_order_released(const void* lock) {
@@ -65,6 +101,7 @@ void lock_order_released(const void* lock) {
   HeldLocks& own = held_locks[machine::this_cpu()];
   for (uint32_t i = own.count; i-- > 0;)
     if (own.held[i].lock == lock) {
+      note_if_long(own.held[i]);
       for (uint32_t j = i; j + 1 < own.count; j++) own.held[j] = own.held[j + 1];
       own.count--;
       return;
@@ -75,7 +112,11 @@ void lock_order_released(const void* lock) {
 void lock_order_assert_may_sleep() {
   InterruptsOff guard;
   const HeldLocks& own = held_locks[machine::this_cpu()];
-  if (own.count != 0 || own.in_interrupt) PANIC("lock order: sleeping with a spin lock held, or in an interrupt");
+  if (own.in_interrupt) PANIC("lock order: sleeping in an interrupt");
+  if (own.count == 0) return;
+  const Held& held = own.held[own.count - 1];
+  const PanicNote note{"holding", lock_rank_name(held.rank), &held.taken};
+  panic_with_notes(__FILE__, __LINE__, "lock order: sleeping with a spin lock held", &note, 1);
 }
 
 // Handlers run with interrupts off, so they do not nest.
@@ -92,6 +133,29 @@ void lock_order_interrupt_ends(uint32_t before) {
   if (own.count != before) PANIC("lock order: an interrupt handler kept a lock");
   own.in_interrupt = false;
   own.context_start = 0;
+}
+
+// It is here that a deadlock would be, so the order is looked at before the lock is waited for.
+void sleeping_lock_wanted(const void* lock, LockRank rank, SleepingLocks::Mode mode) {
+  SleepingLocks* own = current_sleeping_locks();
+  if (!own) return;
+  for (uint32_t i = 0; i < own->count; i++) lock_class_follows(own->held[i].rank, own->held[i].taken, rank);
+  own->wanted = {lock, rank, mode, {}};
+  stack_trace_here(own->wanted.taken);
+}
+
+void sleeping_lock_taken(const void* lock, LockRank rank, SleepingLocks::Mode mode, Taken how) {
+  SleepingLocks* own = current_sleeping_locks();
+  if (!own) return;
+  for (uint32_t i = 0; how == Taken::kByWaiting && i < own->count; i++) lock_class_follows(own->held[i].rank, own->held[i].taken, rank);
+  own->wanted = {};
+  SleepingLocks::Held held{lock, rank, mode, {}};
+  stack_trace_here(held.taken);
+  own->add(held);
+}
+
+void sleeping_lock_released(const void* lock) {
+  if (SleepingLocks* own = current_sleeping_locks()) own->remove(lock);
 }
 
 }  // namespace faultline

@@ -54,4 +54,7 @@ enum class LockRank : uint8_t {
   kLeaf,
 };
 
+// For reports.
+const char* lock_rank_name(LockRank rank);
+
 }  // namespace faultline

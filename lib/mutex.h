@@ -13,19 +13,28 @@ class CAPABILITY("mutex") Mutex {
 
   void lock() ACQUIRE() NO_THREAD_SAFETY_ANALYSIS {
     lock_order_assert_may_sleep();
-    if (!take())
+    if (!take()) {
+      sleeping_lock_wanted(this, kRank, kMode);
       ignore_result(wait_until(
           waiters_, [this] { return take(); }, SleepKind::kUninterruptible, Deadline::never(),
           true));  // uninterruptible and endless: cannot fail
+    }
+    sleeping_lock_taken(this, kRank, kMode, Taken::kByWaiting);
   }
-  bool try_lock() TRY_ACQUIRE(true) NO_THREAD_SAFETY_ANALYSIS { return take(); }
+  bool try_lock() TRY_ACQUIRE(true) NO_THREAD_SAFETY_ANALYSIS {
+    if (!take()) return false;
+    sleeping_lock_taken(this, kRank, kMode, Taken::kByTrying);
+    return true;
+  }
   void unlock() RELEASE() NO_THREAD_SAFETY_ANALYSIS {
+    sleeping_lock_released(this);
     held_.store(false, memory_order_seq_cst);
     waiters_.wake();
   }
   bool is_held() const { return held_.load(memory_order_relaxed); }
 
  private:
+  static constexpr auto kMode = SleepingLocks::Mode::kExclusive;
   bool take() { return !held_.exchange(true, memory_order_seq_cst); }
   Atomic<bool> held_{false};
   WaitQueue waiters_;
@@ -41,21 +50,33 @@ class CAPABILITY("read-write lock") RwLock {
   void lock() ACQUIRE() NO_THREAD_SAFETY_ANALYSIS {
     lock_order_assert_may_sleep();
     uint32_t nobody = 0;
-    if (state_.compare_exchange_strong(nobody, kWriter, memory_order_seq_cst)) [[likely]]
-      return;
-    state_.fetch_add(kWaitingWriter, memory_order_seq_cst);
-    ignore_result(wait_until(waiters_, [this] { return take_write(); }));
+    if (!state_.compare_exchange_strong(nobody, kWriter, memory_order_seq_cst)) [[unlikely]] {
+      sleeping_lock_wanted(this, kRank, SleepingLocks::Mode::kExclusive);
+      state_.fetch_add(kWaitingWriter, memory_order_seq_cst);
+      ignore_result(wait_until(waiters_, [this] { return take_write(); }));
+    }
+    sleeping_lock_taken(this, kRank, SleepingLocks::Mode::kExclusive, Taken::kByWaiting);
   }
   void unlock() RELEASE() NO_THREAD_SAFETY_ANALYSIS {
+    sleeping_lock_released(this);
     state_.fetch_and(~kWriter, memory_order_seq_cst);
     waiters_.wake_all();
   }
   void lock_shared() ACQUIRE_SHARED() NO_THREAD_SAFETY_ANALYSIS {
     lock_order_assert_may_sleep();
-    if (!take_read()) ignore_result(wait_until(waiters_, [this] { return take_read(); }));
+    if (!take_read()) {
+      sleeping_lock_wanted(this, kRank, SleepingLocks::Mode::kShared);
+      ignore_result(wait_until(waiters_, [this] { return take_read(); }));
+    }
+    sleeping_lock_taken(this, kRank, SleepingLocks::Mode::kShared, Taken::kByWaiting);
   }
-  bool try_lock_shared() TRY_ACQUIRE(true) NO_THREAD_SAFETY_ANALYSIS { return take_read(); }
+  bool try_lock_shared() TRY_ACQUIRE(true) NO_THREAD_SAFETY_ANALYSIS {
+    if (!take_read()) return false;
+    sleeping_lock_taken(this, kRank, SleepingLocks::Mode::kShared, Taken::kByTrying);
+    return true;
+  }
   void unlock_shared() RELEASE_SHARED() NO_THREAD_SAFETY_ANALYSIS {
+    sleeping_lock_released(this);
     // Whoever waits is a writer, or waits behind one.
     uint32_t before = state_.fetch_sub(1, memory_order_seq_cst);
     if (before >= kWaitingWriter && before % kWaitingWriter == 1) [[unlikely]]

@@ -6,6 +6,16 @@ namespace faultline {
 // Reports `message` with the caller's place, registers and backtrace, then stops every CPU. Never returns.
 [[noreturn]] void panic_at(const char* file, int line, const char* message);
 
+struct StackTrace;
+
+// The same, and who else has to do with it.
+struct PanicNote {
+  const char* text = nullptr;  // null: none
+  const char* name = "";       // follows the text
+  const StackTrace* stack = nullptr;
+};
+[[noreturn]] void panic_with_notes(const char* file, int line, const char* message, const PanicNote* notes, unsigned count);
+
 }  // namespace faultline
 
 #define PANIC(message) ::faultline::panic_at(__FILE__, __LINE__, message)

@@ -3,6 +3,9 @@
 #pragma once
 
 #include <cstdint>
+#include <utility>
+
+#include <machine/planted_bugs.h>
 
 #include "lib/list.h"
 #include "lib/lock.h"
@@ -75,7 +78,9 @@ Result<void> wait_until(WaitQueue& queue, Condition condition, SleepKind kind = 
   ThreadWaitEntry entry(exclusive);
   queue.add(entry);
   Result<void> result;
-  while (!condition()) {
+  // A wake-up before add() found nobody, so what it was for must be looked at once more.
+  bool looks = !machine::planted(machine::Bug::kSleepUnchecked);
+  while (!std::exchange(looks, true) || !condition()) {
     result = block(kind, deadline);
     if (!result.ok()) {
       if (condition()) result = {};

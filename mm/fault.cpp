@@ -161,8 +161,9 @@ Fault::Step Fault::copy_from(Pte old, FaultDecision decision) {
   {
     NestedFrameLock lock(frame);
     reverse_map_remove(frame, place());
-    unused = frame_let_go(frame);
+    unused = !planted(Bug::kLastUserAskedLate) && frame_let_go(frame);
   }
+  if (planted(Bug::kLastUserAskedLate)) unused = frame_let_go(frame);
   if (unused) frame_free(old.frame());
   return Step::kDone;
 }

@@ -31,7 +31,7 @@ struct Frame {
   // One lock byte, never reinitialised because a latecomer may still knock: of a page table, it guards the table's
   // contents and `map`; of any other frame `map`, `pins` and the reverse map.
   Atomic<uint8_t> lock;
-  FrameUse use;
+  Published<FrameUse> use;
   Atomic<uint8_t> flags;
   Atomic<uint8_t> list;   // of a free block's first frame its order; else kNoList, or the reclaimer's queue: see queue()
   Atomic<uint32_t> map;   // written under `lock`

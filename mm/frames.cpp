@@ -236,7 +236,7 @@ void check_free(const Frame& frame) {
 }
 
 void count_freed(Magazine& magazine, Frame& frame) {
-  magazine.by_use[static_cast<uint32_t>(frame.use)]--;
+  magazine.by_use[static_cast<uint32_t>(FrameUse{frame.use})]--;
   frame.use = FrameUse::kFree;
   machine::observe_free(frame_number(frame).value());
 }
@@ -345,7 +345,7 @@ void frame_change_use(FrameNumber number, FrameUse use) {
   PreemptionGuard guard;
   Magazine& magazine = magazines[this_cpu()];
   magazine.lock.lock_raw();
-  magazine.by_use[static_cast<uint32_t>(frame_record(number).use)]--;
+  magazine.by_use[static_cast<uint32_t>(FrameUse{frame_record(number).use})]--;
   magazine.by_use[static_cast<uint32_t>(use)]++;
   frame_record(number).use = use;
   magazine.lock.unlock_raw();

@@ -15,12 +15,12 @@ class DirtyObjects {
   void add(Object& object) {
     LockGuard guard(lock_);
     list_.push_back(object);
-    length_++;
+    length_ += 1;
   }
   void remove(Object& object) {
     LockGuard guard(lock_);
     list_.remove(object);
-    length_--;
+    length_ -= 1;
   }
   uint32_t length() const { return length_; }
   // The next object, moved to the end and acquired; null if there is none or it is dying.
@@ -36,7 +36,7 @@ class DirtyObjects {
  private:
   SpinLock<LockRank::kDirtyObjects> lock_;
   List<Object, DirtyList> list_ GUARDED_BY(lock_);
-  uint32_t length_ = 0;
+  Published<uint32_t> length_ = 0;
 };
 
 namespace {

@@ -219,7 +219,8 @@ Result<void> table_make_sole(PteSlot& directory_slot, const Atomic<CpuMask>& cpu
     if (!entry.is_present() || entry.is_writable()) return {};
     Frame& record = frame_record(entry.frame());
     TableLock lock(record);
-    if (pte_load(directory_slot).without(Pte::kAccessed) != entry.without(Pte::kAccessed)) continue;
+    const bool is_same = pte_load(directory_slot).without(Pte::kAccessed) == entry.without(Pte::kAccessed);
+    if (!is_same && !planted(Bug::kUnshareUnchecked)) continue;
     if (record.map.load(memory_order_relaxed) == 1 || planted(Bug::kSharedTableSole)) {
       directory_slot.fetch_or(Pte::kWritable, memory_order_seq_cst);
       return {};

@@ -41,8 +41,8 @@ constexpr bool reverse_is_inline(uintptr_t word) { return word & 1; }
 constexpr uintptr_t reverse_word(Locator slot) { return uintptr_t{slot.raw()} << 2 | 1; }
 constexpr Locator reverse_inline(uintptr_t word) { return Locator(static_cast<uint32_t>(word >> 2)); }
 
-// The first slot of a frame that nobody else can see yet; or, without its lock, of an object's frame that nobody maps: whoever adds or
-// walks holds the object's lock, as the caller does, and who removed the last slot has done so when `map` is zero.
+// The first slot of a frame that nobody else can see yet; or, without its lock, of an object's frame that nobody maps: whoever adds
+// holds the object's lock, as the caller does, who walks looks at `map` first, and who removed the last slot has done so when `map` is zero.
 inline void reverse_map_add_first(Frame& frame, Locator slot) {
   frame.reverse = reverse_word(slot);
   frame.map.store(1, memory_order_release);
@@ -75,7 +75,7 @@ inline void reverse_map_remove(Frame& frame, Locator slot) {
 // Calls visit(Locator) for every slot; stops and returns false when it returns false. `visit` may not change the map.
 template <typename Visit>
 bool reverse_map_for_each(const Frame& frame, Visit visit) {
-  if (frame.map.load(memory_order_relaxed) == 0) return true;
+  if (frame.map.load(memory_order_acquire) == 0) return true;
   if (reverse_is_inline(frame.reverse)) {
     if (!visit(reverse_inline(frame.reverse))) return false;
     return frame.map.load(memory_order_relaxed) == 1 || visit(reverse_inline(frame.second));

@@ -11,6 +11,9 @@
 
 namespace faultline {
 
+using machine::Bug;
+using machine::planted;
+
 constinit FrameNumber zero_frame;
 
 namespace {
@@ -183,7 +186,10 @@ void AddressSpace::activate() {
 }
 
 // The directory stays loaded: the thread that comes next often has it too, and kernel threads need none.
-void AddressSpace::deactivate() {}
+void AddressSpace::deactivate() {
+  if (planted(Bug::kLazyCpuLeavesMask) && active[this_cpu()])
+    active[this_cpu()]->cpus_.fetch_and(~cpu_bit(this_cpu()), memory_order_seq_cst);
+}
 
 // Runs on each CPU that may have the directory loaded.
 void AddressSpace::leave(void* space) {

@@ -75,15 +75,19 @@ void AddressSpace::visit_region(VirtAddr address, void (*visit)(const RegionView
 
 Atomic<uint32_t> entries_lost{0};
 
+namespace {
+// It may be replaced this moment, and the frame be something else.
+READS_WITHOUT_LOCK uint32_t counted_entries(const Frame& table) {
+  const auto entries = static_cast<uint32_t>(table.reverse);
+  return table.use == FrameUse::kPageTable && entries <= kEntriesPerTable ? entries : 0;
+}
+}  // namespace
+
 uint32_t AddressSpace::recount_resident() {
   losses_seen_.store(entries_lost.load(memory_order_relaxed), memory_order_relaxed);
   uint32_t pages = 0;
-  for_each_table(0, kKernelDirectoryIndex - 1, [&](uint32_t index) {
-    const Frame& table = frame_record(pte_load(directory_slot(index)).frame());
-    // It may be replaced this moment, and the frame be something else.
-    auto entries = static_cast<uint32_t>(table.reverse);
-    if (table.use == FrameUse::kPageTable && entries <= kEntriesPerTable) pages += entries;
-  });
+  for_each_table(0, kKernelDirectoryIndex - 1,
+                 [&](uint32_t index) { pages += counted_entries(frame_record(pte_load(directory_slot(index)).frame())); });
   resident_.store(pages, memory_order_relaxed);
   return pages;
 }

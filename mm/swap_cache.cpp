@@ -89,7 +89,8 @@ bool swap_cache_add(Frame& frame) {
 
 bool swap_cache_leave(Frame& frame) {
   constexpr uint8_t kUnderWay = kFrameBusy | kFrameWriteBack;
-  if ((frame.flags.load(memory_order_relaxed) & kUnderWay) && !planted(Bug::kReusedDuringWriteBack)) return false;
+  const bool is_careless = planted(Bug::kReusedDuringWriteBack) || planted(Bug::kFreedInFlight);
+  if ((frame.flags.load(memory_order_relaxed) & kUnderWay) && !is_careless) return false;
   LockGuard guard(swap_lock);
   SwapRecord& record = swap_record(frame_slot(frame));
   if (record.entries != 0) return false;
@@ -152,6 +153,7 @@ bool SwapIn::begin_one(SwapSlot slot, FrameNumber number) {
     if (record && record->entries != 0 && record->frame == kNoFrame) {
       // Who wants it must come to it before the reclaimer does.
       attach_locked(frame, slot, *record, slot == wanted_ ? kFrameBusy | kFrameReferenced : kFrameBusy);
+      if (planted(Bug::kFreedInFlight)) frame.pins.store(0, memory_order_relaxed);
       slots_[count_] = slot;
       frames_[count_++] = number;
       return true;
@@ -189,6 +191,7 @@ void SwapIn::finish(uint32_t at, bool is_read) {
   // As long as it is busy it can be nothing but the cache's.
   if (is_read) reclaim_enqueue(frame, slots_[at] == wanted_ ? Demand::kWanted : Demand::kReadAhead);
   frame_wake(frame, kFrameBusy);
+  if (planted(Bug::kFreedInFlight)) return;
   frame_unpin(frame);  // which frees it if it was not read, or nobody wants it any more
 }
 

@@ -33,7 +33,8 @@ class Area {
     used--;
   }
 
-  enum class State : uint8_t { kUnused, kOpening, kOpen, kClosed } state = State::kUnused;
+  enum class State : uint8_t { kUnused, kOpening, kOpen, kClosed };
+  Published<State> state = State::kUnused;
   SwapStore* store = nullptr;
   int32_t priority = 0;
   uint32_t usable = 0, used = 0;
@@ -51,7 +52,7 @@ class Area {
 
 constinit Area areas[SwapSlot::kMaxAreas];
 constinit Atomic<uint32_t> open_areas{0};
-uint32_t total_slots GUARDED_BY(swap_lock) = 0, used_slots GUARDED_BY(swap_lock) = 0;
+constinit Published<uint32_t> total_slots = 0, used_slots = 0;  // written under swap_lock
 
 constexpr uint32_t kNoPage = ~0u;
 
@@ -173,19 +174,19 @@ std::optional<SwapSlot> swap_slot_take() {
   for (Area& area : areas)
     if (area.state == Area::State::kOpen && !area.is_full() && (!best || area.priority > best->priority)) best = &area;
   if (!best) return std::nullopt;
-  used_slots++;
+  used_slots += 1;
   return SwapSlot(static_cast<uint32_t>(best - areas), best->take());
 }
 
 void swap_slot_give_back(SwapSlot slot) {
-  used_slots--;
+  used_slots -= 1;
   areas[slot.area()].give_back(slot.page());
 }
 
 SwapStore& swap_store(uint32_t area) { return *areas[area].store; }
 bool swap_is_on() { return open_areas.load(memory_order_relaxed) != 0; }
-bool swap_is_full() NO_THREAD_SAFETY_ANALYSIS { return used_slots == total_slots || !swap_is_on(); }
-bool swap_is_half_full() NO_THREAD_SAFETY_ANALYSIS { return used_slots > total_slots / 2; }
+bool swap_is_full() { return used_slots == total_slots || !swap_is_on(); }
+bool swap_is_half_full() { return used_slots > total_slots / 2; }
 
 bool swap_area_is_leaving(uint32_t number) NO_THREAD_SAFETY_ANALYSIS { return areas[number].state == Area::State::kClosed; }
 

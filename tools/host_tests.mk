@@ -14,6 +14,16 @@ HOST_CODE := $(wildcard lib/*.cpp mm/*.cpp fs/*.cpp fs/*/*.cpp host_tests/suppor
 HOST_TESTS := $(wildcard host_tests/*.cpp)
 HOST_FLAGS := -std=c++20 -O1 -g -fno-omit-frame-pointer $(warnings) -D_GLIBCXX_ASSERTIONS -DFAULTLINE_DEBUG=1 -fno-sanitize-recover=all -I. -idirafter host_tests/support -isystem $(GTEST)/include -isystem $(GTEST)
 
+# And memory on real threads under ThreadSanitizer, which wants all of what it looks at compiled for it.
+HOSTthread_CXX := $(HOST_CXX)
+HOSTthread_SANITIZE := -fsanitize=thread
+HOSTthread_CODE := $(wildcard lib/*.cpp mm/*.cpp host_tests/support/*.cpp)
+HOSTthread_TESTS := $(addprefix host_tests/,mm_threads.cpp mm_workload.cpp mm_worker.cpp slow_store.cpp)
+HOST64_CODE := $(HOST_CODE)
+HOST32_CODE := $(HOST_CODE)
+HOST64_TESTS := $(HOST_TESTS)
+HOST32_TESTS := $(HOST_TESTS)
+
 HOST64_CXX := $(HOST_CXX)
 HOST32_CXX := $(USER_CXX)
 HOST64_SANITIZE := -fsanitize=address,undefined
@@ -25,7 +35,7 @@ HOST32_SANITIZE := -fsanitize=$(if $(HOST32_RUN),undefined,address$(comma)undefi
 HOST32_LINK := -static-libasan -static-libubsan -static-libgcc -static-libstdc++ \
 	-Wl,--dynamic-linker=/usr/i686-linux-gnu/lib/ld-linux.so.2 -Wl,-rpath,/usr/i686-linux-gnu/lib
 
-# $(1) is 64 or 32
+# $(1) is 64, 32 or thread
 define host_tests
 $(eval dir := $(BUILD)/host$(1))
 $(call remember_flags,$(dir)/flags,$(HOST$(1)_CXX) $(HOST_FLAGS) $(HOST$(1)_SANITIZE))
@@ -41,23 +51,29 @@ $(dir)/gtest.o: $(dir)/flags
 $(dir)/gtest_main.o: $(dir)/flags
 	$(Q)$(HOST$(1)_CXX) -std=c++20 -O1 -isystem $(GTEST)/include -c -o $$@ $(GTEST)/src/gtest_main.cc
 
-$(call remember_flags,$(dir)/objects,$(HOST_CODE) $(HOST_TESTS))
+$(call remember_flags,$(dir)/objects,$(HOST$(1)_CODE) $(HOST$(1)_TESTS))
 
-$(dir)/code.a: $(HOST_CODE:%.cpp=$(dir)/%.o) $(dir)/objects
+$(dir)/code.a: $(HOST$(1)_CODE:%.cpp=$(dir)/%.o) $(dir)/objects
 	$(Q)rm -f $$@ && $(AR) rcsP $$@ $$(filter %.o,$$^)
 
-$(dir)/tests: $(HOST_TESTS:%.cpp=$(dir)/%.o) $(dir)/gtest.o $(dir)/gtest_main.o $(dir)/code.a
+$(dir)/tests: $(HOST$(1)_TESTS:%.cpp=$(dir)/%.o) $(dir)/gtest.o $(dir)/gtest_main.o $(dir)/code.a
 	$(say) LINK $$@
 	$(Q)$(HOST$(1)_CXX) $(HOST$(1)_SANITIZE) $(HOST$(1)_LINK) -o $$@ $$^ -pthread
 
--include $(patsubst %.cpp,$(dir)/%.d,$(HOST_CODE) $(HOST_TESTS))
+-include $(patsubst %.cpp,$(dir)/%.d,$(HOST$(1)_CODE) $(HOST$(1)_TESTS))
 endef
 $(eval $(call host_tests,64))
 $(eval $(call host_tests,32))
+$(eval $(call host_tests,thread))
 
 .PHONY: host-test-build
-host-test-build: $(if $(HOST_TESTS),$(BUILD)/host64/tests $(BUILD)/host32/tests)
+host-test-build: $(BUILD)/host64/tests $(BUILD)/host32/tests
 
 host-test: host-test-build
 	$(Q)$(BUILD)/host64/tests --gtest_brief=1
 	$(Q)$(HOST32_RUN) $(BUILD)/host32/tests --gtest_brief=1
+
+# By hand, for it is a third build: as many seeds as RUNS says.
+.PHONY: thread-test
+thread-test: $(BUILD)/hostthread/tests
+	$(Q)FAULTLINE_THREAD_RUNS=$(or $(RUNS),200) $(BUILD)/hostthread/tests

@@ -1,14 +1,18 @@
 // Paging hardware in software: see emulated_machine.h, and arch/mmu.h for what it promises.
 #include "emulated_machine.h"
 
+#include <sys/mman.h>
+
 #include <cstdlib>
 #include <cstring>
 #include <map>
 #include <vector>
 
 #include "arch/interrupt.h"
+#include "executor.h"
 #include <machine/planted_bugs.h>
 
+#include "lib/lock_classes.h"
 #include "mm/commit.h"
 #include "mm/frame.h"
 #include "mm/slab.h"
@@ -47,6 +51,15 @@ Cpu& cpu_here() { return cpus[this_cpu()]; }
 
 bool is_ram(FrameNumber frame) { return (size_t{frame.value()} + 1) * kPageSize <= ram_bytes; }
 
+// The entry as it is found, with `bits` set in it by the processor, which looks again if it has changed meanwhile. Empty: the entry does not allow
+// the access.
+template <typename Allows>
+Pte load_and_mark(PteSlot& slot, uint32_t bits, Allows allows) {
+  for (Pte entry = pte_load(slot); allows(entry);)
+    if (entry.with(bits) == entry || pte_compare_exchange(slot, entry, entry.with(bits))) return entry;
+  return Pte();
+}
+
 // Loads a translation as the processor does, setting A and D. False: a page fault.
 bool walk(Cpu& cpu, VirtAddr address, bool is_write) {
   auto cached = cpu.directory_cache.find(address.directory_index());
@@ -55,20 +68,18 @@ bool walk(Cpu& cpu, VirtAddr address, bool is_write) {
     entry = cached->second;
   } else {
     PteSlot& slot = table_slots(cpu.directory)[address.directory_index()];
-    entry = pte_load(slot);
-    if (!entry.is_present()) return false;
-    slot.fetch_or(Pte::kAccessed);
+    entry = load_and_mark(slot, Pte::kAccessed, [](Pte pte) { return pte.is_present(); });
+    if (entry.is_empty()) return false;
     cpu.directory_cache[address.directory_index()] = entry;
   }
   if (!is_ram(entry.frame()) || frame_record(entry.frame()).use != FrameUse::kPageTable)
     PANIC("the processor walks a frame that is no page table");
   PteSlot& slot = table_slots(entry.frame())[address.table_index()];
-  Pte pte = pte_load(slot);
-  if (!pte.is_present() || (pte.raw() & Pte::kUser) == 0) return false;
-  bool writable = entry.is_writable() && pte.is_writable();
-  if (is_write && !writable) return false;
-  pte = Pte(slot.fetch_or(Pte::kAccessed | (is_write ? Pte::kDirty : 0)));
-  cpu.tlb[address.value() >> kPageShift] = {pte.frame(), writable, is_write || pte.is_dirty()};
+  Pte pte = load_and_mark(slot, Pte::kAccessed | (is_write ? Pte::kDirty : 0), [&](Pte now) {
+    return now.is_present() && (now.raw() & Pte::kUser) && (!is_write || (entry.is_writable() && now.is_writable()));
+  });
+  if (pte.is_empty()) return false;
+  cpu.tlb[address.value() >> kPageShift] = {pte.frame(), entry.is_writable() && pte.is_writable(), is_write || pte.is_dirty()};
   return true;
 }
 
@@ -84,35 +95,53 @@ uint8_t* translate(Cpu& cpu, VirtAddr address, bool is_write) {
     found = cpu.tlb.find(address.value() >> kPageShift);
   }
   if (is_write && !found->second.writable) return nullptr;
+  machine::point(machine::Point::kAccess);
   const Frame& frame = frame_record(found->second.frame);
   if (!frame.is_counted() && found->second.frame != zero_page()) PANIC("the processor uses a frame that is no user page");
   return direct_map_bytes(found->second.frame) + address.page_offset();
 }
 
+// Tries the access once; not done: a page fault, in the space that is returned.
+AddressSpace* instruction(VirtAddr address, bool is_write, const std::function<void(uint8_t*)>& move, bool& done) {
+  InterruptGuard guard;  // the processor takes an interrupt before the access or after it
+  Cpu& cpu = cpu_here();
+  uint8_t* byte = cpu.space ? translate(cpu, address, is_write) : nullptr;
+  done = byte != nullptr;
+  if (byte) move(byte);
+  // A page fault makes the processor forget what it knew of the address (SDM 4.10.4.1).
+  else
+    cpu.forget(address);
+  return cpu.space;
+}
+
 FaultOutcome access(VirtAddr address, bool is_write, const std::function<void(uint8_t*)>& move) {
   if (!address.is_user()) return FaultOutcome::kNotAllowed;
   for (int faults = 0; faults < 50; faults++) {
-    Cpu& cpu = cpu_here();
-    if (uint8_t* byte = cpu.space ? translate(cpu, address, is_write) : nullptr) {
-      move(byte);
-      return FaultOutcome::kResolved;
-    }
-    // A page fault makes the processor forget what it knew of the address (SDM 4.10.4.1).
-    cpu.forget(address);
-    if (!cpu.space) return FaultOutcome::kNotMapped;
-    FaultOutcome outcome = cpu.space->handle_fault(address, is_write ? Access::kWrite : Access::kRead);
+    bool done;
+    AddressSpace* space = instruction(address, is_write, move, done);
+    if (done) return FaultOutcome::kResolved;
+    if (!space) return FaultOutcome::kNotMapped;
+    FaultOutcome outcome = space->handle_fault(address, is_write ? Access::kWrite : Access::kRead);
     if (outcome != FaultOutcome::kResolved) return outcome;
   }
   PANIC("the same access faults for ever");
 }
 
+// At the same address in every run, if that is to be had: the kernel hashes addresses of things in it, and a run must be the same when repeated.
+void place_ram(size_t bytes) {
+  constexpr uintptr_t kPlace = 0x60000000;
+  if (emulated_ram) munmap(emulated_ram, ram_bytes);
+  ram_bytes = bytes;
+  void* ram = mmap(reinterpret_cast<void*>(kPlace), bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (ram == MAP_FAILED) PANIC("no memory for the emulated machine");
+  emulated_ram = static_cast<uint8_t*>(ram);
+  memset(emulated_ram, 0xa5, bytes);
+}
+
 }  // namespace
 
 void machine_start(MachineOptions options) {
-  free(emulated_ram);
-  ram_bytes = size_t{options.frames} * kPageSize;
-  emulated_ram = static_cast<uint8_t*>(aligned_alloc(kPageSize, ram_bytes));
-  memset(emulated_ram, 0xa5, ram_bytes);
+  place_ram(size_t{options.frames} * kPageSize);
   cpus.clear();
   cpus.resize(options.cpus);
   machine::emulated = {};
@@ -126,7 +155,20 @@ void machine_start(MachineOptions options) {
   for (Cpu& cpu : cpus) cpu.directory = kernel_directory;
   spaces_initialize();
   commit_set_mode(Overcommit::kAlways);  // programs of the model map more than this machine has
-  fault_counts = {};
+  // As at boot, for runs that must be the same when repeated.
+  entries_lost.store(0, memory_order_relaxed);
+  lock_classes_forget();
+  fault_counts.minor = fault_counts.major = 0;
+}
+
+// Unseen by ThreadSanitizer: a program that writes to memory that is being read races with itself, not with the kernel.
+[[gnu::no_sanitize("thread")]] void move_bytes(uint8_t* destination, const uint8_t* source, size_t bytes) {
+  using Word [[gnu::may_alias]] = volatile uint32_t;
+  const bool is_aligned = (reinterpret_cast<uintptr_t>(destination) | reinterpret_cast<uintptr_t>(source) | bytes) % sizeof(uint32_t) == 0;
+  size_t at = 0;
+  for (; is_aligned && at < bytes; at += sizeof(uint32_t))
+    *reinterpret_cast<Word*>(destination + at) = *reinterpret_cast<const Word*>(source + at);
+  for (; at < bytes; at++) destination[at] = source[at];
 }
 
 void machine_switch_cpu(uint32_t cpu) { machine::emulated.current = cpu; }
@@ -144,10 +186,10 @@ void machine_run(uint32_t cpu, AddressSpace* space) {
 AddressSpace* machine_space(uint32_t cpu) { return cpus[cpu].space; }
 
 FaultOutcome machine_read(VirtAddr address, void* destination, uint32_t bytes) {
-  return access(address, false, [&](uint8_t* byte) { memcpy(destination, byte, bytes); });
+  return access(address, false, [&](uint8_t* byte) { move_bytes(static_cast<uint8_t*>(destination), byte, bytes); });
 }
 FaultOutcome machine_write(VirtAddr address, const void* source, uint32_t bytes) {
-  return access(address, true, [&](uint8_t* byte) { memcpy(byte, source, bytes); });
+  return access(address, true, [&](uint8_t* byte) { move_bytes(byte, static_cast<const uint8_t*>(source), bytes); });
 }
 
 std::string machine_check_tlbs() {
@@ -190,12 +232,19 @@ using host::cpus;
 
 namespace machine {
 void observe_free(uint32_t frame) {
-  for (const host::Cpu& cpu : cpus) {
-    if (cpu.directory.value() == frame) PANIC("M6: the loaded directory is freed");
+  if (host::executor && !host::executor->sees_all_cpus()) return;
+  for (uint32_t number = 0; number < cpus.size(); number++) {
+    const host::Cpu& cpu = cpus[number];
+    auto fails = [&](const char* what, uint32_t place) {
+      char text[200];
+      snprintf(text, sizeof text, "M6: %s: frame %#x, CPU %u, of directory %#x, %#x", what, frame, number, cpu.directory.value(), place);
+      PANIC(text);
+    };
+    if (cpu.directory.value() == frame) fails("the loaded directory is freed", 0);
     for (auto& [page, translation] : cpu.tlb)
-      if (translation.frame.value() == frame) PANIC("M6: a frame is freed while a TLB names it");
+      if (translation.frame.value() == frame) fails("a frame is freed while a TLB names it, for page", page);
     for (auto& [index, entry] : cpu.directory_cache)
-      if (entry.frame().value() == frame) PANIC("M6: a table is freed while a directory cache names it");
+      if (entry.frame().value() == frame) fails("a table is freed while a directory cache names it, for entry", index);
   }
 }
 }  // namespace machine
@@ -213,18 +262,29 @@ void fault_seen_ahead(AddressSpace&, VirtAddr, Access, const FaultStory&) {}
 uint32_t cpu_count() { return static_cast<uint32_t>(cpus.size()); }
 
 void cpu_call_others(void (*function)(void* context), void* context) {
+  PreemptionGuard guard;
   uint32_t self = this_cpu();
+  if (host::executor) return host::executor->call((cpu_bit(cpu_count()) - 1) & ~cpu_bit(self), [=] { function(context); });
   for (uint32_t cpu = 0; cpu < cpus.size(); cpu++) {
     if (cpu == self) continue;
     host::machine_switch_cpu(cpu);
-    InterruptGuard guard;
+    InterruptGuard interrupt;
     function(context);
   }
   host::machine_switch_cpu(self);
 }
 
-void page_zero(FrameNumber frame) { memset(direct_map(frame), 0, kPageSize); }
-void page_copy(FrameNumber destination, FrameNumber source) { memcpy(direct_map(destination), direct_map(source), kPageSize); }
+void page_zero(FrameNumber frame) {
+  alignas(4) static const uint8_t zeroes[kPageSize] = {};
+  host::move_bytes(direct_map_bytes(frame), zeroes, kPageSize);
+}
+// Others may do something while it is half done.
+void page_copy(FrameNumber destination, FrameNumber source) {
+  constexpr uint32_t kHalf = kPageSize / 2;
+  host::move_bytes(direct_map_bytes(destination), direct_map_bytes(source), kHalf);
+  machine::point(machine::Point::kAccess);
+  host::move_bytes(direct_map_bytes(destination) + kHalf, direct_map_bytes(source) + kHalf, kHalf);
+}
 
 void mmu_initialize_directory(FrameNumber directory) { page_zero(directory); }
 void mmu_activate(FrameNumber directory) {
@@ -238,13 +298,13 @@ FrameNumber mmu_kernel_directory() { return host::kernel_directory; }
 void mmu_flush_page(VirtAddr page) { cpu_here().forget(page); }
 void mmu_flush_all() { cpu_here().forget_all(); }
 void mmu_flush_cpus(CpuMask mask, FlushRange range) {
-  for (uint32_t number = 0; number < cpus.size(); number++) {
-    if (!(mask & cpu_bit(number))) continue;
-    if (range.pages > kFlushAllThreshold)
-      cpus[number].forget_all();
-    else
-      for (uint32_t i = 0; i < range.pages; i++) cpus[number].forget(range.start + i * kPageSize);
-  }
+  auto flush = [range](host::Cpu& cpu) {
+    if (range.pages > kFlushAllThreshold) return cpu.forget_all();
+    for (uint32_t i = 0; i < range.pages; i++) cpu.forget(range.start + i * kPageSize);
+  };
+  if (host::executor) return host::executor->call(mask & (cpu_bit(cpu_count()) - 1), [&] { flush(cpu_here()); });
+  for (uint32_t number = 0; number < cpus.size(); number++)
+    if (mask & cpu_bit(number)) flush(cpus[number]);
   if (host::on_flush) host::on_flush();
 }
 
@@ -276,7 +336,7 @@ size_t user_copy_out(VirtAddr destination, const void* source, size_t bytes) {
                    [&](VirtAddr at, size_t done, uint32_t piece) { return host::machine_write(at, from + done, piece); });
 }
 size_t user_zero(VirtAddr destination, size_t bytes) {
-  static const uint8_t zeroes[kPageSize] = {};
+  alignas(4) static const uint8_t zeroes[kPageSize] = {};
   return move_user(destination, bytes, [&](VirtAddr at, size_t, uint32_t piece) { return host::machine_write(at, zeroes, piece); });
 }
 int32_t user_copy_string_in(char* destination, VirtAddr source, size_t limit) {

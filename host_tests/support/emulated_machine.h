@@ -2,6 +2,7 @@
 // caches of directory entries that never evict by themselves, so that a forgotten flush is always seen.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -30,6 +31,9 @@ AddressSpace* machine_space(uint32_t cpu);
 FaultOutcome machine_read(VirtAddr address, void* destination, uint32_t bytes);
 FaultOutcome machine_write(VirtAddr address, const void* source, uint32_t bytes);
 
+// What processors and devices do to bytes of pages, word by word where both ends are aligned: others may look at them, or change them, at any time.
+void move_bytes(uint8_t* destination, const uint8_t* source, size_t bytes);
+
 // Runs when some code blocks: completions of emulated devices. Blocking with nothing deferred and no wake is a test failure.
 void machine_defer(std::function<void()> action);
 
@@ -44,7 +48,7 @@ std::string machine_check_tlbs();
 
 // Faults that fault.cpp counted.
 struct FaultCounts {
-  uint32_t minor = 0, major = 0;
+  std::atomic<uint32_t> minor{0}, major{0};
 };
 extern FaultCounts fault_counts;
 

@@ -75,6 +75,7 @@ Result<void> proc_show_cpuinfo(const ProcContext&, FormatSink&);  // cpuinfo.cpp
 void proc_register_memory();                                      // memory.cpp
 extern const ProcNode kProcSwapNode;                              // swap.cpp
 extern const ProcNode kProcBlockFaultsNode;                       // block_faults.cpp
+extern const ProcNode kProcProvokeNode;                           // lock_provocations.cpp; debug builds
 void proc_register_swap();
 void proc_register_processors();                // processors.cpp
 void proc_register_devices();                   // devices.cpp

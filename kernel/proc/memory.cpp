@@ -129,7 +129,11 @@ constexpr ProcNode kVmstat = proc_file("vmstat", &show_vmstat);
 constexpr ProcNode kSlabinfo = {.name = "slabinfo", .mode = kProcPrivateFile, .show = &show_slabinfo};
 constexpr ProcNode kFreeFrames = proc_file("free_frames", &show_free_frames);
 constexpr ProcNode kFrames = proc_file("frames", &show_frames);
+#if defined(FAULTLINE_DEBUG) && FAULTLINE_DEBUG
+constexpr const ProcNode* kOwn[] = {&kFreeFrames, &kFrames, &kProcSwapNode, &kProcBlockFaultsNode, &kProcProvokeNode};
+#else
 constexpr const ProcNode* kOwn[] = {&kFreeFrames, &kFrames, &kProcSwapNode, &kProcBlockFaultsNode};
+#endif
 constexpr ProcNode kFaultline = proc_directory("faultline", kOwn);
 
 }  // namespace

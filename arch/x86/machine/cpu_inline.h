@@ -15,6 +15,12 @@ struct CpuAreaHead {
   void* run_queue;               // %gs:20
 };
 
+inline uint64_t cycles() {
+  uint32_t low, high;
+  asm volatile("rdtsc" : "=a"(low), "=d"(high));
+  return uint64_t{high} << 32 | low;
+}
+
 inline void relax() { asm volatile("pause" ::: "memory"); }
 
 inline uint32_t this_cpu() {

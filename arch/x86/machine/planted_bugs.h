@@ -36,6 +36,11 @@ enum class Bug : uint8_t {
   kSlotFreedWhileCached,
   kSlotKeptByWriter,
   kSlotErrorIgnored,
+  kLazyCpuLeavesMask,
+  kUnshareUnchecked,
+  kLastUserAskedLate,
+  kSleepUnchecked,
+  kFreedInFlight,
   kCount,
 };
 

@@ -33,8 +33,15 @@ enum class Bug : uint8_t {
   kSlotFreedWhileCached,         // a slot is given back though a frame caches it
   kSlotKeptByWriter,             // a page becomes writable and keeps its slot, whose contents are old then
   kSlotErrorIgnored,             // a page that could not be read is taken for good
+  // Those that take two processors:
+  kLazyCpuLeavesMask,  // a processor that keeps a directory loaded is no longer told to flush
+  kUnshareUnchecked,   // two threads un-share the same table, and neither looks whether the other has
+  kLastUserAskedLate,  // whether a frame has lost its last user is asked when its lock has been let go
+  kSleepUnchecked,     // whoever is about to sleep does not look once more
+  kFreedInFlight,      // a frame is freed while the swap device fills it
   kCount,
 };
+inline constexpr Bug kFirstConcurrentBug = Bug::kLazyCpuLeavesMask;
 
 inline Bug planted_bug = Bug::kCount;
 inline bool planted(Bug bug) { return bug == planted_bug; }
