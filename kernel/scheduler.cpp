@@ -215,8 +215,8 @@ Result<void> block(SleepKind kind, Deadline deadline) {
   return {};
 }
 
-void wake(Thread& thread) NO_THREAD_SAFETY_ANALYSIS {
-  if (thread.permit.exchange(true, memory_order_seq_cst)) return;
+namespace {
+[[gnu::noinline]] void wake_sleeper(Thread& thread) NO_THREAD_SAFETY_ANALYSIS {
   uint32_t state = machine::interrupts_save_and_disable();
   RunQueue& queue = run_queue_lock_of(thread);
   if (thread.state == ThreadState::kSleeping) {
@@ -228,6 +228,11 @@ void wake(Thread& thread) NO_THREAD_SAFETY_ANALYSIS {
   machine::interrupts_restore(state);
   // A more urgent thread on this CPU runs at once, unless a lock or an interrupt handler is in the way: those look when they end.
   if (machine::need_reschedule() && (state & 0x200) != 0 && machine::preemption_depth() == 0) machine::preemption_point();
+}
+}  // namespace
+
+void wake(Thread& thread) {
+  if (!thread.permit.exchange(true, memory_order_seq_cst)) wake_sleeper(thread);
 }
 
 void yield() NO_THREAD_SAFETY_ANALYSIS {

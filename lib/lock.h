@@ -56,7 +56,8 @@ class CAPABILITY("ticket lock") TicketLock {
 
   void lock_raw() {
     uint16_t ticket = next_.fetch_add(1, memory_order_relaxed);
-    while (serving_.load(memory_order_acquire) != ticket) machine::relax();
+    if (serving_.load(memory_order_acquire) != ticket) [[unlikely]]
+      wait_for(ticket);
   }
   bool try_lock_raw() {
     uint16_t serving = serving_.load(memory_order_relaxed);
@@ -67,6 +68,11 @@ class CAPABILITY("ticket lock") TicketLock {
   bool is_locked() const { return next_.load(memory_order_relaxed) != serving_.load(memory_order_relaxed); }
 
  private:
+  // Out of line, so that it takes no registers from those who need not wait.
+  [[gnu::noinline, gnu::cold]] void wait_for(uint16_t ticket) {
+    while (serving_.load(memory_order_acquire) != ticket) machine::relax();
+  }
+
   Atomic<uint16_t> next_{0};
   Atomic<uint16_t> serving_{0};
 };
