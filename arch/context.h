@@ -75,11 +75,12 @@ void float_state_reset();
 // Which unmasked exceptions of x87 (vector 16) or SSE (19) are pending in the running state: 1 invalid, 2 denormal, 4 division by
 // zero, 8 overflow, 16 underflow, 32 inexact, as in the status word.
 uint32_t float_exceptions(uint32_t vector);
-// The x87 part as FSAVE lays it out: seven words of environment, eight registers of ten bytes.
-inline constexpr uint32_t kFsaveBytes = 108;
-void float_state_as_fsave(const FloatState& state, uint8_t (&bytes)[kFsaveBytes]);
-// Clears what a program may not set in a state that came from its memory (sigreturn): afterwards it can be restored.
-void float_state_sanitize(FloatState& state);
+// The running state to and from a signal frame, laid out as <asm/sigcontext.h>'s _fpstate: 16-byte aligned when it is saved, on the way
+// back whatever the program made of it. They may sleep, like user_copy_out(). False on a fault: saving has then changed nothing, and
+// restoring leaves the state of a new program. What has been saved must be reset: a part may be already.
+inline constexpr uint32_t kUserFloatBytes = 624;
+bool float_state_save_to_user(VirtAddr where);
+bool float_state_restore_from_user(VirtAddr where);
 
 // Where a trap frame lives for a thread that entered from user mode: the top of its kernel stack.
 inline TrapFrame* user_trap_frame(void* stack_top) { return static_cast<TrapFrame*>(stack_top) - 1; }

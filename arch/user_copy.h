@@ -1,5 +1,6 @@
-// Moving bytes between the kernel and the current space's user half. The only instructions of the kernel that may
-// touch user addresses; a fault they cannot resolve ends them early (arch/x86/user_copy.S keeps the fix-up table).
+// Moving bytes between the kernel and the current space's user half. These and <machine/user_inline.h> are the only
+// instructions of the kernel that may touch user addresses; a fault they cannot resolve ends them early (arch/x86/user_copy.S keeps the
+// fix-up table).
 // Callers check nothing: addresses at or past kKernelBase fail here. They may sleep (the touch may fault in a page), so no
 // lock that the fault path takes, and no spin lock, may be held.
 #pragma once

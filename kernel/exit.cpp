@@ -21,7 +21,7 @@ namespace {
 Process& init_process() REQUIRES(process_table_lock) { return *pid_find_locked(1); }
 
 SignalInfo child_information(const Process& child, int32_t code, uint32_t status) {
-  SignalInfo info;
+  SignalInfo info = {};
   info.number = static_cast<int32_t>(child.exit_signal_ == Signal::kNone ? Signal::kChild : child.exit_signal_);
   info.code = code;
   constexpr uint64_t kNanosecondsPerTick = kNanosecondsPerSecond / kUserTicksPerSecond;

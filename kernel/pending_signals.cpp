@@ -14,6 +14,10 @@ namespace {
 class SignalEntryPool {
  public:
   static constexpr uint32_t kLeast = 32, kMost = 128;
+  bool is_balanced(uint32_t most) const {
+    uint32_t count = count_.load(memory_order_relaxed);
+    return count >= kLeast && count <= most;
+  }
   // Brings the pool to at least kLeast entries and at most `most`. Sleeps; nothing may be held.
   void balance(uint32_t most) {
     while (count_.load(memory_order_relaxed) < kLeast) {
@@ -49,7 +53,9 @@ constinit SignalEntryPool entry_pool;
 
 }  // namespace
 
-void signal_entries_balance() { entry_pool.balance(SignalEntryPool::kMost); }
+void signal_entries_balance() {
+  if (!entry_pool.is_balanced(SignalEntryPool::kMost)) entry_pool.balance(SignalEntryPool::kMost);
+}
 void signal_entries_trim() { entry_pool.balance(SignalEntryPool::kLeast); }
 
 QueuedSignal* PendingSignals::allocate() {
@@ -85,25 +91,19 @@ void RepeatedSignal::withdraw() {
 
 Result<void> PendingSignals::add(const SignalInfo& info) {
   auto signal = static_cast<Signal>(info.number);
-  SignalSet bit = signal_bit(signal);
   bool is_real_time = signal >= Signal::kFirstRealTime;
-  if (!is_real_time && (set_ & bit)) return {};
+  if (!is_real_time && contains(set_, signal)) return {};
   QueuedSignal* entry = allocate();
   if (!entry && is_real_time && info.code < 0) return Errno::kAGAIN;
-  set_ |= bit;
+  set_ |= signal_bit(signal);
   if (!entry) return {};
-  entry->info = info;
+  copy_signal_info(entry->info, info);
   queue_.push_back(*entry);
   return {};
 }
 
-bool PendingSignals::take(SignalSet wanted, SignalInfo& info) {
-  constexpr SignalSet kSynchronous = signal_bit(Signal::kSegmentation) | signal_bit(Signal::kBus) | signal_bit(Signal::kIllegal) |
-                                     signal_bit(Signal::kTrap) | signal_bit(Signal::kFloat) | signal_bit(Signal::kSystem);
-  SignalSet candidates = set_ & wanted;
-  if (candidates == 0) return false;
-  if (candidates & kSynchronous) candidates &= kSynchronous;
-  int32_t number = __builtin_ctzll(candidates) + 1;
+void PendingSignals::take(Signal signal, SignalInfo& info) {
+  auto number = static_cast<int32_t>(signal);
   QueuedSignal* found = nullptr;
   bool more = false;
   for (QueuedSignal& entry : queue_) {
@@ -112,22 +112,20 @@ bool PendingSignals::take(SignalSet wanted, SignalInfo& info) {
     if (more) break;
     found = &entry;
   }
-  if (!more) set_ &= ~signal_bit(static_cast<Signal>(number));
-  info = SignalInfo{};
-  info.number = number;
-  info.code = kCodeKernel;
-  if (found) {
-    if (found->home == QueuedSignal::Home::kSender) {
-      auto& repeated = static_cast<RepeatedSignal&>(*found);
-      uint64_t overrun = std::exchange(repeated.times, 0) - 1;
-      repeated.last_overrun = overrun < INT32_MAX ? static_cast<uint32_t>(overrun) : INT32_MAX;
-      repeated.info.fields[1] = repeated.last_overrun;
-    }
-    info = found->info;
-    queue_.remove(*found);
-    give_back(found);
+  if (!more) set_ &= ~signal_bit(signal);
+  if (!found) {
+    info = {number, 0, kCodeKernel, {0, 0, 0, 0, 0}};
+    return;
   }
-  return true;
+  if (found->home == QueuedSignal::Home::kSender) {
+    auto& repeated = static_cast<RepeatedSignal&>(*found);
+    uint64_t overrun = std::exchange(repeated.times, 0) - 1;
+    repeated.last_overrun = overrun < INT32_MAX ? static_cast<uint32_t>(overrun) : INT32_MAX;
+    repeated.info.fields[1] = repeated.last_overrun;
+  }
+  copy_signal_info(info, found->info);
+  queue_.remove(*found);
+  give_back(found);
 }
 
 void PendingSignals::discard(SignalSet which) {

@@ -183,7 +183,7 @@ Result<Notice> read_event(UserPtr<UserSignalEvent> where, SignalInfo& info) {
 Result<uint32_t> sys_timer_create(uint32_t clock, UserPtr<UserSignalEvent> event, UserPtr<uint32_t> id_to) {
   TRY(check_clock(clock));
   Process& self = current_process();
-  SignalInfo info;
+  SignalInfo info = {};
   {
     LockGuard guard(self.timers_lock_);
     if (self.posix_timer_count_ >= self.limit(Resource::kPendingSignals)) return Errno::kAGAIN;

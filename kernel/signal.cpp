@@ -30,27 +30,14 @@ void SignalHandlers::reset_caught() {
 // ---------------------------------------------------------------- information
 
 SignalInfo signal_info_from_caller(Signal signal, int32_t code) {
-  SignalInfo info;
-  info.number = static_cast<int32_t>(signal);
-  info.code = code;
-  info.fields[0] = current_process().pid();
-  info.fields[1] = current_process().credentials().uid;
-  return info;
+  const Process& caller = current_process();
+  return {static_cast<int32_t>(signal), 0, code, {caller.pid(), caller.credentials().uid, 0, 0, 0}};
 }
 
-SignalInfo signal_info_from_kernel(Signal signal) {
-  SignalInfo info;
-  info.number = static_cast<int32_t>(signal);
-  info.code = kCodeKernel;
-  return info;
-}
+SignalInfo signal_info_from_kernel(Signal signal) { return {static_cast<int32_t>(signal), 0, kCodeKernel, {0, 0, 0, 0, 0}}; }
 
 SignalInfo signal_info_of_fault(Signal signal, int32_t code, uint32_t address) {
-  SignalInfo info;
-  info.number = static_cast<int32_t>(signal);
-  info.code = code;
-  info.fields[0] = address;
-  return info;
+  return {static_cast<int32_t>(signal), 0, code, {address, 0, 0, 0, 0}};
 }
 
 // ---------------------------------------------------------------- defaults
@@ -83,7 +70,8 @@ void signal_notify(Thread& thread) {
 
 namespace {
 
-bool blocks(const Thread& thread, Signal signal) { return thread.signal_mask & signal_bit(signal) & ~kUnblockable; }
+// Would the thread take it? sigtimedwait(2) takes what is blocked, too.
+bool wants(const Thread& thread, Signal signal) { return !contains(thread.signal_mask, signal) || contains(thread.waited_for, signal); }
 
 void notify_all(Process& process) {
   for (Thread& thread : process.threads_) signal_notify(thread);
@@ -94,9 +82,11 @@ void discard_everywhere(Process& process, SignalSet which) {
   for (Thread& thread : process.threads_) thread.pending.discard(which);
 }
 
-// What sending does before anybody takes the signal: SIGCONT and SIGKILL set a stopped process going, opposites cancel.
+constexpr SignalSet kActAtOnce = kStopSignals | signal_bit(Signal::kContinue) | signal_bit(Signal::kKill);
+
+// What sending these does before anybody takes the signal: SIGCONT and SIGKILL set a stopped process going, opposites cancel.
 void apply_at_once(Process& process, Signal signal) {
-  if (signal_bit(signal) & kStopSignals) discard_everywhere(process, signal_bit(Signal::kContinue));
+  if (contains(kStopSignals, signal)) discard_everywhere(process, signal_bit(Signal::kContinue));
   if (signal != Signal::kContinue && signal != Signal::kKill) return;
   if (signal == Signal::kContinue) discard_everywhere(process, kStopSignals);
   process.continues_++;
@@ -106,39 +96,46 @@ void apply_at_once(Process& process, Signal signal) {
   notify_all(process);
 }
 
-// The thread that shall take a signal sent to the process: one that waits for it, the main one, any that does not block it.
+// The thread that shall take a signal sent to the process: the main one if it would, as on Linux, else any.
 Thread* choose_thread(Process& process, Signal signal) {
+  if (process.main_thread_ && wants(*process.main_thread_, signal)) return process.main_thread_;
   for (Thread& thread : process.threads_)
-    if (thread.waited_for & signal_bit(signal)) return &thread;
-  if (process.main_thread_ && !blocks(*process.main_thread_, signal)) return process.main_thread_;
-  for (Thread& thread : process.threads_)
-    if (!blocks(thread, signal)) return &thread;
+    if (wants(thread, signal)) return &thread;
   return nullptr;
 }
 
-// `only` is the one thread that may take it, or null for any; `own` the sender's own entry for it, if it has one.
-Result<void> send_locked(Process& process, Thread* only, const SignalInfo& info, RepeatedSignal* own = nullptr)
-    REQUIRES(process_table_lock) {
+enum class Effect : uint8_t { kNone, kDeath, kWaits };
+
+// Nobody misses what is ignored, and the default that is death comes at once; whatever else is sent waits to be taken.
+Effect effect_of(Process& process, const Thread* taker, Signal signal) {
+  bool is_caught = process.handlers_->action(signal).handler > SignalAction::kIgnore;
+  if (is_caught || !taker || contains(taker->waited_for, signal)) return Effect::kWaits;
+  if (signal_is_ignored(process, signal)) return Effect::kNone;
+  bool sleeps_on = process.stopping_ && signal != Signal::kKill;  // dies of it only when it is continued
+  return !sleeps_on && signal_default(signal) == SignalDefault::kTerminate ? Effect::kDeath : Effect::kWaits;
+}
+
+void begin_death(Process& process, Signal signal) {
+  if (!process.ending_) {
+    process.ending_ = true;
+    process.group_exit_status_ = static_cast<uint32_t>(signal);
+  }
+  notify_all(process);
+}
+
+}  // namespace
+
+Result<void> signal_send_locked(Process& process, const SignalInfo& info, Thread* only, RepeatedSignal* own) {
   auto signal = static_cast<Signal>(info.number);
   bool was_stopped = process.state_ == ProcessState::kStopped;
   {
     InterruptLockGuard guard(process.signal_lock_);
     if (process.state_ == ProcessState::kZombie || process.threads_.is_empty()) return {};
-    apply_at_once(process, signal);
-    Thread* taker =
-        only ? (blocks(*only, signal) && !(only->waited_for & signal_bit(signal)) ? nullptr : only) : choose_thread(process, signal);
-    bool ignored = signal_is_ignored(process, signal);
-    bool sleeps_on = process.stopping_ && signal != Signal::kKill;  // dies of it only when it is continued
-    if (ignored && taker && !(taker->waited_for & signal_bit(signal))) {
-      // Nobody will miss it.
-    } else if (taker && !ignored && !sleeps_on && process.handlers_->action(signal).handler == SignalAction::kDefault &&
-               signal_default(signal) == SignalDefault::kTerminate && !(taker->waited_for & signal_bit(signal))) {
-      if (!process.ending_) {
-        process.ending_ = true;
-        process.group_exit_status_ = static_cast<uint32_t>(info.number);
-      }
-      notify_all(process);
-    } else {
+    if (contains(kActAtOnce, signal)) apply_at_once(process, signal);
+    Thread* taker = !only ? choose_thread(process, signal) : wants(*only, signal) ? only : nullptr;
+    Effect effect = effect_of(process, taker, signal);
+    if (effect == Effect::kDeath) begin_death(process, signal);
+    if (effect == Effect::kWaits) {
       PendingSignals& pending = only ? only->pending : process.pending_;
       if (own)
         pending.add(*own);
@@ -152,21 +149,15 @@ Result<void> send_locked(Process& process, Thread* only, const SignalInfo& info,
   return {};
 }
 
-}  // namespace
-
-Result<void> signal_send_locked(Process& process, const SignalInfo& info) { return send_locked(process, nullptr, info); }
-
 Result<void> signal_send(Process& process, const SignalInfo& info) {
   InterruptLockGuard guard(process_table_lock);
-  return send_locked(process, nullptr, info);
+  return signal_send_locked(process, info);
 }
 
 Result<void> signal_send_thread(Thread& thread, const SignalInfo& info) {
   InterruptLockGuard guard(process_table_lock);
-  return signal_send_thread_locked(thread, info);
+  return signal_send_locked(thread.process(), info, &thread);
 }
-
-Result<void> signal_send_thread_locked(Thread& thread, const SignalInfo& info) { return send_locked(thread.process(), &thread, info); }
 
 void signal_send_repeated_locked(Process& process, Thread* only, RepeatedSignal& signal, uint64_t times) {
   {
@@ -174,7 +165,7 @@ void signal_send_repeated_locked(Process& process, Thread* only, RepeatedSignal&
     signal.times = signal.in_use ? signal.times + times : times;
     if (signal.in_use) return;
   }
-  ignore_result(send_locked(process, only, signal.info, &signal));  // it has its entry: it cannot fail
+  ignore_result(signal_send_locked(process, signal.info, only, &signal));  // it has its entry: it cannot fail
 }
 
 bool signal_send_group(uint32_t group, const SignalInfo& info) {
@@ -186,7 +177,7 @@ bool signal_send_group_locked(uint32_t group, const SignalInfo& info) {
   bool found = false;
   for (Process& process : all_processes())
     if (process.group_ == group && process.state_ != ProcessState::kZombie) {
-      ignore_result(send_locked(process, nullptr, info));  // only queued information can be lost
+      ignore_result(signal_send_locked(process, info));  // only queued information can be lost
       found = true;
     }
   return found;
@@ -203,14 +194,9 @@ void signal_force(const SignalInfo& info) {
     bool blocked = self.signal_mask & signal_bit(signal);
     if (blocked || action.handler == SignalAction::kIgnore) action.handler = SignalAction::kDefault;
     self.signal_mask &= ~signal_bit(signal);
-    if (action.handler == SignalAction::kDefault && !process.ending_) {
-      process.ending_ = true;
-      process.group_exit_status_ = static_cast<uint32_t>(info.number);
-      notify_all(process);
-      return;
-    }
+    if (action.handler == SignalAction::kDefault && !process.ending_) return begin_death(process, signal);
   }
-  ignore_result(send_locked(process, &self, info));  // a fault's information always fits the spare or is dropped
+  ignore_result(signal_send_locked(process, info, &self));  // a fault's information always fits the spare or is dropped
 }
 
 // ---------------------------------------------------------------- what the running thread may ask
@@ -220,18 +206,14 @@ bool is_ending(const Thread& self) {
   const Process& process = self.process();
   return process.ending_ || (process.survivor_ && process.survivor_ != &self);
 }
-
-bool is_pending_locked(Thread& self) {
-  Process& process = self.process();
-  return is_ending(self) || process.stopping_ || ((self.pending.set() | process.pending_.set()) & ~(self.signal_mask & ~kUnblockable));
-}
 }  // namespace
 
 bool signal_is_pending() {
   Thread& self = running_thread();
   if (self.is_kernel_thread() || !(self.work.load(memory_order_relaxed) & kWorkSignal)) return false;
-  InterruptLockGuard guard(self.process().signal_lock_);
-  return is_pending_locked(self);
+  Process& process = self.process();
+  InterruptLockGuard guard(process.signal_lock_);
+  return is_ending(self) || process.stopping_ || (signals_waiting(self) & ~self.signal_mask) != 0;
 }
 
 bool fatal_signal_is_pending() {
@@ -245,7 +227,8 @@ void signal_set_mask(SignalSet mask) {
   Thread& self = running_thread();
   InterruptLockGuard guard(self.process().signal_lock_);
   self.signal_mask = mask & ~kUnblockable;
-  if (is_pending_locked(self)) self.add_work(kWorkSignal);
+  // Of an end or a stop the thread has been told.
+  if (signals_waiting(self) & ~self.signal_mask) self.add_work(kWorkSignal);
 }
 
 void signal_set_temporary_mask(SignalSet mask) {

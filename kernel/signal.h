@@ -55,10 +55,20 @@ enum class Signal : uint8_t {
 // Bit n-1 stands for signal n, as sigset_t.
 using SignalSet = uint64_t;
 constexpr SignalSet signal_bit(Signal signal) { return 1ull << (static_cast<uint32_t>(signal) - 1); }
+// As `set & signal_bit(signal)`, by one half of the set instead of both.
+constexpr bool contains(const SignalSet& set, Signal signal) {
+  uint32_t bit = static_cast<uint32_t>(signal) - 1;
+  auto half = static_cast<uint32_t>(bit < 32 ? set : set >> 32);
+  return half >> bit % 32 & 1;
+}
 constexpr bool is_valid_signal(uint32_t number) { return number >= 1 && number <= 64; }
 inline constexpr SignalSet kUnblockable = signal_bit(Signal::kKill) | signal_bit(Signal::kStop);
 inline constexpr SignalSet kStopSignals = signal_bit(Signal::kStop) | signal_bit(Signal::kTerminalStop) |
                                           signal_bit(Signal::kTerminalInput) | signal_bit(Signal::kTerminalOutput);
+
+inline constexpr auto kSynchronousSignals =
+    static_cast<uint32_t>(signal_bit(Signal::kSegmentation) | signal_bit(Signal::kBus) | signal_bit(Signal::kIllegal) |
+                          signal_bit(Signal::kTrap) | signal_bit(Signal::kFloat) | signal_bit(Signal::kSystem));
 
 // si_code values; positive ones come from the kernel.
 inline constexpr int32_t kCodeUser = 0, kCodeKernel = 0x80, kCodeQueue = -1, kCodeTimer = -2, kCodeThreadKill = -6;
@@ -73,12 +83,19 @@ inline constexpr int32_t kCodeExited = 1, kCodeKilled = 2, kCodeDumped = 3, kCod
 // siginfo_t of i386: 128 bytes, of which we keep the ones in use. The three words after the header mean, by kind:
 // kill: pid, uid, value; fault: address; SIGCHLD: pid, uid, status, user and system time.
 struct SignalInfo {
-  int32_t number = 0;
-  int32_t error = 0;
-  int32_t code = 0;
-  uint32_t fields[5] = {};
+  int32_t number;
+  int32_t error;
+  int32_t code;
+  uint32_t fields[5];
 };
 static_assert(sizeof(SignalInfo) == 32);
+// As assignment, of which GCC makes a loop.
+inline void copy_signal_info(SignalInfo& to, const SignalInfo& from) {
+  to.number = from.number;
+  to.error = from.error;
+  to.code = from.code;
+  __builtin_memcpy(to.fields, from.fields, sizeof to.fields);
+}
 inline constexpr uint32_t kUserSignalInfoSize = 128;
 
 // What a program asked for with sigaction; the i386 rt_sigaction layout.
@@ -86,10 +103,10 @@ struct SignalAction {
   static constexpr uint32_t kDefault = 0, kIgnore = 1;  // handler values
   static constexpr uint32_t kNoChildStop = 1, kNoChildWait = 2, kSiginfo = 4, kRestorer = 0x04000000, kOnStack = 0x08000000,
                             kRestart = 0x10000000, kNoDefer = 0x40000000, kResetHand = 0x80000000;
-  uint32_t handler = kDefault;
-  uint32_t flags = 0;
-  uint32_t restorer = 0;
-  SignalSet mask = 0;
+  uint32_t handler;
+  uint32_t flags;
+  uint32_t restorer;
+  SignalSet mask;
 };
 static_assert(sizeof(SignalAction) >= 20);
 
@@ -143,8 +160,16 @@ class PendingSignals {
   // kAGAIN: a real-time signal with user information could not be queued.
   Result<void> add(const SignalInfo& info);
   void add(RepeatedSignal& signal);
-  // Takes the lowest signal of `wanted`, synchronous faults first.
-  bool take(SignalSet wanted, SignalInfo& info);
+  // The lowest signal of `wanted`, synchronous faults first; kNone.
+  Signal first_of(SignalSet wanted) const {
+    SignalSet candidates = set_ & wanted;
+    auto low = static_cast<uint32_t>(candidates), high = static_cast<uint32_t>(candidates >> 32);
+    if (low & kSynchronousSignals) low &= kSynchronousSignals;
+    if (low) return static_cast<Signal>(__builtin_ctz(low) + 1);
+    return high ? static_cast<Signal>(__builtin_ctz(high) + 33) : Signal::kNone;
+  }
+  // Takes that signal, which there must be.
+  void take(Signal signal, SignalInfo& info);
   void discard(SignalSet which);
 
  private:
@@ -189,9 +214,7 @@ void signal_set_temporary_mask(SignalSet mask);
 
 // Called on the way to user mode: takes pending signals, runs defaults, builds handler frames, restarts system calls.
 void signals_deliver(TrapFrame& frame);
-// Builds the user's frame for `action`; false if the user stack cannot take it.
-// The most bytes of stack that takes, padding included: AT_MINSIGSTKSZ.
+// The most bytes of stack that a handler's frame takes, padding included: AT_MINSIGSTKSZ.
 uint32_t signal_frame_limit();
-bool signal_frame_push(TrapFrame& frame, const SignalAction& action, const SignalInfo& info, SignalSet saved_mask);
 
 }  // namespace faultline

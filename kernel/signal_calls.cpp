@@ -44,7 +44,7 @@ struct OldUserAction {
 
 Result<uint32_t> sys_rt_sigaction(uint32_t number, UserPtr<UserSignalAction> wanted, UserPtr<UserSignalAction> old, uint32_t set_size) {
   if (set_size != sizeof(SignalSet)) return Errno::kINVAL;
-  SignalAction action;
+  SignalAction action = {};
   if (!wanted.is_null()) {
     UserAction user = TRY(user_read(wanted.as<UserAction>()));
     action = {user.handler, user.flags, user.restorer, user.mask[0] | static_cast<SignalSet>(user.mask[1]) << 32};
@@ -58,7 +58,7 @@ Result<uint32_t> sys_rt_sigaction(uint32_t number, UserPtr<UserSignalAction> wan
 }
 
 Result<uint32_t> sys_sigaction(uint32_t number, UserPtr<UserSignalAction> wanted, UserPtr<UserSignalAction> old) {
-  SignalAction action;
+  SignalAction action = {};
   if (!wanted.is_null()) {
     OldUserAction user = TRY(user_read(wanted.as<OldUserAction>()));
     action = {user.handler, user.flags, user.restorer, user.mask};
@@ -70,7 +70,7 @@ Result<uint32_t> sys_sigaction(uint32_t number, UserPtr<UserSignalAction> wanted
 }
 
 Result<uint32_t> sys_signal(uint32_t number, uint32_t handler) {
-  SignalAction action;
+  SignalAction action = {};
   action.handler = handler;
   action.flags = SignalAction::kResetHand | SignalAction::kNoDefer;
   SignalAction before = TRY(exchange_action(number, &action));
@@ -123,7 +123,7 @@ namespace {
 SignalSet pending_and_blocked() {
   Thread& self = running_thread();
   InterruptLockGuard guard(self.process().signal_lock_);
-  return (self.pending.set() | self.process().pending_.set()) & self.signal_mask;
+  return signals_waiting(self) & self.signal_mask;
 }
 
 // Sleeps until a signal that `mask` lets through has a handler to run.
@@ -167,13 +167,18 @@ namespace {
 bool take_waited(SignalSet wanted, SignalInfo& info) {
   Thread& self = running_thread();
   InterruptLockGuard guard(self.process().signal_lock_);
-  return self.pending.take(wanted, info) || self.process().pending_.take(wanted, info);
+  for (PendingSignals* pending : {&self.pending, &self.process().pending_})
+    if (Signal signal = pending->first_of(wanted); signal != Signal::kNone) {
+      pending->take(signal, info);
+      return true;
+    }
+  return false;
 }
 
 Result<uint32_t> wait_for_signal(SignalSet wanted, UserPtr<uint8_t> where, Deadline deadline) {
   Thread& self = running_thread();
   wanted &= ~kUnblockable;
-  SignalInfo info;
+  SignalInfo info = {};
   auto set_waited = [&](SignalSet set) {
     InterruptLockGuard guard(self.process().signal_lock_);
     self.waited_for = set;
@@ -219,13 +224,16 @@ Result<uint32_t> sys_rt_sigtimedwait_time64(UserPtr<SignalSet> wanted, UserPtr<u
 
 namespace {
 
-bool may_signal(const Process& target, uint32_t number) {
-  const Process& self = current_process();
+[[gnu::noinline]] bool may_signal_as_user(const Process& self, const Process& target, uint32_t number) {
   const Credentials& mine = self.credentials();
   const Credentials& theirs = target.credentials();
-  if (mine.is_superuser() || mine.euid == theirs.suid || mine.euid == theirs.uid || mine.uid == theirs.suid || mine.uid == theirs.uid)
-    return true;
+  if (mine.euid == theirs.suid || mine.euid == theirs.uid || mine.uid == theirs.suid || mine.uid == theirs.uid) return true;
   return number == static_cast<uint32_t>(Signal::kContinue) && self.session_ == target.session_;
+}
+
+bool may_signal(const Process& target, uint32_t number) {
+  const Process& self = current_process();
+  return self.credentials().is_superuser() || may_signal_as_user(self, target, number);
 }
 
 // Sends to every process that `selects`, the caller's own permission being asked for each. kSRCH: none; kPERM: none that may be.
@@ -268,7 +276,7 @@ Result<uint32_t> send_to_thread(uint32_t group, uint32_t tid, const SignalInfo& 
   if (!may_signal(*target, number)) return Errno::kPERM;
   for (Thread& thread : target->threads_)
     if (thread.id() == tid) {
-      if (number != 0) TRY(signal_send_thread_locked(thread, info));
+      if (number != 0) TRY(signal_send_locked(*target, info, &thread));
       return 0u;
     }
   return target->state_ == ProcessState::kZombie ? Result<uint32_t>(0u) : Errno::kSRCH;

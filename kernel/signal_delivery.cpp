@@ -31,7 +31,6 @@ void stay_stopped(Process& process) {
 // What a restart code in eax becomes: the call again (eip stands behind a two-byte instruction), or kINTR.
 void end_interrupted_call(TrapFrame& frame, const SignalAction* handler) {
   Thread& self = running_thread();
-  if (!(self.work.load(memory_order_relaxed) & kWorkRestart)) return;
   self.clear_work(kWorkRestart);
   auto code = static_cast<Errno>(-frame.eax);
   bool restarts = code == Errno::kRESTARTNOINTR || (code == Errno::kRESTARTSYS && handler && (handler->flags & SignalAction::kRestart));
@@ -45,47 +44,69 @@ void end_interrupted_call(TrapFrame& frame, const SignalAction* handler) {
 }
 
 struct TakenSignal {
-  SignalInfo info;
-  SignalAction action;
+  CaughtSignal signal;  // with the mask from before, also if it is not caught
   uint32_t continues;
 };
 
-enum class Next : uint8_t { kNothing, kEnd, kStop, kTaken };
+enum class Next : uint8_t { kNothing, kEnd, kStop, kDefault, kIgnored, kCaught };
+
+// The handler's mask begins. Nothing is left to be done if that keeps out all that waits.
+void begin_handler_locked(Thread& self, Signal signal, const CaughtSignal& caught) {
+  SignalSet mask = caught.mask | caught.action.mask;
+  if (!(caught.action.flags & SignalAction::kNoDefer)) mask |= signal_bit(signal);
+  self.signal_mask = mask;
+  if ((signals_waiting(self) & ~mask) == 0) self.clear_work(kWorkSignal);
+}
 
 Next take_next(Thread& self, Process& process, TakenSignal& taken) {
   InterruptLockGuard guard(process.signal_lock_);
   if (process.ending_ || (process.survivor_ && process.survivor_ != &self)) return Next::kEnd;
   if (process.stopping_) return Next::kStop;
-  SignalSet wanted = ~self.signal_mask | kUnblockable;
-  if (!self.pending.take(wanted, taken.info) && !process.pending_.take(wanted, taken.info)) {
+  CaughtSignal& caught = taken.signal;
+  caught.mask = self.signal_mask;
+  SignalSet wanted = ~caught.mask;
+  PendingSignals& pending = self.pending.set() & wanted ? self.pending : process.pending_;
+  Signal signal = pending.first_of(wanted);
+  if (signal == Signal::kNone) {
     self.clear_work(kWorkSignal);
     return Next::kNothing;
   }
+  pending.take(signal, caught.info);
   taken.continues = process.continues_;
-  SignalAction& action = process.handlers_->action(static_cast<Signal>(taken.info.number));
-  taken.action = action;
-  bool is_caught = action.handler != SignalAction::kDefault && action.handler != SignalAction::kIgnore;
-  if (is_caught && (action.flags & SignalAction::kResetHand)) action.handler = SignalAction::kDefault;
-  return Next::kTaken;
+  caught.action = process.handlers_->action(signal);
+  if (caught.action.handler == SignalAction::kDefault) return Next::kDefault;
+  if (caught.action.handler == SignalAction::kIgnore) return Next::kIgnored;
+  if (caught.action.flags & SignalAction::kResetHand) process.handlers_->action(signal).handler = SignalAction::kDefault;
+  begin_handler_locked(self, signal, caught);
+  return Next::kCaught;
 }
 
-void run_handler(TrapFrame& frame, Thread& self, const TakenSignal& taken) {
-  end_interrupted_call(frame, &taken.action);
-  bool temporary = self.work.load(memory_order_relaxed) & kWorkMask;
-  SignalSet saved = temporary ? self.saved_mask : self.signal_mask;
-  if (!signal_frame_push(frame, taken.action, taken.info, saved)) {
-    // No stack to tell it on: the program dies of it, even if it would catch SIGSEGV.
-    if (static_cast<Signal>(taken.info.number) == Signal::kSegmentation) {
-      InterruptLockGuard guard(self.process().signal_lock_);
-      self.process().handlers_->action(Signal::kSegmentation).handler = SignalAction::kDefault;
-    }
-    signal_force(signal_info_of_fault(Signal::kSegmentation, kCodeKernel, 0));
+void run_handler(TrapFrame& frame, Thread& self, CaughtSignal& caught) {
+  uint32_t work = self.work.load(memory_order_relaxed);
+  if (work & kWorkRestart) end_interrupted_call(frame, &caught.action);
+  SignalSet mask_before = caught.mask;
+  if (work & kWorkMask) caught.mask = self.saved_mask;
+  if (signal_frame_push(frame, caught)) {
+    if (work & kWorkMask) self.clear_work(kWorkMask);
     return;
   }
-  self.clear_work(kWorkMask);
-  SignalSet mask = self.signal_mask | taken.action.mask;
-  if (!(taken.action.flags & SignalAction::kNoDefer)) mask |= signal_bit(static_cast<Signal>(taken.info.number));
-  signal_set_mask(mask);
+  // No stack to tell it on: the program dies of it, even if it would catch SIGSEGV.
+  signal_set_mask(mask_before);
+  if (static_cast<Signal>(caught.info.number) == Signal::kSegmentation) {
+    InterruptLockGuard guard(self.process().signal_lock_);
+    self.process().handlers_->action(Signal::kSegmentation).handler = SignalAction::kDefault;
+  }
+  signal_force(signal_info_of_fault(Signal::kSegmentation, kCodeKernel, 0));
+}
+
+void run_default(Process& process, const TakenSignal& taken) {
+  auto signal = static_cast<Signal>(taken.signal.info.number);
+  SignalDefault action = signal_default(signal);
+  if (action == SignalDefault::kIgnore || process.pid() == 1) return;
+  if (action == SignalDefault::kStop)
+    begin_stop(process, signal, taken.continues);
+  else
+    process_begin_exit(static_cast<uint32_t>(signal));
 }
 
 }  // namespace
@@ -94,29 +115,19 @@ void signals_deliver(TrapFrame& frame) {
   Thread& self = running_thread();
   Process& process = self.process();
   TakenSignal taken;
-  for (;;) {
-    Next next = take_next(self, process, taken);
-    if (next == Next::kNothing) break;
-    if (next == Next::kEnd) thread_exit();
-    if (next == Next::kStop) {
-      stay_stopped(process);
-      continue;
+  while (self.work.load(memory_order_relaxed) & kWorkSignal) {
+    switch (take_next(self, process, taken)) {
+      case Next::kEnd: thread_exit();
+      case Next::kStop: stay_stopped(process); break;
+      case Next::kCaught: run_handler(frame, self, taken.signal); break;
+      case Next::kDefault: run_default(process, taken); break;
+      case Next::kIgnored:
+      case Next::kNothing: break;
     }
-    auto signal = static_cast<Signal>(taken.info.number);
-    if (taken.action.handler == SignalAction::kIgnore) continue;
-    if (taken.action.handler != SignalAction::kDefault) {
-      run_handler(frame, self, taken);
-      continue;
-    }
-    SignalDefault action = signal_default(signal);
-    if (action == SignalDefault::kIgnore || process.pid() == 1) continue;
-    if (action == SignalDefault::kStop)
-      begin_stop(process, signal, taken.continues);
-    else
-      process_begin_exit(static_cast<uint32_t>(signal));
   }
-  end_interrupted_call(frame, nullptr);
-  if (self.work.load(memory_order_relaxed) & kWorkMask) {
+  uint32_t work = self.work.load(memory_order_relaxed);
+  if (work & kWorkRestart) end_interrupted_call(frame, nullptr);
+  if (work & kWorkMask) {
     self.clear_work(kWorkMask);
     signal_set_mask(self.saved_mask);
   }

@@ -11,11 +11,23 @@ SignalDefault signal_default(Signal signal);
 // By action or by default. The signal lock is held.
 bool signal_is_ignored(Process& process, Signal signal);
 
-Result<void> signal_send_locked(Process& process, const SignalInfo& info) REQUIRES(process_table_lock);
-Result<void> signal_send_thread_locked(Thread& thread, const SignalInfo& info) REQUIRES(process_table_lock);
+// `only` is the one thread that may take it, or null for any; `own` the sender's own entry for it, if it has one.
+Result<void> signal_send_locked(Process& process, const SignalInfo& info, Thread* only = nullptr, RepeatedSignal* own = nullptr)
+    REQUIRES(process_table_lock);
 // Went off so many times; to one thread, or to any.
 void signal_send_repeated_locked(Process& process, Thread* only, RepeatedSignal& signal, uint64_t times) REQUIRES(process_table_lock);
 bool signal_send_group_locked(uint32_t group, const SignalInfo& info) REQUIRES(process_table_lock);
+// A signal that has been taken for a handler, and the mask that comes back after it.
+struct CaughtSignal {
+  SignalInfo info;
+  SignalAction action;
+  SignalSet mask;
+};
+// Builds the user's frame for the handler, and enters it; false if the user stack cannot take it.
+bool signal_frame_push(TrapFrame& frame, const CaughtSignal& caught);
+
+// What waits for the thread, or for any of its process; the signal lock is held.
+inline SignalSet signals_waiting(const Thread& thread) { return thread.pending.set() | thread.process().pending_.set(); }
 // Makes a thread look at its signals soon.
 void signal_notify(Thread& thread);
 

@@ -127,7 +127,7 @@ class Thread : public ThreadHead, public ListNode<RunQueueTag>, public ListNode<
 #endif
 
   // --- Signals: guarded by the process' signal lock; the mask is written only by the thread itself.
-  SignalSet signal_mask = 0;
+  SignalSet signal_mask = 0;  // never has one of kUnblockable
   SignalSet saved_mask = 0;  // with kWorkMask
   SignalSet waited_for = 0;  // sigtimedwait: wakes for these although they are blocked
   PendingSignals pending;

@@ -123,7 +123,7 @@ Result<uint32_t> wait4(int32_t pid, UserPtr<uint32_t> status, uint32_t options, 
 }
 
 SignalInfo information_of(const Report& report) {
-  SignalInfo info;
+  SignalInfo info = {};
   if (report.pid == 0) return info;
   info.number = static_cast<int32_t>(Signal::kChild);
   info.fields[0] = report.pid;

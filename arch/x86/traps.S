@@ -212,7 +212,6 @@ return_iret:
 user_work:
     movl %esp, %eax
     call return_to_user_work
-    cli
     jmp return_to_user
 
 // A selector that cannot be loaded becomes the null selector, which faults when it is used.

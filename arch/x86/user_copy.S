@@ -1,6 +1,8 @@
 // Copies between the kernel and user memory (arch/user_copy.h). A fault that mm could not resolve continues at the
 // instruction's fix-up, which counts what is missing. Arguments are in eax, edx, ecx (-mregparm=3). Programs cannot name kernel addresses: each call checks first.
 
+#include "arch/x86/user_float.h"
+
 #define KERNEL_BASE 0x80000000
 
     .text
@@ -244,5 +246,53 @@ exchange_faulted:
     popl %ebx
     jmp word_faulted
     may_fault exchange_word, exchange_faulted
+
+// bool user_float_save(VirtAddr where): see float_state.cpp. FSAVE comes behind all that is likely to fault, because it resets what it has
+// saved. Hardware sets the upper halves of the control, status and tag words (SDM volume 1, figure 8-9), emulators may not.
+    .balign 16
+    .globl user_float_save
+user_float_save:
+    cmpl $KERNEL_BASE - USER_FLOAT_BYTES, %eax
+    ja word_faulted
+    movl %eax, %edx
+save_image:
+    fxsave USER_FLOAT_IMAGE(%edx)
+    fnstsw %ax
+    movzwl %ax, %eax
+save_status:
+    movl %eax, USER_FLOAT_STATUS(%edx)  // and the magic number 0
+save_fsave:
+    fnsave (%edx)
+save_control_half:
+    movw $0xffff, 2(%edx)
+save_status_half:
+    movw $0xffff, 6(%edx)
+save_tag_half:
+    movw $0xffff, 10(%edx)
+    movl $1, %eax
+    ret
+    may_fault save_image, word_faulted
+    may_fault save_status, word_faulted
+    may_fault save_fsave, word_faulted
+    may_fault save_control_half, word_faulted
+    may_fault save_status_half, word_faulted
+    may_fault save_tag_half, word_faulted
+
+// bool user_float_restore(VirtAddr where). FXRSTOR raises a general protection fault for an operand that is not aligned to 16 bytes, and
+// for a reserved bit of MXCSR (SDM volume 2, FXRSTOR); emulators may load the latter, so it is looked at beforehand as well.
+    .balign 16
+    .globl user_float_restore
+user_float_restore:
+    cmpl $KERNEL_BASE - USER_FLOAT_BYTES, %eax
+    ja word_faulted
+load_mxcsr:
+    testl $0xffff0000, USER_FLOAT_IMAGE + 24(%eax)
+    jnz word_faulted
+load_image:
+    fxrstor USER_FLOAT_IMAGE(%eax)
+    movl $1, %eax
+    ret
+    may_fault load_mxcsr, word_faulted
+    may_fault load_image, word_faulted
 
     .section .note.GNU-stack, "", @progbits
