@@ -43,7 +43,7 @@ $(call remember_flags,$(dir)/flags,$(HOST$(1)_CXX) $(HOST_FLAGS) $(HOST$(1)_SANI
 $(dir)/%.o: %.cpp $(dir)/flags
 	$(say) HOST$(1) $$<
 	$(Q)mkdir -p $$(@D)
-	$(Q)$(HOST$(1)_CXX) $(HOST_FLAGS) $(HOST$(1)_SANITIZE) -MMD -MP -c -o $$@ $$<
+	$(Q)$(HOST$(1)_CXX) $(HOST_FLAGS) $(HOST$(1)_SANITIZE) -MD -MP -c -o $$@ $$<
 
 $(dir)/gtest.o: $(dir)/flags
 	$(say) HOST$(1) gtest

@@ -20,12 +20,12 @@ $(eval $(call remember_flags,$(BUILD)/kernel/flags,$(KERNEL_CXX) $(KERNEL_FLAGS)
 $(BUILD)/kernel/%.cpp.o: %.cpp $(BUILD)/kernel/flags
 	$(say) CXX $<
 	$(Q)mkdir -p $(@D)
-	$(Q)$(KERNEL_CXX) $(KERNEL_FLAGS) -MMD -MP -c -o $@ $<
+	$(Q)$(KERNEL_CXX) $(KERNEL_FLAGS) -MD -MP -c -o $@ $<
 
 $(BUILD)/kernel/%.S.o: %.S $(BUILD)/kernel/flags
 	$(say) AS $<
 	$(Q)mkdir -p $(@D)
-	$(Q)$(KERNEL_CXX) $(filter -m32 -march=% -g -D%,$(KERNEL_FLAGS)) -I. -x assembler-with-cpp -MMD -MP -c -o $@ $<
+	$(Q)$(KERNEL_CXX) $(filter -m32 -march=% -g -D%,$(KERNEL_FLAGS)) -I. -x assembler-with-cpp -MD -MP -c -o $@ $<
 
 # The vDSO (arch/x86/vdso/): a shared object for programs, and an assembly file that embeds it in the kernel and tells the addresses of its
 # symbols. As small as it goes, for it is one page.
@@ -41,7 +41,7 @@ $(eval $(call remember_flags,$(BUILD)/arch/x86/vdso/flags,$(KERNEL_CXX) $(VDSO_F
 
 $(BUILD)/arch/x86/vdso/%.o: arch/x86/vdso/% $(BUILD)/arch/x86/vdso/flags
 	$(say) VDSO $<
-	$(Q)$(KERNEL_CXX) $(if $(filter %.S,$<),-m32 -I. -x assembler-with-cpp,$(VDSO_FLAGS)) -MMD -MP -c -o $@ $<
+	$(Q)$(KERNEL_CXX) $(if $(filter %.S,$<),-m32 -I. -x assembler-with-cpp,$(VDSO_FLAGS)) -MD -MP -c -o $@ $<
 
 $(BUILD)/arch/x86/vdso/vdso.so: $(VDSO_OBJECTS) arch/x86/vdso/vdso.lds $(BUILD)/arch/x86/vdso/flags
 	$(Q)$(LD) $(VDSO_LDFLAGS) -o $@.symbols $(VDSO_OBJECTS)

@@ -8,7 +8,7 @@ $(eval $(call remember_flags,$(BUILD)/simulator/flags,$(HOST_CXX) $(SIMULATOR_FL
 $(BUILD)/simulator/%.o: tools/replacement_simulator/%.cpp $(BUILD)/simulator/flags
 	$(say) HOST $<
 	$(Q)mkdir -p $(@D)
-	$(Q)$(HOST_CXX) $(SIMULATOR_FLAGS) -MMD -MP -c -o $@ $<
+	$(Q)$(HOST_CXX) $(SIMULATOR_FLAGS) -MD -MP -c -o $@ $<
 
 $(BUILD)/replacement: $(SIMULATOR_SOURCES:tools/replacement_simulator/%.cpp=$(BUILD)/simulator/%.o)
 	$(say) LINK $@

@@ -21,7 +21,7 @@ define user_program
 $(BUILD)/user/$(1): $(2) $(BUILD)/user/.flags
 	$(say) USER $(1)
 	$(Q)mkdir -p $$(@D)
-	$(Q)$(USER_CXX) $(USER_FLAGS) $(3) -MMD -MP -MF $$@.d -MT $$@ $(USER_LINK) -o $$@.debug $(2)
+	$(Q)$(USER_CXX) $(USER_FLAGS) $(3) -MD -MP -MF $$@.d -MT $$@ $(USER_LINK) -o $$@.debug $(2)
 	$(Q)$(USER_PREFIX)strip -o $$@ $$@.debug
 -include $(BUILD)/user/$(1).d
 endef
@@ -46,6 +46,6 @@ $(MUSL):
 $(BUILD)/user/pthreads-musl/%: user/pthreads/%.cpp $(BUILD)/user/.flags | $(MUSL)
 	$(say) USER pthreads-musl/$*
 	$(Q)mkdir -p $(@D)
-	$(Q)$(USER_CXX) $(USER_FLAGS) -fno-exceptions -fno-rtti -nostdinc -isystem $(musl_headers) -MMD -MP $(USER_LINK) -nostdlib -o $@ \
+	$(Q)$(USER_CXX) $(USER_FLAGS) -fno-exceptions -fno-rtti -nostdinc -isystem $(musl_headers) -MD -MP $(USER_LINK) -nostdlib -o $@ \
 		$(musl_library)/crt1.o $(musl_library)/crti.o $< $(musl_library)/libc.a -lgcc $(musl_library)/crtn.o
 -include $(MUSL_PROGRAMS:%=%.d)
