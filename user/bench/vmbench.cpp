@@ -46,6 +46,7 @@ static const Row rows[] = {
     {"ipc.eventfd_pp", r_evpp, "round trip"},
     {"ipc.futex_pp", r_futexpp, "wake+wait round trip, shared page"},
     {"sched.yield", r_yield, "per yield, 2 yielding processes"},
+    {"proc.thread", r_thread, "clone of a thread that exits, and waiting for it by futex"},
     {"proc.fork_call", r_forkcall, "fork() as the parent sees it, small process"},
     {"proc.fork_exit", r_fork, "fork+exit+wait, small process"},
     {"proc.fork_call_16M", r_forkcall16, "fork() alone, 16 MiB dirty anon"},
