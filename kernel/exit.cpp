@@ -189,6 +189,7 @@ void thread_exit() {
       if (!is_last && self.id() != process.pid_) pid_forget_locked(self.id());
       InterruptLockGuard signals(process.signal_lock_);
       self.pending.discard(~0ull);
+      signal_pass_on_locked(process, self, ~self.signal_mask | self.waited_for);
     }
     if (!is_last) process.child_events_.wake_all();  // an execve may wait for it
     if (is_last) {

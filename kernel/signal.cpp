@@ -183,6 +183,26 @@ bool signal_send_group_locked(uint32_t group, const SignalInfo& info) {
   return found;
 }
 
+void signal_pass_on_locked(Process& process, const Thread& leaver, SignalSet which) {
+  SignalSet left = process.pending_.set() & which;
+  for (Thread& thread : process.threads_) {
+    SignalSet takes = left & (~thread.signal_mask | thread.waited_for);
+    if (&thread == &leaver || takes == 0) continue;
+    signal_notify(thread);
+    left &= ~takes;
+  }
+}
+
+void signal_pass_on() {
+  Thread& self = running_thread();
+  Process& process = self.process();
+  // Who sends one from now on looks at the mask that is set already.
+  if (process.thread_count() == 1 || (process.pending_.set() & self.signal_mask) == 0) return;
+  InterruptLockGuard table(process_table_lock);
+  InterruptLockGuard guard(process.signal_lock_);
+  signal_pass_on_locked(process, self, self.signal_mask);
+}
+
 void signal_force(const SignalInfo& info) {
   Thread& self = running_thread();
   Process& process = self.process();
@@ -225,10 +245,13 @@ bool sleep_is_interrupted(SleepKind kind) { return kind == SleepKind::kInterrupt
 
 void signal_set_mask(SignalSet mask) {
   Thread& self = running_thread();
-  InterruptLockGuard guard(self.process().signal_lock_);
-  self.signal_mask = mask & ~kUnblockable;
-  // Of an end or a stop the thread has been told.
-  if (signals_waiting(self) & ~self.signal_mask) self.add_work(kWorkSignal);
+  {
+    InterruptLockGuard guard(self.process().signal_lock_);
+    self.signal_mask = mask & ~kUnblockable;
+    // Of an end or a stop the thread has been told.
+    if (signals_waiting(self) & ~self.signal_mask) self.add_work(kWorkSignal);
+  }
+  signal_pass_on();
 }
 
 void signal_set_temporary_mask(SignalSet mask) {

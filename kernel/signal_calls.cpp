@@ -188,6 +188,7 @@ Result<uint32_t> wait_for_signal(SignalSet wanted, UserPtr<uint8_t> where, Deadl
   bool taken;
   while (!(taken = take_waited(wanted, info)) && slept.ok()) slept = block(SleepKind::kInterruptible, deadline);
   set_waited(0);
+  signal_pass_on();
   if (!taken) return slept.error() == Errno::kTIMEDOUT ? Errno::kAGAIN : Errno::kINTR;
   if (!where.is_null()) TRY(user_write(where.as<SignalInfo>(), info));
   return static_cast<uint32_t>(info.number);

@@ -82,6 +82,7 @@ Next take_next(Thread& self, Process& process, TakenSignal& taken) {
 }
 
 void run_handler(TrapFrame& frame, Thread& self, CaughtSignal& caught) {
+  signal_pass_on();
   uint32_t work = self.work.load(memory_order_relaxed);
   if (work & kWorkRestart) end_interrupted_call(frame, &caught.action);
   SignalSet mask_before = caught.mask;

@@ -31,6 +31,11 @@ inline SignalSet signals_waiting(const Thread& thread) { return thread.pending.s
 // Makes a thread look at its signals soon.
 void signal_notify(Thread& thread);
 
+// One thread is told of a signal that is sent to its process. If it no longer takes it (its mask, its end), another is told that does:
+// these tell the others of what still waits. The first is for the running thread, with nothing held, whenever it lets less through.
+void signal_pass_on();
+void signal_pass_on_locked(Process& process, const Thread& leaver, SignalSet which) REQUIRES(process_table_lock, process.signal_lock_);
+
 // Every process, zombies included; guarded by process_table_lock.
 List<Process, AllProcessesTag>& all_processes();
 

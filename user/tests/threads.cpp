@@ -415,6 +415,40 @@ TEST(a_signal_goes_to_a_thread_that_lets_it_through) {
   CHECK_EQ(g_taker, getpid());
   done = true;
 }
+
+std::atomic<bool> g_second_came{false};
+void wait_for_second(int) {
+  while (!g_second_came) sched_yield();
+}
+void note_second(int) { g_second_came = true; }
+
+// Both signals are for the first thread, which lets the second through no longer once it handles the first.
+TEST(a_signal_that_its_thread_blocks_meanwhile_goes_to_another) {
+  struct sigaction first = {}, second = {};
+  first.sa_handler = wait_for_second;
+  sigaddset(&first.sa_mask, SIGUSR2);
+  second.sa_handler = note_second;
+  CHECK_OK(sigaction(SIGUSR1, &first, nullptr));
+  CHECK_OK(sigaction(SIGUSR2, &second, nullptr));
+  for (int i = 0; i < 20; i++) {
+    g_second_came = false;
+    std::atomic<bool> is_there{false};
+    Joined other([&] {
+      is_there = true;
+      while (!g_second_came) pause_a_little();
+    });
+    while (!is_there) sched_yield();
+    Joined sender([] {
+      sigset_t all;
+      sigfillset(&all);
+      pthread_sigmask(SIG_BLOCK, &all, nullptr);
+      kill(getpid(), SIGUSR1);
+      kill(getpid(), SIGUSR2);
+    });
+    while (!g_second_came) pause_a_little();
+  }
+}
+
 TEST(several_threads_set_the_same_timer) {
   signal(SIGALRM, note_taker);
   auto body = [] {
