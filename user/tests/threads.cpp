@@ -269,7 +269,10 @@ static void exec_with_pid() {
   _exit(127);
 }
 // Threads that make threads while one of them calls execve: none survives it, none keeps it waiting.
+// They begin together: one alone may take all the address space for stacks before the other is made.
+static std::atomic<bool> g_breeds{false};
 static void breed() {
+  while (!g_breeds) sched_yield();
   for (;;) {
     pthread_t id;
     if (pthread_create(
@@ -303,6 +306,7 @@ TEST(exec_by_any_thread_leaves_one_with_the_process_number) {
     CHECK_EXIT(in_child([] {
                  start(breed);
                  start(breed);
+                 g_breeds = true;
                  pause_a_little();
                  exec_with_pid();
                }),
@@ -314,6 +318,7 @@ TEST(exit_while_threads_are_made) {
     CHECK_EXIT(in_child([] {
                  start(breed);
                  start(breed);
+                 g_breeds = true;
                  pause_a_little();
                  _exit(3);
                }),

@@ -351,8 +351,9 @@ int64_t timer_interrupts() {
 }
 
 // A tick of 10 ms would be 200 on each processor.
-// However short and many: what they miss is counted.
+// However short and many: what they miss is counted. On a machine that counts instructions, where time passes only in the guest.
 TEST(hundreds_of_short_timers_leave_a_processor_to_programs) {
+  if (!getenv("COUNTED_TIME")) SKIP("manifest: timers-counted");
   cpu_set_t here;
   CPU_ZERO(&here);
   CPU_SET(sched_getcpu(), &here);
@@ -364,11 +365,10 @@ TEST(hundreds_of_short_timers_leave_a_processor_to_programs) {
     while (now(CLOCK_MONOTONIC) < end) done++;
     return done;
   };
-  int alone = work(), beside = 0;
+  int alone = work();
   for (int i = 0; i < 500; i++) set(make(CLOCK_MONOTONIC, SIGRTMIN), kMilli + i * 1000, kMilli);
-  // The machine that emulates this one may have other things to do as well: once is enough.
-  for (int i = 0; i < 10 && beside < alone / 2; i++) beside = work();
-  CHECK(beside >= alone / 2);
+  int beside = work();
+  if (beside < alone * 3 / 4) FAIL("%d rounds of work beside the timers, %d alone", beside, alone);
 }
 
 TEST(processors_with_nothing_to_do_are_left_alone) {
