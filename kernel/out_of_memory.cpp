@@ -6,12 +6,16 @@
 #include "kernel/signal_internal.h"
 #include "lib/log.h"
 #include "mm/frame.h"
+#include "mm/frames.h"
 #include "mm/reclaim.h"
 #include "mm/swap.h"
 
 namespace faultline {
 
 namespace {
+
+// One thread at a time looks round: it holds references to spaces, and where one of them is the last, that memory comes back only with it.
+constinit Atomic<bool> is_looking = false;
 
 constexpr uint64_t kPause = 2'000'000, kPatience = 3'000'000'000;  // nanoseconds
 
@@ -90,14 +94,15 @@ void announce(const Choice& choice) {
       mebibytes(size.anonymous + size.file + size.shared), mebibytes(size.swapped), kilobytes(size.tables));
 }
 
-// The process ends, and all others that live in the same memory, which comes back only with the last. False: somebody else is ending already.
+// The process ends, and all others that live in the same memory, which comes back only with the last. False: somebody else is ending already, or has
+// ended and given back what this thread did not find.
 bool end_with_memory(Process& chosen, const AddressSpace* space) {
   auto kill_locked = [](Process& process) REQUIRES(process_table_lock) {
     ignore_result(signal_send_locked(process, signal_info_from_kernel(Signal::kKill)));  // not real-time: cannot fail
   };
   {
     InterruptLockGuard guard(process_table_lock);
-    if (find_ending_locked()) return false;
+    if (find_ending_locked() || frames_short_of_low() == 0) return false;
     kill_locked(chosen);
   }
   for (Ref<Process> process = Process::next(1); process; process = Process::next(process->pid() + 1)) {
@@ -108,11 +113,24 @@ bool end_with_memory(Process& chosen, const AddressSpace* space) {
   return true;
 }
 
+// False: there is nobody who may be ended.
+bool end_somebody() {
+  Choice choice = choose();
+  if (!choice.process) {
+    log(LogLevel::kError, "Out of memory and no killable processes");
+    return false;
+  }
+  Ref<AddressSpace> space = choice.process->shared_space();  // not longer than this: the last reference to it gives the memory back
+  if (end_with_memory(*choice.process, space.get())) announce(choice);
+  return true;
+}
+
+void pause() { ignore_result(block(SleepKind::kKillable, Deadline{clock_monotonic() + kPause})); }
+
 // Until the memory of `process` has come back, or it has had its time.
 void wait_for_end(Process& process) {
   const uint64_t end = clock_monotonic() + kPatience;
-  while (process.state() != ProcessState::kZombie && clock_monotonic() < end && !fatal_signal_is_pending())
-    ignore_result(block(SleepKind::kKillable, Deadline{clock_monotonic() + kPause}));  // only the pause matters
+  while (process.state() != ProcessState::kZombie && clock_monotonic() < end && !fatal_signal_is_pending()) pause();
 }
 
 }  // namespace
@@ -145,15 +163,13 @@ bool may_use_last_frames() {
 bool memory_ran_out() {
   // Failures that were asked for (kernel/fault_injection.h) are this thread's alone: nobody's memory would help.
   if (fatal_signal_is_pending() || running_thread().injection.failures != 0) return false;
-  if (!find_ending()) {
-    Choice choice = choose();
-    if (!choice.process) {
-      log(LogLevel::kError, "Out of memory and no killable processes");
-      return false;
-    }
-    Ref<AddressSpace> space = choice.process->shared_space();
-    if (end_with_memory(*choice.process, space.get())) announce(choice);
+  if (is_looking.exchange(true, memory_order_acquire)) {
+    pause();
+    return !fatal_signal_is_pending();
   }
+  const bool somebody_ends = find_ending() || end_somebody();
+  is_looking.store(false, memory_order_release);
+  if (!somebody_ends) return false;
   if (Ref<Process> ending = find_ending()) wait_for_end(*ending);
   return !fatal_signal_is_pending();
 }

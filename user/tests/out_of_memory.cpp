@@ -112,6 +112,26 @@ TEST_SLOW(the_kernels_own_touch_is_no_different) {
                SIGKILL);
   other.check_intact();
 }
+// Whoever finds no frame when the eater's end is all but over must not end a second process, for memory that is there.
+TEST_SLOW(one_end_is_enough) {
+  need_small_machine();
+  auto* end = (volatile bool*)mmap(nullptr, kPage, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  CHECK(end != MAP_FAILED);
+  pid_t nibblers[3];
+  for (pid_t& pid : nibblers)
+    pid = in_child([&] {
+      while (!*end) {
+        char* p = (char*)mmap(nullptr, 64 * kPage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        CHECK(p != MAP_FAILED);
+        for (size_t at = 0; at < 64 * kPage; at += kPage) p[at] = 1;
+        CHECK_OK(munmap(p, 64 * kPage));
+      }
+    });
+  for (int round = 0; round < scale(4); round++) CHECK_SIGNAL(in_child([] { eat(); }), SIGKILL);
+  *end = true;
+  for (pid_t pid : nibblers) CHECK_EXIT(pid, 0);
+  CHECK_OK(munmap((void*)end, kPage));
+}
 TEST_SLOW(the_largest_is_ended_though_another_asks) {
   need_small_machine();
   Holder large(all_memory() / 2);
