@@ -1,5 +1,5 @@
 // The sieve of Eratosthenes in segments that threads take from a common counter. `sieve -g` shows what they gain, as sort does.
-#include "user/pthreads/program.h"
+#include "user/pthreads/gain.h"
 
 constexpr int kLimit = 1 << 20, kSegment = 1 << 15, kRoot = 1 << 10;
 static bool g_small[kRoot];
@@ -22,18 +22,18 @@ static void* sieve(void*) {
 }
 static double sieve_with(int count) {
   pthread_t threads[8];
-  timespec begin, end;
   g_next = g_primes = 0;
-  clock_gettime(CLOCK_MONOTONIC, &begin);
+  const double begin = seconds();
   for (int i = 0; i < count; i++) threads[i] = start(sieve);
   for (int i = 0; i < count; i++) join(threads[i]);
-  clock_gettime(CLOCK_MONOTONIC, &end);
+  const double took = seconds() - begin;
   say("%d threads: %d primes below %d\n", count, g_primes, kLimit);
-  return (double)(end.tv_sec - begin.tv_sec) + (double)(end.tv_nsec - begin.tv_nsec) / 1e9;
+  return took;
 }
 static void round_of_use() {
   for (int p = 2; p < kRoot; p++)
     for (int i = p * p; i < kRoot; i += p) g_small[i] = true;
-  double one = sieve_with(1), four = sieve_with(4);
-  if (g_arguments[1] && !strcmp(g_arguments[1], "-g")) say("gain: %.2f\n", one / four);
+  sieve_with(1);
+  sieve_with(4);
+  gain_of(sieve_with);
 }
