@@ -10,7 +10,7 @@
 #   CPUS=2 MEM=256 QEMUEXTRA=   the machine that `make qemu` starts; DISK=my.img keeps its changes across boots,
 #   DISKIF=virtio|ide           how that disk is attached; SWAP=MIB adds a disk to swap to; APPEND= is added to the kernel's command line
 #   TEST=NAME     only that test, for `make test`
-#   NET=          reserved for the network device
+#   NET=1         a network card for `make qemu`; prints which port of this machine leads to port 80 of the guest (or NET=HOSTPORT:GUESTPORT)
 
 MAKEFLAGS += --no-builtin-rules
 .SUFFIXES:
@@ -35,6 +35,7 @@ endif
 all: kernel user image
 
 include tools/toolchain.mk
+include tools/lwip.mk
 include tools/kernel.mk
 include tools/user.mk
 include tools/image.mk
@@ -46,7 +47,7 @@ help:
 	@echo
 	@echo '  make deps       install what the build needs (Debian, Ubuntu); make doctor only names what is missing'
 	@echo '  make            kernel, user programs and root image, in $(BUILD)/'
-	@echo '  make qemu       boot to a shell on this terminal (Ctrl-A x ends it); CPUS= MEM= SWAP= DISK=my.img DISKIF=ide'
+	@echo '  make qemu       boot to a shell on this terminal (Ctrl-A x ends it); CPUS= MEM= SWAP= DISK=my.img DISKIF=ide NET=1'
 	@echo '  make qemu-gdb   the same, waiting for gdb; prints the command to type in another terminal'
 	@echo '  make iso        a GRUB image with the root image inside; make qemu-iso boots it'
 	@echo '  make test       everything: layers, headers, host tests, kernel tests (TEST=NAME for one of them)'
@@ -65,7 +66,7 @@ doctor:
 	$(Q)tools/doctor
 
 # The machine. Without DISK the root image is used as a snapshot: it stays as it was built.
-qemu_options = --cpus $(CPUS) --mem $(MEM) --disk-interface $(DISKIF) $(if $(DISK),--disk $(DISK)) $(if $(SWAP),--swap $(SWAP)) \
+qemu_options = --cpus $(CPUS) --mem $(MEM) --disk-interface $(DISKIF) $(if $(DISK),--disk $(DISK)) $(if $(SWAP),--swap $(SWAP)) $(if $(NET),--net $(NET)) \
 	$(if $(APPEND),--append '$(APPEND)') -- $(QEMUEXTRA)
 
 qemu: kernel image

@@ -20,6 +20,7 @@
 #include "kernel/boot_information.h"
 #include "kernel/files/kernel_log_file.h"
 #include "kernel/log.h"
+#include "kernel/net/internet/internet.h"
 #include "kernel/proc/contents.h"
 #include "kernel/process.h"
 #include "kernel/root_file_systems.h"
@@ -110,6 +111,7 @@ void start_system(void*) {
   start_terminals();
   block_drivers_initialize();
   register_ramdisks();
+  internet_initialize();
   root_file_systems_mount();
   start_thread("write-back", write_back_for_ever);
   start_thread("reclaim", reclaim_for_ever);

@@ -14,6 +14,7 @@ const char* lock_rank_name(LockRank rank) {
     case LockRank::kDirectory: return "directory";
     case LockRank::kTerminal: return "terminal";
     case LockRank::kPipe: return "pipe";
+    case LockRank::kNetwork: return "network";
     case LockRank::kSpace: return "space";
     case LockRank::kObject: return "object";
     case LockRank::kFrameBusy: return "frame busy";

@@ -16,6 +16,7 @@ enum class LockRank : uint8_t {
   kDirectory,     // entries of one directory (parents before children)
   kTerminal,
   kPipe,
+  kNetwork,     // the protocol engine's core; no user memory is touched under it
   kSpace,       // an address space's regions (read-write)
   kObject,      // an object's size and page index
   kFrameBusy,   // one page under I/O: a bit, sleeps

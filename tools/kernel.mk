@@ -3,13 +3,14 @@
 # tools/ksyms checks that.
 
 KERNEL_SOURCES := $(wildcard lib/*.cpp mm/*.cpp fs/*.cpp fs/*/*.cpp drivers/*.cpp drivers/*/*.cpp kernel/*.cpp \
-	kernel/*/*.cpp arch/x86/*.cpp arch/x86/*.S boot/*.S boot/*.cpp)
-KERNEL_OBJECTS := $(KERNEL_SOURCES:%=$(BUILD)/kernel/%.o) $(BUILD)/kernel/vdso-image.o
+	kernel/*/*.cpp kernel/*/*/*.cpp arch/x86/*.cpp arch/x86/*.S boot/*.S boot/*.cpp)
+KERNEL_OBJECTS := $(KERNEL_SOURCES:%=$(BUILD)/kernel/%.o) $(BUILD)/kernel/vdso-image.o $(LWIP_OBJECTS)
 
 # <machine/…> is looked up after the system's own headers: a features.h of ours must not stand in for theirs.
 KERNEL_FLAGS := -std=c++20 -m32 -march=i686 -mtune=generic -ffreestanding -fno-exceptions -fno-rtti -fno-threadsafe-statics -fno-pie \
 	-fno-stack-protector $(calling_convention) $(stack_alignment) -fno-asynchronous-unwind-tables $(general_registers) $(no_padding) -O2 -g -fno-omit-frame-pointer $(warnings) $(kernel_warnings) \
-	-D_GLIBCXX_ASSERTIONS -fcf-protection=none -I. -idirafter arch/x86 $(if $(filter 1,$(DEBUG)),-DFAULTLINE_DEBUG=1)
+	-D_GLIBCXX_ASSERTIONS -fcf-protection=none -I. -idirafter arch/x86 $(LWIP_INCLUDES) \
+	$(if $(filter 1,$(DEBUG)),-DFAULTLINE_DEBUG=1)
 KERNEL_LDFLAGS := -m elf_i386 -nostdlib -static -T linker.ld -z noexecstack -z max-page-size=0x1000 --build-id=none
 kernel_link = $(LD) $(KERNEL_LDFLAGS) -o $@ $(KERNEL_OBJECTS) $(filter %ksyms.o %ksyms-empty.o,$^)
 
@@ -17,7 +18,7 @@ kernel: $(BUILD)/kernel.elf
 
 $(eval $(call remember_flags,$(BUILD)/kernel/flags,$(KERNEL_CXX) $(KERNEL_FLAGS)))
 
-$(BUILD)/kernel/%.cpp.o: %.cpp $(BUILD)/kernel/flags
+$(BUILD)/kernel/%.cpp.o: %.cpp $(BUILD)/kernel/flags | $(LWIP)
 	$(say) CXX $<
 	$(Q)mkdir -p $(@D)
 	$(Q)$(KERNEL_CXX) $(KERNEL_FLAGS) -MD -MP -c -o $@ $<

@@ -49,6 +49,11 @@ def disk_options(path, number, interface="virtio", flags=""):
     return ["-drive", drive, "-device", "virtio-blk-pci,drive=disk%d" % number]
 
 
+def network_options(host_port, guest_port):
+    """QEMU's options for a network card behind its user network, with one TCP port of this machine that leads to one of the guest's."""
+    return ["-netdev", "user,id=net0,hostfwd=tcp:127.0.0.1:%s-:%s" % (host_port, guest_port), "-device", "virtio-net-pci,netdev=net0,romfile="]
+
+
 def make_swap(path, mib):
     """A disk to swap to, as big as it is told."""
     with open(path, "wb") as file:

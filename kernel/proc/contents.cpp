@@ -89,6 +89,7 @@ void proc_contents_initialize() {
   proc_register_processors();
   proc_register_devices();
   proc_register_settings();
+  proc_register_network();
 }
 
 }  // namespace faultline

@@ -81,5 +81,6 @@ void proc_register_processors();                // processors.cpp
 void proc_register_devices();                   // devices.cpp
 extern const ProcNode kProcMemorySettingsNode;  // memory_settings.cpp
 void proc_register_settings();                  // settings.cpp
+void proc_register_network();                   // network.cpp
 
 }  // namespace faultline
