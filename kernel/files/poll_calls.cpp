@@ -17,7 +17,7 @@ class PollWaiter final : public PollTable {
   PollWaiter() = default;
   ~PollWaiter() {
     for (uint32_t i = 0; i < used_; i++) {
-      entry(i).queue->remove(entry(i).waiting);
+      entry(i).queue->remove(entry(i));
       entry(i).~Entry();
     }
     while (Chunk* chunk = chunks_) {
@@ -31,22 +31,33 @@ class PollWaiter final : public PollTable {
   void set_file(File& file) { file_ = &file; }
   bool is_out_of_memory() const { return is_out_of_memory_; }
 
+  // Since the last forget_wakes(). block() alone would not do: what wakes us while a look sleeps (an epoll instance's mutex, a page of the program's
+  // array) ends that sleep, and not the one after it.
+  bool was_woken() const { return was_woken_.load(memory_order_seq_cst); }
+  void forget_wakes() { was_woken_.store(false, memory_order_seq_cst); }
+
   void register_queue(WaitQueue& queue) override {
     if (!make_room()) {
       is_out_of_memory_ = true;
       return;
     }
-    Entry* made = new (place(used_++)) Entry(queue, *file_);
-    queue.add(made->waiting);
+    Entry* made = new (place(used_++)) Entry(*this, queue, *file_);
+    queue.add(*made);
   }
 
  private:
-  struct Entry {
-    Entry(WaitQueue& q, File& f) : queue(&q), file(f) {}
-    ThreadWaitEntry waiting;
+  struct Entry : WaitEntry {
+    Entry(PollWaiter& w, WaitQueue& q, File& f) : WaitEntry(&notify), waiter(w), queue(&q), file(f) {}
+    PollWaiter& waiter;
     WaitQueue* queue;
     Ref<File> file;
   };
+  static WaitEntry::Verdict notify(WaitEntry& self, uint32_t) {
+    PollWaiter& waiter = static_cast<Entry&>(self).waiter;
+    waiter.was_woken_.store(true, memory_order_seq_cst);
+    wake(waiter.thread_);
+    return WaitEntry::Verdict::kKeep;
+  }
   static constexpr uint32_t kPerChunk = 64;
   struct Chunk {
     Chunk* next;
@@ -72,6 +83,8 @@ class PollWaiter final : public PollTable {
   }
   Entry& entry(uint32_t index) { return *static_cast<Entry*>(place(index)); }
 
+  Thread& thread_ = *current_thread();
+  Atomic<bool> was_woken_{false};
   File* file_ = nullptr;
   uint32_t used_ = 0;
   bool is_out_of_memory_ = false;
@@ -98,7 +111,9 @@ Result<uint32_t> look_until(Deadline deadline, bool may_wait, Look look) {
   found = TRY(look(&waiter));
   while (found == 0) {
     if (waiter.is_out_of_memory()) return Errno::kNOMEM;
-    Result<void> slept = block(SleepKind::kInterruptible, deadline);
+    Result<void> slept;
+    while (slept.ok() && !waiter.was_woken()) slept = block(SleepKind::kInterruptible, deadline);
+    waiter.forget_wakes();
     found = TRY(look(static_cast<PollWaiter*>(nullptr)));
     if (found == 0 && !slept.ok()) return slept.error() == Errno::kTIMEDOUT ? Result<uint32_t>(0u) : Errno::kRESTARTNOHAND;
   }
