@@ -182,7 +182,8 @@ template <typename Offset>
 Result<uint32_t> send_file(int32_t out, int32_t in, UserPtr<Offset> offset, uint32_t bytes) {
   FileHandle from = TRY(readable_file(in));
   FileHandle to = TRY(writable_file(out));
-  if (!from->is_seekable() || (to->flags() & kOpenAppend)) return Errno::kINVAL;
+  if (!from->is_seekable()) return offset.is_null() ? Errno::kINVAL : Errno::kSPIPE;
+  if (to->flags() & kOpenAppend) return Errno::kINVAL;
   CopyEnd source{*from, !offset.is_null(), 0}, destination{*to, false, 0};
   if (source.has_offset) {
     auto start = TRY(user_read(offset));
