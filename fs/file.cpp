@@ -6,6 +6,8 @@
 
 namespace faultline {
 
+constinit SpinLock<LockRank::kFileWatches> file_watches_lock;
+
 File::~File() {
   if (counted_as_writer_) {
     path_.mount->writer_ends();
@@ -13,6 +15,31 @@ File::~File() {
   }
   if (runs_) inode_->end_running();
   if (inode_ && inode_->locks()) inode_->locks()->drop_owner(this);
+}
+
+void File::add_watch(FileWatch& watch) {
+  LockGuard guard(file_watches_lock);
+  was_watched_.store(true, memory_order_seq_cst);
+  watches_.push_back(watch);
+}
+
+void File::remove_watch(FileWatch& watch) {
+  LockGuard guard(file_watches_lock);
+  watches_.remove(watch);
+}
+
+// Nobody adds a watch any more, but watchers may end themselves meanwhile: each is told with the lock released.
+void File::end_watches() {
+  for (;;) {
+    Ref<FileWatcher> watcher;
+    {
+      LockGuard guard(file_watches_lock);
+      FileWatch* watch = watches_.front();
+      if (!watch) return;
+      watcher = Ref<FileWatcher>(watch->watcher());
+    }
+    watcher->file_ends(*this);
+  }
 }
 
 void File::set_status_flags(uint32_t wanted) {

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 
+#include "fs/file_watch.h"
 #include "fs/inode.h"
 #include "fs/path.h"
 #include "fs/poll.h"
@@ -13,13 +14,18 @@
 
 namespace faultline {
 
+class Epoll;
 class TimerFile;
 
 class File : public RefCounted<File>, public RegionBacking {
  public:
   // `flags` as open(2): access mode and status flags. The path may be empty (pipes, memfd); inode may be null.
   File(Ref<Inode> inode, uint32_t flags) : inode_(std::move(inode)), flags_(flags) {}
-  static void destroy(File* file) { file->last_reference_gone(); }
+  static void destroy(File* file) {
+    if (file->was_watched()) [[unlikely]]
+      file->end_watches();
+    file->last_reference_gone();
+  }
 
   Inode* inode() const { return inode_.get(); }
   const Path& path() const { return path_; }
@@ -55,6 +61,16 @@ class File : public RefCounted<File>, public RegionBacking {
   Result<void> punch_hole(PageIndex first, uint32_t pages) override;
   // Itself, if it is one of timerfd_create's.
   virtual TimerFile* timer() { return nullptr; }
+  // What is behind it, if it is one of epoll_create's.
+  virtual Epoll* epoll() { return nullptr; }
+  // Lines of its kind for /proc/PID/fdinfo.
+  virtual void describe_state(FormatSink& sink) { (void)sink; }
+
+  // For a watcher that holds the file open, or is being told that it ends.
+  void add_watch(FileWatch& watch);
+  void remove_watch(FileWatch& watch);  // afterwards the file may be gone
+  bool was_watched() const { return was_watched_.load(memory_order_seq_cst); }
+  List<FileWatch>& watches() REQUIRES(file_watches_lock) { return watches_; }
   // A descriptor of this file was closed (not necessarily the last).
   virtual void descriptor_closed() {}
   // The path's mount counted this file as a reason not to become read-only.
@@ -80,9 +96,13 @@ class File : public RefCounted<File>, public RegionBacking {
   Mutex<LockRank::kFile> position_lock_;
 
  private:
+  void end_watches();
+
   Ref<Inode> inode_;
   Path path_;
   Atomic<uint32_t> flags_;
+  Atomic<bool> was_watched_{false};  // now or before
+  List<FileWatch> watches_ GUARDED_BY(file_watches_lock);
   bool counted_as_writer_ = false;
   bool runs_ = false;
 };

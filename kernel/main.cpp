@@ -18,6 +18,7 @@
 #include "fs/swap_area.h"
 #include "fs/tmpfs/tmpfs.h"
 #include "kernel/boot_information.h"
+#include "kernel/files/epoll_nesting.h"
 #include "kernel/files/kernel_log_file.h"
 #include "kernel/log.h"
 #include "kernel/net/internet/internet.h"
@@ -98,6 +99,7 @@ void start_system(void*) {
   dentries_initialize();
   mounts_initialize();
   anonymous_initialize();
+  epoll_initialize();
   rename_initialize();
   swap_areas_initialize();
   tmpfs_initialize();

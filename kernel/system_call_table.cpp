@@ -205,6 +205,9 @@ constexpr SystemCallRow kRows[] = {
     {244, "get_thread_area", entry<sys_get_thread_area>},
     {250, "fadvise64", entry<sys_fadvise64>},
     {252, "exit_group", entry<sys_exit_group>},
+    {254, "epoll_create", entry<sys_epoll_create>},
+    {255, "epoll_ctl", entry<sys_epoll_ctl>},
+    {256, "epoll_wait", entry<sys_epoll_wait>},
     {258, "set_tid_address", entry<sys_set_tid_address>},
     {259, "timer_create", entry<sys_timer_create>},
     {260, "timer_settime", entry<sys_timer_settime>},
@@ -242,6 +245,7 @@ constexpr SystemCallRow kRows[] = {
     {314, "sync_file_range", entry<sys_sync_file_range>},
     {315, "tee", entry<sys_tee>},
     {318, "getcpu", entry<sys_getcpu>},
+    {319, "epoll_pwait", entry<sys_epoll_pwait>},
     {320, "utimensat", entry<sys_utimensat>},
     {322, "timerfd_create", entry<sys_timerfd_create>},
     {323, "eventfd", entry<sys_eventfd>},
@@ -249,6 +253,7 @@ constexpr SystemCallRow kRows[] = {
     {325, "timerfd_settime", entry<sys_timerfd_settime>},
     {326, "timerfd_gettime", entry<sys_timerfd_gettime>},
     {328, "eventfd2", entry<sys_eventfd2>},
+    {329, "epoll_create1", entry<sys_epoll_create1>},
     {330, "dup3", entry<sys_dup3>},
     {331, "pipe2", entry<sys_pipe2>},
     {333, "preadv", entry<sys_preadv>},
@@ -285,6 +290,7 @@ constexpr SystemCallRow kRows[] = {
     {435, "clone3", entry<sys_clone3>},
     {436, "close_range", entry<sys_close_range>},
     {439, "faccessat2", entry<sys_faccessat2>},
+    {441, "epoll_pwait2", entry<sys_epoll_pwait2>},
 };
 
 constexpr bool rows_are_sorted() {

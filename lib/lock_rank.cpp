@@ -12,6 +12,8 @@ const char* lock_rank_name(LockRank rank) {
     case LockRank::kFile: return "file";
     case LockRank::kInodeContent: return "inode content";
     case LockRank::kDirectory: return "directory";
+    case LockRank::kEventNesting: return "event nesting";
+    case LockRank::kEventPoll: return "event poll";
     case LockRank::kTerminal: return "terminal";
     case LockRank::kPipe: return "pipe";
     case LockRank::kNetwork: return "network";
@@ -30,6 +32,7 @@ const char* lock_rank_name(LockRank rank) {
     case LockRank::kSignal: return "signal";
     case LockRank::kDentry: return "dentry";
     case LockRank::kDescriptors: return "descriptors";
+    case LockRank::kFileWatches: return "file watches";
     case LockRank::kFileLocks: return "file locks";
     case LockRank::kPageTable: return "page table";
     case LockRank::kReclaimQueue: return "reclaim queue";

@@ -14,6 +14,8 @@ enum class LockRank : uint8_t {
   kInodeContent,  // serialises write, truncate and append of one inode; held across user copies, so *before* the
                   // space: a fault taken while copying may take the space, and the fault path never takes this one
   kDirectory,     // entries of one directory (parents before children)
+  kEventNesting,  // who puts one epoll instance into another, one at a time
+  kEventPoll,     // an epoll instance, before those in it; files are asked and user memory is written under it
   kTerminal,
   kPipe,
   kNetwork,     // the protocol engine's core; no user memory is touched under it
@@ -34,6 +36,7 @@ enum class LockRank : uint8_t {
   kSignal,
   kDentry,
   kDescriptors,
+  kFileWatches,   // who watches open files
   kFileLocks,     // advisory locks of one inode
   kPageTable,     // one page-table page, the lock is in its frame
   kReclaimQueue,  // the page cache's replacement queue; the reclaimer tries objects and tables under it
@@ -45,7 +48,7 @@ enum class LockRank : uint8_t {
   kDevice,
   kBlockQueue,
   kTimer,
-  kWaitQueue,
+  kWaitQueue,  // an epoll instance's under that of what it watches: the one rank that nests (lib/lock_order.cpp)
   kPriorityLoans,  // who waits for whom, and lends it its priority
   kRunQueue,
   kFrameAllocator,

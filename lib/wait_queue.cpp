@@ -22,8 +22,10 @@ void WaitQueue::remove(WaitEntry& entry) {
 void WaitQueue::wake_slow(uint32_t events, uint32_t exclusive_limit) {
   InterruptLockGuard guard(lock_);
   for (WaitEntry& entry : entries_) {
-    if (entry.exclusive_ && exclusive_limit-- == 0) break;
-    if (entry.notify_(entry, events) == WaitEntry::Verdict::kRemove) {
+    if (entry.exclusive_ && exclusive_limit == 0) break;
+    WaitEntry::Verdict verdict = entry.notify_(entry, events);
+    if (entry.exclusive_ && verdict != WaitEntry::Verdict::kPass) exclusive_limit--;
+    if (verdict == WaitEntry::Verdict::kRemove) {
       if (entry.is_linked()) entries_.remove(entry);
       waiters_.fetch_sub(1, memory_order_relaxed);
     }

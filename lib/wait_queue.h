@@ -17,7 +17,8 @@ class WaitEntry : public ListNode<> {
  public:
   // Called under the queue's lock, perhaps in an interrupt: must not sleep, and must not touch this queue except by
   // returning kRemove. `events` is what became true (poll masks; 0xffffffff when the waker does not distinguish).
-  enum class Verdict : uint8_t { kKeep, kRemove };
+  // kPass is kKeep of an exclusive entry that has nobody to wake: the next one has its turn.
+  enum class Verdict : uint8_t { kKeep, kRemove, kPass };
   using Notify = Verdict (*)(WaitEntry& self, uint32_t events);
 
   explicit WaitEntry(Notify notify, bool exclusive = false) : notify_(notify), exclusive_(exclusive) {}

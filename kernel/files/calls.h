@@ -4,6 +4,7 @@
 #include "kernel/signal.h"
 #include "kernel/system_call.h"
 #include "kernel/time.h"
+#include "lib/abi/epoll.h"
 #include "lib/abi/fcntl_structures.h"
 #include "lib/abi/stat.h"
 #include "mm/io_buffer.h"
@@ -152,6 +153,16 @@ Result<uint32_t> sys_pselect6(uint32_t count, UserPtr<uint32_t> in, UserPtr<uint
                               UserPtr<abi::Time32> time, uint32_t mask);
 Result<uint32_t> sys_pselect6_time64(uint32_t count, UserPtr<uint32_t> in, UserPtr<uint32_t> out, UserPtr<uint32_t> except,
                                      UserPtr<abi::Time64> time, uint32_t mask);
+
+// kernel/files/epoll_calls.cpp
+Result<uint32_t> sys_epoll_create(int32_t size);
+Result<uint32_t> sys_epoll_create1(uint32_t flags);
+Result<uint32_t> sys_epoll_ctl(int32_t instance, uint32_t operation, int32_t descriptor, UserPtr<abi::EpollEvent> user);
+Result<uint32_t> sys_epoll_wait(int32_t instance, UserPtr<abi::EpollEvent> events, int32_t limit, int32_t milliseconds);
+Result<uint32_t> sys_epoll_pwait(int32_t instance, UserPtr<abi::EpollEvent> events, int32_t limit, int32_t milliseconds,
+                                 UserPtr<SignalSet> mask, uint32_t bytes);
+Result<uint32_t> sys_epoll_pwait2(int32_t instance, UserPtr<abi::EpollEvent> events, int32_t limit, UserPtr<Timespec64> time,
+                                  UserPtr<SignalSet> mask, uint32_t bytes);
 
 // kernel/files/mount_calls.cpp
 Result<uint32_t> sys_mount(UserPtr<const char> user_source, UserPtr<const char> user_target, UserPtr<const char> user_type, uint32_t flags,

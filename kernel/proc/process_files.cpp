@@ -39,6 +39,7 @@ Result<void> show_descriptor(const ProcContext& context, FormatSink& sink) {
   uint64_t position = file->is_seekable() ? file->seek(0, kSeekCurrent).value_or(0) : 0;
   uint32_t mount = file->path().mount ? file->path().mount->id() : 0;
   format(sink, "pos:\t{}\nflags:\t0{o}\nmnt_id:\t{}\nino:\t{}\n", position, file->flags(), mount, file->inode_number());
+  file->describe_state(sink);
   return {};
 }
 

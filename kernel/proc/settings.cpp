@@ -1,6 +1,7 @@
 // /proc/sys: what can be read, and the few things that can be set.
 #include "arch/clock.h"
 #include "fs/pipe.h"
+#include "kernel/files/watch_account.h"
 #include "kernel/pid.h"
 #include "kernel/proc/contents.h"
 #include "fs/devfs/random.h"
@@ -83,7 +84,20 @@ constexpr ProcNode kKernel = proc_directory("kernel", kKernelFiles);
 // --- fs
 constexpr ProcNode kFileMax = proc_file("file-max", &show_number<0x7fffffff>);  // memory is the only limit
 constexpr ProcNode kPipeMaxSize = proc_file("pipe-max-size", &show_number<Pipe::kMaximumBytes>);
-constexpr const ProcNode* kFsFiles[] = {&kFileMax, &kPipeMaxSize};
+Result<void> show_watch_limit(const ProcContext&, FormatSink& sink) {
+  format(sink, "{}\n", WatchAccount::limit());
+  return {};
+}
+Result<void> store_watch_limit(const ProcContext&, StringView text) {
+  uint32_t watches;
+  if (!proc_take_number(text, watches) || !text.empty() || watches > INT32_MAX) return Errno::kINVAL;
+  WatchAccount::set_limit(watches);
+  return {};
+}
+constexpr ProcNode kWatchLimit = proc_setting("max_user_watches", &show_watch_limit, &store_watch_limit);
+constexpr const ProcNode* kEpollFiles[] = {&kWatchLimit};
+constexpr ProcNode kEpoll = proc_directory("epoll", kEpollFiles);
+constexpr const ProcNode* kFsFiles[] = {&kFileMax, &kPipeMaxSize, &kEpoll};
 constexpr ProcNode kFs = proc_directory("fs", kFsFiles);
 
 constexpr const ProcNode* kSysDirectories[] = {&kKernel, &kProcMemorySettingsNode, &kFs};
