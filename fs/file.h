@@ -15,6 +15,7 @@
 namespace faultline {
 
 class Epoll;
+class SignalFile;
 class TimerFile;
 
 class File : public RefCounted<File>, public RegionBacking {
@@ -61,6 +62,8 @@ class File : public RefCounted<File>, public RegionBacking {
   Result<void> punch_hole(PageIndex first, uint32_t pages) override;
   // Itself, if it is one of timerfd_create's.
   virtual TimerFile* timer() { return nullptr; }
+  // Itself, if it is one of signalfd's.
+  virtual SignalFile* signal_file() { return nullptr; }
   // What is behind it, if it is one of epoll_create's.
   virtual Epoll* epoll() { return nullptr; }
   // Lines of its kind for /proc/PID/fdinfo.

@@ -27,6 +27,7 @@ List<Process, AllProcessesTag>& all_processes() { return *processes; }
 
 void processes_initialize() {
   processes.construct();
+  signal_news_initialize();
   futexes_initialize();
   ClockTimer::initialize();
 }

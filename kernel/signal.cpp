@@ -142,6 +142,7 @@ Result<void> signal_send_locked(Process& process, const SignalInfo& info, Thread
       else
         TRY(pending.add(info));
       if (taker) signal_notify(*taker);
+      signal_news(process).wake_all(kPollIn);
     }
   }
   if (was_stopped && process.state_ == ProcessState::kRunning && signal == Signal::kContinue)

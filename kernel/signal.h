@@ -14,6 +14,7 @@ namespace faultline {
 
 class Process;
 class Thread;
+class WaitQueue;
 
 enum class Signal : uint8_t {
   kNone = 0,
@@ -211,6 +212,14 @@ void signal_set_mask(SignalSet mask);
 // For pselect, ppoll, sigsuspend: `mask` now; the old mask comes back when the call returns to user mode, after a handler (if any)
 // was set up with it.
 void signal_set_temporary_mask(SignalSet mask);
+
+// --- For those who wait for signals instead of having them delivered (signal_news.cpp).
+// Woken whenever a signal begins to wait for a thread of the process, and sometimes for others.
+WaitQueue& signal_news(const Process& process);
+void signal_news_initialize();  // boot
+// Takes one of `wanted` that waits for the running thread, or for any of its process.
+bool signal_take(SignalSet wanted, SignalInfo& info);
+SignalSet signals_waiting_for_caller();
 
 // Called on the way to user mode: takes pending signals, runs defaults, builds handler frames, restarts system calls.
 void signals_deliver(TrapFrame& frame);

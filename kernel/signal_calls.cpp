@@ -120,11 +120,7 @@ Result<uint32_t> sys_sigprocmask(uint32_t how, UserPtr<uint32_t> wanted, UserPtr
 }
 
 namespace {
-SignalSet pending_and_blocked() {
-  Thread& self = running_thread();
-  InterruptLockGuard guard(self.process().signal_lock_);
-  return signals_waiting(self) & self.signal_mask;
-}
+SignalSet pending_and_blocked() { return signals_waiting_for_caller() & running_thread().signal_mask; }
 
 // Sleeps until a signal that `mask` lets through has a handler to run.
 Result<uint32_t> suspend(SignalSet mask) {
@@ -164,17 +160,6 @@ Result<uint32_t> sys_pause() {
 
 namespace {
 
-bool take_waited(SignalSet wanted, SignalInfo& info) {
-  Thread& self = running_thread();
-  InterruptLockGuard guard(self.process().signal_lock_);
-  for (PendingSignals* pending : {&self.pending, &self.process().pending_})
-    if (Signal signal = pending->first_of(wanted); signal != Signal::kNone) {
-      pending->take(signal, info);
-      return true;
-    }
-  return false;
-}
-
 Result<uint32_t> wait_for_signal(SignalSet wanted, UserPtr<uint8_t> where, Deadline deadline) {
   Thread& self = running_thread();
   wanted &= ~kUnblockable;
@@ -186,7 +171,7 @@ Result<uint32_t> wait_for_signal(SignalSet wanted, UserPtr<uint8_t> where, Deadl
   set_waited(wanted);
   Result<void> slept;
   bool taken;
-  while (!(taken = take_waited(wanted, info)) && slept.ok()) slept = block(SleepKind::kInterruptible, deadline);
+  while (!(taken = signal_take(wanted, info)) && slept.ok()) slept = block(SleepKind::kInterruptible, deadline);
   set_waited(0);
   signal_pass_on();
   if (!taken) return slept.error() == Errno::kTIMEDOUT ? Errno::kAGAIN : Errno::kINTR;

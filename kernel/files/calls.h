@@ -33,6 +33,10 @@ Result<uint32_t> sys_timerfd_settime64(int32_t descriptor, uint32_t flags, UserP
 Result<uint32_t> sys_timerfd_gettime(int32_t descriptor, UserPtr<TimerTimes<Timespec32>> where);
 Result<uint32_t> sys_timerfd_gettime64(int32_t descriptor, UserPtr<TimerTimes<Timespec64>> where);
 
+// kernel/files/signal_file.cpp
+Result<uint32_t> sys_signalfd4(int32_t descriptor, UserPtr<SignalSet> mask, uint32_t bytes, uint32_t flags);
+Result<uint32_t> sys_signalfd(int32_t descriptor, UserPtr<SignalSet> mask, uint32_t bytes);
+
 // kernel/files/io_calls.cpp
 Result<uint32_t> sys_read(int32_t descriptor, VirtAddr address, uint32_t bytes);
 Result<uint32_t> sys_write(int32_t descriptor, VirtAddr address, uint32_t bytes);
