@@ -1,6 +1,8 @@
 // An epoll instance: what is watched, what may be ready, and waiting for it. The protocol is in epoll.h.
 #include "kernel/files/epoll.h"
 
+#include <machine/user_inline.h>
+
 #include "fs/anonymous.h"
 #include "kernel/files/epoll_nesting.h"
 #include "kernel/time.h"
@@ -40,7 +42,8 @@ Epoll::Item::Item(Epoll& epoll, File& f, uint32_t d, const abi::EpollEvent& w)
 
 void Epoll::Item::set_wanted(const abi::EpollEvent& event) {
   wanted = event.events | kPollError | kPollHangUp;
-  data = event.data;
+  data_words[0] = static_cast<uint32_t>(event.data);
+  data_words[1] = static_cast<uint32_t>(event.data >> 32);
   mask.store(wanted & ~kHow, memory_order_seq_cst);
 }
 
@@ -176,14 +179,14 @@ void Epoll::file_closed() {
 void Epoll::describe(FormatSink& sink) {
   LockGuard guard(mutex_);
   for (Item* item = items_.first(); item; item = items_.next(*item))
-    format(sink, "tfd: {8} events: {8x} data: {16x}  pos:0 ino:{x} sdev:{x}\n", item->descriptor, item->wanted, item->data,
+    format(sink, "tfd: {8} events: {8x} data: {16x}  pos:0 ino:{x} sdev:{x}\n", item->descriptor, item->wanted, item->data(),
            item->file->inode_number(), item->file->device());
 }
 
 // ---------------------------------------------------------------- scanning
 
 // What arrived comes behind what is there, in order.
-void Epoll::collect_locked() {
+[[gnu::always_inline]] inline void Epoll::collect_locked() {
   if (!arrived_.load(memory_order_relaxed)) return;
   has_listed_.store(true, memory_order_seq_cst);
   Item* later = nullptr;
@@ -196,20 +199,23 @@ void Epoll::collect_locked() {
   }
 }
 
-// Takes the item off the list, and asks its file. A file that ends has nothing to tell any more.
-uint32_t Epoll::take_events_locked(Item& item) {
-  ready_.remove(item);
+// Asks the file of the first on the list. From now on what happens to it lists it again, though it is in the list until place_front_locked(). A
+// file that ends has nothing to tell any more.
+[[gnu::always_inline]] inline uint32_t Epoll::events_of_front_locked(Item& item) {
   item.is_listed.store(false, memory_order_seq_cst);
   if (item.file->reference_count() == 0) return 0;
   return item.file->poll(nullptr) & item.mask.load(memory_order_relaxed);
 }
 
-// Unless it arrived again meanwhile.
-void Epoll::list_again_locked(Item& item) {
-  if (!item.is_listed.exchange(true, memory_order_seq_cst)) ready_.push_back(item);
+// Who arrived again meanwhile is in the other list already.
+[[gnu::always_inline]] inline void Epoll::place_front_locked(Item& item, Place place) {
+  bool stays = place == Place::kLast && !item.is_listed.exchange(true, memory_order_seq_cst);
+  if (stays && ready_.back() == &item) return;
+  ready_.remove(item);
+  if (stays) ready_.push_back(item);
 }
 
-void Epoll::scan_ends_locked() {
+[[gnu::always_inline]] inline void Epoll::scan_ends_locked() {
   bool leaves_some = !ready_.is_empty();
   has_listed_.store(leaves_some, memory_order_seq_cst);
   if (leaves_some) sleepers_.wake(kPollIn);
@@ -222,17 +228,18 @@ Result<uint32_t> Epoll::deliver(UserPtr<abi::EpollEvent> events, uint32_t limit)
   uint32_t given = 0;
   bool has_failed = false;
   Item* const last = ready_.back();
-  for (bool is_last = last == nullptr; !is_last && !has_failed && given < limit;) {
-    Item& item = *ready_.front();
-    is_last = &item == last;
-    uint32_t found = take_events_locked(item);
-    if (found == 0) continue;
-    has_failed = !user_write(events.at(given), {found, item.data}).ok();
-    if (has_failed || !(item.wanted & (abi::kEpollOneShot | abi::kEpollEdge)))
-      list_again_locked(item);
-    else if (item.wanted & abi::kEpollOneShot)
-      item.mask.store(0, memory_order_seq_cst);
-    if (!has_failed) given++;
+  Item* looked_at = nullptr;
+  while (looked_at != last && !has_failed && given < limit) {
+    looked_at = ready_.front();
+    if (!looked_at) break;
+    Item& item = *looked_at;
+    uint32_t found = events_of_front_locked(item);
+    has_failed = found != 0 && !machine::user_store(events.at(given).address(), found, item.data_words[0], item.data_words[1]);
+    bool is_level = !(item.wanted & (abi::kEpollOneShot | abi::kEpollEdge));
+    place_front_locked(item, has_failed || (found != 0 && is_level) ? Place::kLast : Place::kOff);
+    if (found == 0 || has_failed) continue;
+    if (item.wanted & abi::kEpollOneShot) item.mask.store(0, memory_order_seq_cst);
+    given++;
   }
   scan_ends_locked();
   return has_failed && given == 0 ? Result<uint32_t>(Errno::kFAULT) : given;
@@ -245,11 +252,11 @@ uint32_t Epoll::poll(PollTable* table) {
   LockGuard guard(mutex_);
   collect_locked();
   uint32_t events = 0;
-  while (events == 0 && !ready_.is_empty()) {
-    Item& item = *ready_.front();
-    if (take_events_locked(item) == 0) continue;
-    list_again_locked(item);
-    events = kPollIn | kPollReadNormal;
+  while (events == 0) {
+    Item* item = ready_.front();
+    if (!item) break;
+    if (events_of_front_locked(*item) != 0) events = kPollIn | kPollReadNormal;
+    place_front_locked(*item, events != 0 ? Place::kLast : Place::kOff);
   }
   scan_ends_locked();
   return events;
@@ -283,18 +290,14 @@ Result<void> Epoll::sleep(Deadline deadline) {
   return slept;
 }
 
-Result<uint32_t> Epoll::wait(UserPtr<abi::EpollEvent> events, uint32_t limit, uint64_t nanoseconds) {
-  Result<void> slept;
-  Deadline deadline;
-  for (bool is_first = true;; is_first = false) {
-    if (has_ready()) {
-      uint32_t found = TRY(deliver(events, limit));
-      if (found != 0) return found;
-    }
-    if (is_first && nanoseconds == 0) return 0u;
-    if (is_first && nanoseconds != kForEver) deadline = deadline_after(nanoseconds);
+// Whose time is up, or who gets a signal, looks once more: a wake-up may have been for it.
+Result<uint32_t> Epoll::wait_longer(UserPtr<abi::EpollEvent> events, uint32_t limit, uint64_t nanoseconds) {
+  Deadline deadline = nanoseconds == kForEver ? Deadline::never() : deadline_after(nanoseconds);
+  for (;;) {
+    Result<void> slept = sleep(deadline);
+    uint32_t found = has_ready() ? TRY(deliver(events, limit)) : 0;
+    if (found != 0) return found;
     if (!slept.ok()) return slept.error() == Errno::kTIMEDOUT ? Result<uint32_t>(0u) : slept.error();
-    slept = sleep(deadline);
   }
 }
 

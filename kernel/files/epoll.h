@@ -41,7 +41,14 @@ class Epoll final : public FileWatcher {
 
   // How many events were written, 1 to `limit`; 0 after that many nanoseconds. kINTR, kFAULT.
   static constexpr uint64_t kForEver = ~0ull;
-  Result<uint32_t> wait(UserPtr<abi::EpollEvent> events, uint32_t limit, uint64_t nanoseconds);
+  Result<uint32_t> wait(UserPtr<abi::EpollEvent> events, uint32_t limit, uint64_t nanoseconds) {
+    if (has_ready()) [[likely]] {
+      uint32_t found = TRY(deliver(events, limit));
+      if (found != 0) [[likely]]
+        return found;
+    }
+    return nanoseconds == 0 ? Result<uint32_t>(0u) : wait_longer(events, limit, nanoseconds);
+  }
 
   // Of the instance's own file.
   uint32_t poll(PollTable* table);
@@ -70,10 +77,12 @@ class Epoll final : public FileWatcher {
   Item* first_of_locked(const File& file) REQUIRES(mutex_);
   void drop_locked(Item& item) REQUIRES(mutex_);
   void collect_locked() REQUIRES(mutex_);
-  uint32_t take_events_locked(Item& item) REQUIRES(mutex_);
-  void list_again_locked(Item& item) REQUIRES(mutex_);
+  enum class Place : uint8_t { kOff, kLast };  // of an item in the list, after it was looked at
+  uint32_t events_of_front_locked(Item& item) REQUIRES(mutex_);
+  void place_front_locked(Item& item, Place place) REQUIRES(mutex_);
   void scan_ends_locked() REQUIRES(mutex_);
   Result<uint32_t> deliver(UserPtr<abi::EpollEvent> events, uint32_t limit);
+  Result<uint32_t> wait_longer(UserPtr<abi::EpollEvent> events, uint32_t limit, uint64_t nanoseconds);
   Result<void> sleep(Deadline deadline);
   void arrived(Item& item);
   // False only if who comes to wait now will be woken by what arrives.
@@ -103,11 +112,12 @@ struct Epoll::Item final : FileWatch, TreeNode<Item>, ListNode<Epoll> {
   Epoll& epoll() const { return static_cast<Epoll&>(watcher()); }
   bool is_exclusive() const { return wanted & abi::kEpollExclusive; }
   void set_wanted(const abi::EpollEvent& event);
+  uint64_t data() const { return uint64_t{data_words[1]} << 32 | data_words[0]; }
 
   File* const file;
   const uint32_t descriptor;
   uint32_t wanted;  // as the program said it
-  uint64_t data;
+  uint32_t data_words[2];
   Atomic<uint32_t> mask{0};  // what is looked for now: nothing after a one-shot
   Atomic<bool> is_listed{false};
   Item* next_arrived = nullptr;
