@@ -26,12 +26,8 @@ DescriptorTable::Slot* DescriptorTable::slot(uint32_t descriptor) const {
   return chunk ? &chunk->slots[descriptor & (kPerChunk - 1)] : nullptr;
 }
 
-uintptr_t DescriptorTable::load_far(uint32_t descriptor) const {
-  Directory* directory = directory_.load(memory_order_acquire);
-  if (!directory || descriptor >= kLimit) return 0;
-  Chunk* chunk = directory->chunks[descriptor >> kChunkShift].load(memory_order_acquire);
-  return chunk ? chunk->slots[descriptor & (kPerChunk - 1)].load(memory_order_acquire) : 0;
-}
+// Out of line, where there is one descriptor only to look up.
+uintptr_t DescriptorTable::load_far(uint32_t descriptor) const { return slot_value_far(descriptor); }
 
 // Memory for the slot, allocated without the lock and installed with compare-exchange: it is never taken away again.
 Result<DescriptorTable::Slot*> DescriptorTable::slot_or_new(uint32_t descriptor) {

@@ -52,6 +52,11 @@ class DescriptorTable final : public RefCounted<DescriptorTable> {
       return FileHandle(file, false);
     return get_shared(descriptor);
   }
+  // The same for who looks at many and keeps none: null if there is none. Only while the caller is the only user, so that nobody closes it meanwhile.
+  bool has_one_user() const { return reference_count() == 1; }
+  [[gnu::always_inline]] File* peek(uint32_t descriptor) const {
+    return file_of(descriptor < kInline ? inline_[descriptor].load(memory_order_acquire) : slot_value_far(descriptor));
+  }
   // For other processes (/proc/PID/fd): null if there is none.
   Ref<File> find(uint32_t descriptor);
   // The lowest open descriptor at or above `from`, or kLimit.
@@ -102,6 +107,12 @@ class DescriptorTable final : public RefCounted<DescriptorTable> {
     return load_far(descriptor);
   }
   uintptr_t load_far(uint32_t descriptor) const;
+  [[gnu::always_inline]] uintptr_t slot_value_far(uint32_t descriptor) const {
+    Directory* directory = directory_.load(memory_order_acquire);
+    if (!directory || descriptor >= kLimit) return 0;
+    Chunk* chunk = directory->chunks[descriptor >> kChunkShift].load(memory_order_acquire);
+    return chunk ? chunk->slots[descriptor & (kPerChunk - 1)].load(memory_order_acquire) : 0;
+  }
   Result<FileHandle> get_shared(uint32_t descriptor);
   Slot* slot(uint32_t descriptor) const;
   Result<Slot*> slot_or_new(uint32_t descriptor);

@@ -94,11 +94,20 @@ class PollWaiter final : public PollTable {
 };
 
 // Inlined, because it is done for each of perhaps a thousand descriptors.
-[[gnu::always_inline]] inline uint32_t events_of(DescriptorTable& table, uint32_t descriptor, PollWaiter* waiter) {
+[[gnu::always_inline]] inline uint32_t events_of(File& file, PollWaiter* waiter) {
+  if (file.is_path_only()) [[unlikely]]
+    return kPollInvalid;
+  if (waiter) waiter->set_file(file);
+  return file.poll(waiter);
+}
+[[gnu::noinline]] uint32_t events_of_shared(DescriptorTable& table, uint32_t descriptor, PollWaiter* waiter) {
   Result<FileHandle> file = table.get(descriptor);
-  if (!file.ok() || file.value()->is_path_only()) return kPollInvalid;
-  if (waiter) waiter->set_file(*file.value());
-  return file.value()->poll(waiter);
+  return file.ok() ? events_of(*file.value(), waiter) : kPollInvalid;
+}
+[[gnu::always_inline]] inline uint32_t events_of(DescriptorTable& table, uint32_t descriptor, PollWaiter* waiter) {
+  if (!table.has_one_user()) return events_of_shared(table, descriptor, waiter);
+  File* file = table.peek(descriptor);
+  return file ? events_of(*file, waiter) : kPollInvalid;
 }
 
 // Calls `look(waiter)` until it finds something (how many), the deadline passes (0) or a signal comes. Often something is ready at once:
@@ -163,6 +172,12 @@ void write_rest(UserPtr<abi::Time64> user, const Wait& wait, uint32_t) {
   ignore_result(user_write(user, rest));
 }
 
+Result<void> tell(UserPtr<abi::PollEntry> user, uint32_t index, abi::PollEntry& entry, int16_t returned) {
+  if (entry.returned == returned) return {};
+  entry.returned = returned;
+  return user_write_bytes(user.at(index).address() + offsetof(abi::PollEntry, returned), &returned, sizeof returned);
+}
+
 Result<uint32_t> poll_until(UserPtr<abi::PollEntry> user, uint32_t count, const Wait& wait) {
   if (count > descriptor_limit() && count > 1024) return Errno::kINVAL;
   constexpr uint32_t kOnStack = 8;
@@ -176,18 +191,17 @@ Result<uint32_t> poll_until(UserPtr<abi::PollEntry> user, uint32_t count, const 
   TRY(user_read_bytes(entries, user.address(), count * sizeof(abi::PollEntry)));
   DescriptorTable& table = current_process().descriptors();
   // `entries` stays what the program's array holds: only what changes is written back.
-  auto look = [&](PollWaiter* waiter) -> Result<uint32_t> {
+  auto look = [&table, entries, user, count](PollWaiter* waiter) -> Result<uint32_t> {
     uint32_t found = 0;
-    for (uint32_t i = 0; i < count; i++) {
-      abi::PollEntry& entry = entries[i];
-      uint32_t events = entry.descriptor < 0 ? 0 : events_of(table, static_cast<uint32_t>(entry.descriptor), waiter);
-      auto returned = static_cast<int16_t>(events & (static_cast<uint16_t>(entry.events) | kAlways));
-      if (entry.returned != returned) {
-        entry.returned = returned;
-        TRY(user_write_bytes(user.at(i).address() + offsetof(abi::PollEntry, returned), &returned, sizeof returned));
-      }
-      if (returned != 0) found++;
-      if (found != 0) waiter = nullptr;  // no need to wait any more
+    for (abi::PollEntry* entry = entries; entry != entries + count; entry++) {
+      uint32_t events = entry->descriptor < 0 ? 0 : events_of(table, static_cast<uint32_t>(entry->descriptor), waiter);
+      auto returned = static_cast<int16_t>(events & (static_cast<uint16_t>(entry->events) | kAlways));
+      if (entry->returned == 0 && returned == 0) [[likely]]
+        continue;
+      TRY(tell(user, static_cast<uint32_t>(entry - entries), *entry, returned));
+      if (returned == 0) continue;
+      found++;
+      waiter = nullptr;  // no need to wait any more
     }
     return found;
   };
@@ -256,7 +270,7 @@ Result<uint32_t> select_until(uint32_t count, const SelectSets& sets, const Wait
     }
   }
   DescriptorTable& table = current_process().descriptors();
-  auto look = [&](PollWaiter* waiter) -> Result<uint32_t> {
+  auto look = [&table, asked, found_bits, words, count](PollWaiter* waiter) -> Result<uint32_t> {
     uint32_t found = 0;
     memset(found_bits, 0, words * kSets * sizeof(uint32_t));
     for (uint32_t word = 0; word < words; word++)
