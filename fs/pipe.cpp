@@ -2,6 +2,8 @@
 // The way of a byte, from PipeFile down, is inlined into one function for each direction: nothing is called more often.
 #include "fs/pipe.h"
 
+#include <bit>
+
 #include "fs/hooks.h"
 #include "fs/standard_files.h"
 #include "mm/frames.h"
@@ -107,7 +109,7 @@ void Pipe::free_pages_locked(uint32_t from_page) {
       if (leaves_some) readable_.wake(kPollIn | kPollReadNormal);
       if (!moved.ok()) return moved;
       if (moved.value() != 0) {
-        writable_.wake_all(kPollOut | kPollWriteNormal);
+        writable_.wake(kPollOut | kPollWriteNormal);
         return moved;
       }
     } else if (writers() == 0) {
@@ -175,22 +177,40 @@ Result<void> Pipe::wait_for_writer(uint32_t seen) {
   return wait_restartable(opened_, [this, seen] { return writers() != 0 || writer_opens() != seen; });
 }
 
+namespace {
+
+constexpr uint32_t kRoundable = 1u << 31;
+constexpr uint32_t whole_pages(uint32_t bytes) { return bytes <= kPageSize ? kPageSize : std::bit_ceil(bytes); }
+
+}  // namespace
+
+constinit Atomic<uint32_t> Pipe::most_bytes_{1u << 20};
+
+Result<void> Pipe::set_most_bytes(uint32_t bytes) {
+  if (bytes == 0 || bytes > kRoundable) return Errno::kINVAL;
+  most_bytes_.store(whole_pages(bytes), memory_order_relaxed);
+  return {};
+}
+
 Result<uint32_t> Pipe::set_capacity(uint32_t wanted) {
-  if (wanted > kMaximumBytes) return Errno::kPERM;
-  uint32_t rounded = kPageSize;
-  while (rounded < wanted) rounded *= 2;
+  if (wanted > kRoundable) return Errno::kINVAL;
+  uint32_t rounded = whole_pages(wanted);
+  if (rounded > capacity() && wanted > most_bytes() && !current_is_superuser()) return Errno::kPERM;
   uint32_t pages = rounded >> kPageShift;
   Buffer<FrameNumber> bigger = TRY(Buffer<FrameNumber>::create(pages));
-  LockGuard guard(lock_);
-  uint32_t first = start_ >> kPageShift, count = static_cast<uint32_t>(pages_.size());
-  uint32_t held = bytes() == 0 ? 0 : pages_for((start_ & kPageMask) + bytes());
-  if (held > pages || held > count) return Errno::kBUSY;  // more than fits, or the first page is the last one too
-  for (uint32_t i = 0; i < pages; i++) bigger[i] = FrameNumber::none();
-  for (uint32_t i = 0; i < held; i++) bigger[i] = std::exchange(pages_[(first + i) % count], FrameNumber::none());
-  free_pages_locked(0);
-  start_ &= kPageMask;
-  pages_ = std::move(bigger);
-  capacity_.store(rounded, memory_order_release);
+  {
+    LockGuard guard(lock_);
+    uint32_t first = start_ >> kPageShift, count = static_cast<uint32_t>(pages_.size());
+    uint32_t held = bytes() == 0 ? 0 : pages_for((start_ & kPageMask) + bytes());
+    if (held > pages || held > count) return Errno::kBUSY;  // more than fits, or the first page is the last one too
+    for (uint32_t i = 0; i < pages; i++) bigger[i] = FrameNumber::none();
+    for (uint32_t i = 0; i < held; i++) bigger[i] = std::exchange(pages_[(first + i) % count], FrameNumber::none());
+    free_pages_locked(0);
+    start_ &= kPageMask;
+    pages_ = std::move(bigger);
+    capacity_.store(rounded, memory_order_release);
+  }
+  writable_.wake_all(kPollOut | kPollWriteNormal);
   return rounded;
 }
 
@@ -212,20 +232,11 @@ class PipeFile final : public File {
   Result<void> synchronize(bool) override { return Errno::kINVAL; }
 
   uint32_t poll(PollTable* table) override {
-    uint32_t events = 0;
-    if (is_readable()) {
-      if (table) table->register_queue(pipe_->readable());
-      if (pipe_->bytes() != 0) events |= kPollIn | kPollReadNormal;
-      // A fifo's reader without a writer yet has not been hung up on.
-      if (pipe_->writers() == 0 && (pipe_->writer_opens() != writer_opens_at_open_ || path().dentry.get() == nullptr))
-        events |= kPollHangUp;
-    }
-    if (is_writable()) {
-      if (table) table->register_queue(pipe_->writable());
-      if (pipe_->capacity() - pipe_->bytes() >= Pipe::kAtomic) events |= kPollOut | kPollWriteNormal;
-      if (pipe_->readers() == 0) events |= kPollError;
-    }
-    return events;
+    if (table) [[unlikely]]
+      register_queues(*table);
+    if ((flags() & kOpenAccessMode) == kOpenReadOnly) [[likely]]
+      return reader_events();
+    return (is_readable() ? reader_events() : 0) | (is_writable() ? writer_events() : 0);
   }
 
   Result<uint32_t> ioctl(uint32_t request, uint32_t argument) override {
@@ -241,6 +252,22 @@ class PipeFile final : public File {
   }
 
  private:
+  uint32_t reader_events() const {
+    uint32_t events = pipe_->bytes() != 0 ? kPollIn | kPollReadNormal : 0;
+    if (pipe_->writers() != 0) [[likely]]
+      return events;
+    // A fifo's reader without a writer yet has not been hung up on.
+    bool is_before_writers = path().dentry.get() && pipe_->writer_opens() == writer_opens_at_open_;
+    return events | (is_before_writers ? 0 : kPollHangUp);
+  }
+  uint32_t writer_events() const {
+    uint32_t events = pipe_->capacity() - pipe_->bytes() >= Pipe::kAtomic ? kPollOut | kPollWriteNormal : 0;
+    return events | (pipe_->readers() == 0 ? kPollError : 0);
+  }
+  [[gnu::noinline, gnu::cold]] void register_queues(PollTable& table) {
+    if (is_readable()) table.register_queue(pipe_->readable());
+    if (is_writable()) table.register_queue(pipe_->writable());
+  }
   void last_reference_gone() override {
     pipe_->remove_end(is_readable(), is_writable());
     slab_delete(this);

@@ -10,7 +10,10 @@ namespace faultline {
 class Pipe final : public RefCounted<Pipe> {
  public:
   static constexpr uint32_t kAtomic = 4096;  // PIPE_BUF: writes up to this are whole
-  static constexpr uint32_t kDefaultBytes = 65536, kMaximumBytes = 1u << 20;
+  static constexpr uint32_t kDefaultBytes = 65536;
+  // /proc/sys/fs/pipe-max-size: what users may make of a pipe. The superuser is bounded by memory only.
+  static uint32_t most_bytes() { return most_bytes_.load(memory_order_relaxed); }
+  static Result<void> set_most_bytes(uint32_t bytes);  // kINVAL
 
   static Result<Ref<Pipe>> create();
   static void destroy(Pipe* pipe);
@@ -21,7 +24,7 @@ class Pipe final : public RefCounted<Pipe> {
 
   uint32_t bytes() const { return used_.load(memory_order_relaxed); }
   uint32_t capacity() const { return capacity_.load(memory_order_relaxed); }
-  Result<uint32_t> set_capacity(uint32_t bytes);  // F_SETPIPE_SZ: kBUSY, kNOMEM, kPERM; returns the capacity
+  Result<uint32_t> set_capacity(uint32_t bytes);  // F_SETPIPE_SZ: kBUSY, kNOMEM, kPERM, kINVAL; returns the capacity
 
   // Ends come and go with open files.
   void add_end(bool reads, bool writes);
@@ -44,6 +47,8 @@ class Pipe final : public RefCounted<Pipe> {
   friend void slab_delete(T*);
   Pipe() = default;
   ~Pipe() = default;
+
+  static Atomic<uint32_t> most_bytes_;
 
   uint32_t space() const { return capacity() - bytes(); }
   FrameNumber& page_of(uint32_t position) REQUIRES(lock_) { return pages_[position >> kPageShift]; }

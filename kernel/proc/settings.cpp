@@ -83,7 +83,16 @@ constexpr ProcNode kKernel = proc_directory("kernel", kKernelFiles);
 
 // --- fs
 constexpr ProcNode kFileMax = proc_file("file-max", &show_number<0x7fffffff>);  // memory is the only limit
-constexpr ProcNode kPipeMaxSize = proc_file("pipe-max-size", &show_number<Pipe::kMaximumBytes>);
+Result<void> show_pipe_limit(const ProcContext&, FormatSink& sink) {
+  format(sink, "{}\n", Pipe::most_bytes());
+  return {};
+}
+Result<void> store_pipe_limit(const ProcContext&, StringView text) {
+  uint32_t bytes;
+  if (!proc_take_number(text, bytes) || !text.empty()) return Errno::kINVAL;
+  return Pipe::set_most_bytes(bytes);
+}
+constexpr ProcNode kPipeMaxSize = proc_setting("pipe-max-size", &show_pipe_limit, &store_pipe_limit);
 Result<void> show_watch_limit(const ProcContext&, FormatSink& sink) {
   format(sink, "{}\n", WatchAccount::limit());
   return {};

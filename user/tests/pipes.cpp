@@ -100,6 +100,49 @@ TEST(capacity_and_nonblocking) {
   for (long left = 65536; left > 0;) left -= CHECK_OK(read(fd[0], large, sizeof large));
   CHECK_EQ(write(fd[1], large, sizeof large), 65536);  // as much as fits
 }
+TEST(a_pipe_can_be_resized) {
+  int fd[2];
+  static char block[16384];
+  make_pipe(fd, O_NONBLOCK);
+  CHECK_EQ(fcntl(fd[0], F_GETPIPE_SZ), 65536);
+  CHECK_EQ(fcntl(fd[1], F_SETPIPE_SZ, 5000), 8192);
+  CHECK_EQ(fcntl(fd[0], F_GETPIPE_SZ), 8192);
+  CHECK_EQ(fcntl(fd[0], F_SETPIPE_SZ, 0), 4096);
+  CHECK_EQ(fcntl(fd[0], F_SETPIPE_SZ, 16384), 16384);
+  CHECK_ERR(fcntl(fd[0], F_SETPIPE_SZ, -1), EINVAL);
+  CHECK_ERR(fcntl(make_file("f"), F_GETPIPE_SZ), EBADF);
+  for (size_t i = 0; i < sizeof block; i++) block[i] = char(i * 7);
+  CHECK_EQ(write(fd[1], block, sizeof block), sizeof block);
+  CHECK_ERR(write(fd[1], "x", 1), EAGAIN);
+  CHECK_ERR(fcntl(fd[0], F_SETPIPE_SZ, 8192), EBUSY);
+  CHECK_EQ(fcntl(fd[0], F_SETPIPE_SZ, 32768), 32768);
+  // Room for who waits for it.
+  CHECK_EQ(write(fd[1], block, sizeof block), sizeof block);
+  fcntl(fd[1], F_SETFL, 0);
+  pid_t child = in_child([&] { CHECK_EQ(write(fd[1], "more", 4), 4); });
+  wait_state(child, "S");
+  CHECK_EQ(fcntl(fd[0], F_SETPIPE_SZ, 65536), 65536);
+  CHECK_EXIT(child, 0);
+  static char got[2 * sizeof block + 4];
+  CHECK_EQ(read(fd[0], got, sizeof got), sizeof got);
+  CHECK(!memcmp(got, block, sizeof block) && !memcmp(got + sizeof block, block, sizeof block));
+  // More than the limit is for the superuser.
+  char text[20] = "";
+  int limit = int(CHECK_OK(open("/proc/sys/fs/pipe-max-size", O_RDONLY)));
+  CHECK(read(limit, text, sizeof text - 1) > 0);
+  child = in_child([&] {
+    if (getuid() == 0) CHECK_OK(setuid(1000));
+    CHECK_EQ(fcntl(fd[0], F_SETPIPE_SZ, atoi(text)), atoi(text));
+    CHECK_ERR(fcntl(fd[0], F_SETPIPE_SZ, 2 * atoi(text)), EPERM);
+  });
+  CHECK_EXIT(child, 0);
+  if (!on_faultline()) return;
+  limit = int(CHECK_OK(open("/proc/sys/fs/pipe-max-size", O_WRONLY)));
+  CHECK_EQ(write(limit, "100000", 6), 6);
+  CHECK_TEXT("/proc/sys/fs/pipe-max-size", "131072\n");
+  CHECK_EQ(pwrite(limit, text, strlen(text), 0), ssize_t(strlen(text)));
+  CHECK_EQ(fcntl(fd[0], F_SETPIPE_SZ, 2 * atoi(text)), 2 * atoi(text));
+}
 TEST(a_blocked_writer_goes_on_when_there_is_room) {
   int fd[2];
   make_pipe(fd);
