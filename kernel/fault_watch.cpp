@@ -30,7 +30,7 @@ class FaultWatch final : public File {
     record.cpu = static_cast<uint8_t>(this_cpu());
     record.watch = reader_.number();
     trace_put(record);
-    changed_.wake_all(kPollIn);
+    changed_.wake_all(kPollIn | kPollReadNormal);
   }
   WatchKind kind() const { return kind_; }
   // Records that are there for the reader, or are lost already.

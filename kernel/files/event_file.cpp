@@ -30,7 +30,7 @@ class EventFile final : public File {
       if (is_non_blocking()) return Errno::kAGAIN;
       TRY(wait_restartable(changed_, take));
     }
-    changed_.wake_all(kPollOut);
+    changed_.wake(kPollOut);
     TRY(buffer.put_all(&taken, sizeof taken));
     return sizeof taken;
   }
@@ -50,14 +50,14 @@ class EventFile final : public File {
       if (is_non_blocking()) return Errno::kAGAIN;
       TRY(wait_restartable(changed_, add));
     }
-    changed_.wake_all(kPollIn);
+    changed_.wake(kPollIn);
     return sizeof added;
   }
 
   uint32_t poll(PollTable* table) override {
     if (table) table->register_queue(changed_);
     LockGuard guard(lock_);
-    return (count_ != 0 ? kPollIn | kPollReadNormal : 0) | (count_ < kMaximum ? kPollOut | kPollWriteNormal : 0);
+    return (count_ != 0 ? kPollIn : 0) | (count_ < kMaximum ? kPollOut : 0);
   }
   Result<size_t> read_at(uint64_t, IoBuffer&) override { return Errno::kSPIPE; }
   Result<size_t> write_at(uint64_t, IoBuffer&) override { return Errno::kSPIPE; }

@@ -56,7 +56,7 @@ class TimerFile final : public File, private ClockTimer {
   uint32_t poll(PollTable* table) override {
     if (table) table->register_queue(expired_);
     InterruptLockGuard guard(lock_);
-    return times_ != 0 || is_cancelled_ ? kPollIn | kPollReadNormal : 0;
+    return times_ != 0 || is_cancelled_ ? kPollIn : 0;
   }
   Result<size_t> read_at(uint64_t, IoBuffer&) override { return Errno::kSPIPE; }
   Result<size_t> write_at(uint64_t, IoBuffer&) override { return Errno::kSPIPE; }

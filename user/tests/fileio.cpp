@@ -345,6 +345,23 @@ TEST(sendfile_copies) {
   check_pattern(out, 0, 30000, 20000);
   CHECK(offset == 30000 && lseek(in, 0, SEEK_CUR) == 0);
   CHECK_EQ(sendfile(out, in, &offset, 10), 0);
+  // A full pipe takes nothing, and what was not taken is still to be sent.
+  int pipes[2];
+  CHECK_OK(pipe2(pipes, O_NONBLOCK));
+  static char block[4096];
+  CHECK_EQ(sendfile(pipes[1], in, nullptr, 1000), 1000);
+  CHECK_EQ(lseek(in, 0, SEEK_CUR), 1000);
+  for (size_t bytes : {sizeof block, size_t{1}})
+    while (write(pipes[1], block, bytes) > 0) {
+    }
+  CHECK_ERR(sendfile(pipes[1], in, nullptr, 10000), EAGAIN);
+  CHECK_EQ(lseek(in, 0, SEEK_CUR), 1000);
+  CHECK_ERR(sendfile(out, pipes[0], nullptr, 10), EINVAL);
+  CHECK_ERR(sendfile(out, pipes[0], &offset, 10), ESPIPE);
+  offset = -1;
+  CHECK_ERR(sendfile(out, in, &offset, 10), EINVAL);
+  CHECK_ERR(sendfile(int(CHECK_OK(open("out", O_WRONLY | O_APPEND))), in, nullptr, 10), EINVAL);
+  CHECK_ERR(sendfile(pipes[0], in, nullptr, 10), EBADF);
 }
 TEST(flock_excludes) {
   int a = make_file("f"), b = CHECK_OK(open("f", O_RDWR));
