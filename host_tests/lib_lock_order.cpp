@@ -47,6 +47,49 @@ TEST_F(LockClasses, ACircleOfThreeIsReported) {
   EXPECT_DEATH(take_both(journal_lock, object_lock), "two orders.*waits for object; while it holds journal.*with this held: driver");
 }
 
+// An entry that wakes the queue of an instance which watches this one (epoll).
+struct WakesAnother : WaitEntry {
+  explicit WakesAnother(WaitQueue& queue, bool exclusive = false) : WaitEntry(&notify, exclusive), other(queue) {}
+  static Verdict notify(WaitEntry& self, uint32_t events) {
+    auto& entry = static_cast<WakesAnother&>(self);
+    entry.called++;
+    entry.other.wake(events);
+    return entry.answer;
+  }
+  WaitQueue& other;
+  Verdict answer = Verdict::kKeep;
+  int called = 0;
+};
+
+TEST_F(LockClasses, AQueueIsWokenFromACallbackOfAnother) {
+  WaitQueue files, inner, outer;
+  WakesAnother from_file(inner), from_inner(outer), from_outer(files);
+  files.add(from_file);
+  inner.add(from_inner);
+  files.wake();
+  EXPECT_EQ(from_inner.called, 1);
+  outer.add(from_outer);
+  EXPECT_DEATH(files.wake(), "a lock that nobody will release");  // a circle, which epoll refuses
+  outer.remove(from_outer);
+  inner.remove(from_inner);
+  files.remove(from_file);
+}
+
+TEST_F(LockClasses, AnExclusiveEntryThatWakesNobodyPassesItsTurn) {
+  WaitQueue queue, nobody;
+  WakesAnother first(nobody, true), second(nobody, true), third(nobody, true);
+  for (WakesAnother* entry : {&first, &second, &third}) queue.add(*entry);
+  first.answer = WaitEntry::Verdict::kPass;
+  queue.wake();
+  EXPECT_TRUE(first.called == 1 && second.called == 1 && third.called == 0);
+  second.answer = WaitEntry::Verdict::kRemove;
+  queue.wake();
+  queue.wake();
+  EXPECT_TRUE(first.called == 3 && second.called == 2 && third.called == 1);
+  queue.remove(first);
+  queue.remove(third);
+}
+
 TEST_F(LockClasses, ATryWaitsForNobody) {
   take_both(object_lock, driver_lock);
   LockGuard outer(driver_lock);
