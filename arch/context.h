@@ -50,7 +50,7 @@ struct TlsDescriptors {
   }
 };
 
-// The callee-saved state of a thread that does not run; the rest is on its kernel stack.
+// The state of a thread that does not run; all but this is on its kernel stack.
 struct Context {
   uint32_t stack_pointer = 0;
 };
@@ -60,7 +60,7 @@ struct Context {
 void context_prepare(Context& context, void* stack_top, void (*entry)(void*), void* argument);
 
 // Saves the running thread's context in `from` and continues `to`. Interrupts off. Returns when somebody switches back.
-extern "C" void context_switch(Context& from, const Context& to);
+void context_switch(Context& from, const Context& to);
 
 // Per switch, for the CPU this runs on: kernel stack for traps from user mode (TSS.esp0), and TLS descriptors.
 void context_load(void* stack_top, const TlsDescriptors& tls);
@@ -123,3 +123,5 @@ void kernel_timer_interrupt();
 // machine::preempt_interrupted(), interrupts off. A cpu_kick() sets need_reschedule on the CPU that it interrupts.
 
 }  // namespace faultline
+
+#include <machine/context_inline.h>

@@ -64,6 +64,8 @@ void page_copy(FrameNumber destination, FrameNumber source);
 // This CPU's TLB (and its cached directory entries for that address).
 void mmu_flush_page(VirtAddr page);
 void mmu_flush_all();
+// Loads CR3 on this CPU (xv6: switchuvm); drops all its non-global TLB entries, also if it is loaded.
+void mmu_activate(FrameNumber directory);
 }  // namespace faultline
 #include <machine/mmu_inline.h>
 namespace faultline {
@@ -89,8 +91,6 @@ inline bool pte_compare_exchange(PteSlot& slot, Pte& expected, Pte desired) {
 // Copies the kernel's half (identical in all directories, xv6: setupkvm) into a new directory whose user half is zero.
 void mmu_initialize_directory(FrameNumber directory);
 
-// Loads CR3 on this CPU (xv6: switchuvm); drops all its non-global TLB entries, also if it is loaded.
-void mmu_activate(FrameNumber directory);
 FrameNumber mmu_active_directory();
 // The directory with only the kernel's half, for threads without a space of their own.
 FrameNumber mmu_kernel_directory();

@@ -25,6 +25,17 @@ constexpr uint32_t kTicksBetweenTurns = 8;
 }  // namespace
 
 constinit std::array<RunQueue, kMaxCpus> run_queues;
+constinit uint32_t RunQueue::sleeper_credit = 0, RunQueue::wake_granularity = 0;
+
+void RunQueue::initialize(uint32_t its_cpu) {
+  constexpr uint64_t kSleeperCredit = 3'000'000, kWakeGranularity = 1'000'000;  // nanoseconds
+  sleeper_credit = static_cast<uint32_t>(clock_cycles_of(kSleeperCredit));
+  wake_granularity = static_cast<uint32_t>(clock_cycles_of(kWakeGranularity));
+  cpu = its_cpu;
+  minimum_runtime = sleeper_credit;
+  ready.construct();
+  urgent.construct();
+}
 
 uint32_t runtime_factor(SchedulingPolicy policy, int nice) {
   return policy == SchedulingPolicy::kIdle ? kIdleFactor : kFactors[static_cast<size_t>(nice + 20)];
@@ -73,11 +84,11 @@ void RunQueue::charge_and_advance(Thread& thread, uint64_t now) {
 }
 
 void RunQueue::charge_real_time(Thread& thread, uint64_t ran, uint64_t now) {
-  if (now - real_time_start >= kRealTimePeriod) {
+  if (clock_nanoseconds_of(now - real_time_start) >= kRealTimePeriod) {
     real_time_start = now;
     real_time_used = 0;
   }
-  auto most = static_cast<uint32_t>(std::min<uint64_t>(ran, kRealTimePeriod));
+  auto most = static_cast<uint32_t>(std::min<uint64_t>(clock_nanoseconds_of(ran), kRealTimePeriod));
   real_time_used = std::min(real_time_used + most, kRealTimePeriod);
   thread.slice_used = std::min(thread.slice_used + most, kRealTimePeriod) | 1;  // not 0: it has run
   if (thread.policy == SchedulingPolicy::kRoundRobin && thread.slice_used >= kRoundRobinSlice) thread.gives_way = true;

@@ -1,5 +1,6 @@
 // One CPU's run queue. Real-time threads that are ready stand in order of priority, before all others, which stand in order of virtual
-// runtime; the one that runs is in no list.
+// runtime; the one that runs is in no list. Times are in cycles of the processor's counter, which is read at every switch; who wants to know
+// gets nanoseconds.
 //
 // Real-time threads get at most kRealTimeBudget of every kRealTimePeriod while others are ready: a shell on a machine whose real-time
 // threads never sleep is slow, but it can kill them.
@@ -28,18 +29,22 @@ struct alignas(64) RunQueue {
   Atomic<uint8_t> running_priority{0}, waiting_priority{0};
   Atomic<Thread*> current{nullptr};
   Thread* idle = nullptr;
-  Thread* dead = nullptr;                     // just left for ever; its successor gives it back
-  uint64_t minimum_runtime = kSleeperCredit;  // never goes back; where sleepers and newcomers enter
-  uint64_t tick_deadline = 0;                 // when the CPU's next tick is due; 0: none is. Interrupts off
-  uint64_t real_time_start = 0;               // of the period in which real-time threads have used real_time_used nanoseconds
+  Thread* dead = nullptr;        // just left for ever; its successor gives it back
+  uint64_t minimum_runtime = 0;  // never goes back; where sleepers and newcomers enter
+  uint64_t tick_deadline = 0;    // monotonic nanoseconds at which the CPU's next tick is due; 0: none is. Interrupts off
+  uint64_t real_time_start = 0;  // of the period in which real-time threads have used real_time_used nanoseconds
   uint32_t real_time_used = 0;
   uint32_t ticks = 0;
   uint32_t cpu = 0;  // whose it is
   uint64_t switches = 0, user_ticks = 0, kernel_ticks = 0;
 
-  static constexpr uint32_t kRealTimePeriod = 1'000'000'000, kRealTimeBudget = 950'000'000;  // as Linux's defaults
-  static constexpr uint32_t kRoundRobinSlice = 100'000'000;
-  static constexpr uint64_t kSleeperCredit = 3'000'000;  // nanoseconds that a thread that slept may be behind the others
+  static constexpr uint32_t kRealTimePeriod = 1'000'000'000, kRealTimeBudget = 950'000'000;  // nanoseconds, as Linux's defaults
+  static constexpr uint32_t kRoundRobinSlice = 100'000'000;                                  // nanoseconds
+  static uint32_t sleeper_credit;    // how far a thread that slept may be behind the others
+  static uint32_t wake_granularity;  // how far a woken thread must be behind to pre-empt
+
+  // Boot, before there are threads.
+  void initialize(uint32_t its_cpu);
 
   void insert(Thread& thread) REQUIRES(lock) {
     ready_count.store(ready_count.load(memory_order_relaxed) + 1, memory_order_relaxed);
@@ -68,14 +73,14 @@ struct alignas(64) RunQueue {
     return fair_one ? fair_one : urgent_one;
   }
   bool is_throttled(uint64_t now) const REQUIRES(lock) {
-    return real_time_used >= kRealTimeBudget && now - real_time_start < kRealTimePeriod;
+    return real_time_used >= kRealTimeBudget && clock_nanoseconds_of(now - real_time_start) < kRealTimePeriod;
   }
   // Should `newcomer` run instead of who does now?
   bool pre_empts(const Thread& newcomer, const Thread& running) const REQUIRES(lock) {
     static_assert(static_cast<int>(SchedulingPolicy::kOther) == 0);
     int special = newcomer.priority | running.priority | static_cast<int>(newcomer.policy) | static_cast<int>(running.policy);
     if (special == 0) [[likely]]
-      return newcomer.virtual_runtime + kWakeGranularity < running.virtual_runtime;
+      return newcomer.virtual_runtime + wake_granularity < running.virtual_runtime;
     return pre_empts_otherwise(newcomer, running);
   }
   // A thread that leaves this queue, or joins it, keeps its distance from the minimum: virtual runtimes of two queues do not compare.
@@ -85,11 +90,11 @@ struct alignas(64) RunQueue {
   void make_absolute(Thread& thread) const REQUIRES(lock) { thread.virtual_runtime += minimum_runtime; }
   // However long it slept, it cannot keep the others waiting for as long.
   void limit_credit(Thread& thread) const REQUIRES(lock) {
-    uint64_t least = minimum_runtime - kSleeperCredit;
+    uint64_t least = minimum_runtime - sleeper_credit;
     if (thread.virtual_runtime < least) thread.virtual_runtime = least;
   }
   // Now, for another CPU that looks at the running thread: its clock may be a little behind.
-  static uint64_t time_of(const Thread& running) { return std::max(clock_monotonic(), running.started_running); }
+  static uint64_t time_of(const Thread& running) { return std::max(clock_cycles(), running.started_running); }
   // Charges the running thread up to `now`.
   void charge(Thread& thread, uint64_t now) REQUIRES(lock) {
     uint64_t ran = now - thread.started_running;
@@ -107,7 +112,6 @@ struct alignas(64) RunQueue {
   void charge_and_advance(Thread& thread, uint64_t now) REQUIRES(lock);
 
  private:
-  static constexpr uint64_t kWakeGranularity = 1'000'000;  // nanoseconds that a woken thread must be behind to pre-empt
   void insert_before_last(Thread& thread) REQUIRES(lock);
   void insert_urgent(Thread& thread) REQUIRES(lock);
   void note_most_urgent() REQUIRES(lock);
@@ -122,7 +126,7 @@ extern std::array<RunQueue, kMaxCpus> run_queues;
 inline RunQueue& run_queue_lock_of(const Thread& thread) NO_THREAD_SAFETY_ANALYSIS {
   for (;;) {
     uint32_t cpu = thread.cpu.load(memory_order_acquire);
-    RunQueue& queue = run_queues[cpu];
+    RunQueue& queue = run_queues.data()[cpu];
     queue.lock.lock_masked();
     if (thread.cpu.load(memory_order_relaxed) == cpu) [[likely]]
       return queue;

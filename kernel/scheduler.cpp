@@ -36,8 +36,8 @@ void load_state_of(Thread& next) {
 // The running thread's new state has been set; the queue is locked, interrupts are off. Returns, perhaps much later and on
 // another CPU, when it is chosen again; the caller calls scheduler_finish_switch().
 void switch_away(RunQueue& queue) NO_THREAD_SAFETY_ANALYSIS {
-  Thread& previous = *queue.current.load(memory_order_relaxed);
-  uint64_t now = clock_monotonic();
+  Thread& previous = running_thread();
+  uint64_t now = clock_cycles();
   queue.charge(previous, now);
   machine::set_need_reschedule(0);
   bool was_pre_empted = previous.state == ThreadState::kRunning;
@@ -46,7 +46,7 @@ void switch_away(RunQueue& queue) NO_THREAD_SAFETY_ANALYSIS {
     if (&previous != queue.idle) queue.insert(previous);
   }
   Thread* next = queue.first(now);
-  if (next) {
+  if (next) [[likely]] {
     queue.remove(*next);
     if (next->priority == 0) queue.advance_minimum(next->virtual_runtime);
   } else {
@@ -63,33 +63,35 @@ void switch_away(RunQueue& queue) NO_THREAD_SAFETY_ANALYSIS {
     idle_cpus.fetch_and(~cpu_bit(queue.cpu), memory_order_relaxed);
   queue.current.store(next, memory_order_relaxed);
   queue.running_priority.store(next->priority, memory_order_relaxed);
-  if (previous.state == ThreadState::kDead)
-    queue.dead = &previous;
-  else if (!previous.is_kernel_thread())
-    float_state_save(previous.float_state);
+  if (!previous.is_kernel_thread()) float_state_save(previous.float_state);
   load_state_of(*next);
   context_switch(previous.context, next->context);
+}
+
+// The first thread after a time without starts the tick again; an ended one goes.
+[[gnu::noinline]] void finish_special_switch(RunQueue& queue) NO_THREAD_SAFETY_ANALYSIS {
+  Thread* dead = std::exchange(queue.dead, nullptr);
+  bool needs_tick = queue.tick_deadline == 0 && queue.current.load(memory_order_relaxed) != queue.idle;
+  if (needs_tick) queue.tick_deadline = clock_monotonic() + kTick;
+  uint64_t tick = queue.tick_deadline;
+  queue.lock.unlock_masked();
+  if (needs_tick) timer_arm_slice(tick);
+  if (dead) thread_ended(dead);
+}
+
+// Whoever comes back from switch_away() lets go of the queue that it was chosen from.
+inline void finish_switch() NO_THREAD_SAFETY_ANALYSIS {
+  RunQueue& queue = this_queue();
+  if (queue.dead || queue.tick_deadline == 0) [[unlikely]]
+    return finish_special_switch(queue);
+  queue.lock.unlock_masked();
 }
 
 void reschedule() NO_THREAD_SAFETY_ANALYSIS {
   RunQueue& queue = this_queue();
   queue.lock.lock_masked();
   switch_away(queue);
-  scheduler_finish_switch();
-}
-
-// Something is ready on the queue: it pre-empts what runs there, or waits for the end of the slice.
-void enqueue_and_unlock(RunQueue& queue, Thread& thread) NO_THREAD_SAFETY_ANALYSIS {
-  thread.slice_used = 0;
-  queue.limit_credit(thread);
-  queue.insert(thread);
-  if (queue.pre_empts(thread, *queue.current.load(memory_order_relaxed))) {
-    if (&queue != &this_queue())
-      cpu_kick(queue.cpu);
-    else
-      machine::set_need_reschedule(1);
-  }
-  queue.lock.unlock_masked();
+  finish_switch();
 }
 
 // For a real-time thread, when no CPU is idle: the one whose thread is least urgent, best `preferred`.
@@ -115,22 +117,35 @@ uint32_t choose_cpu(const Thread& thread, uint32_t preferred) {
   return allowed ? static_cast<uint32_t>(__builtin_ctz(allowed)) : preferred;
 }
 
-}  // namespace
-
-void scheduler_place(Thread& thread, RunQueue& from) NO_THREAD_SAFETY_ANALYSIS {
-  bool may_stay = thread.priority == 0 && idle_cpus.load(memory_order_relaxed) == 0 && (thread.allowed_cpus & cpu_bit(from.cpu));
-  uint32_t cpu = may_stay ? from.cpu : choose_cpu(thread, from.cpu);
-  if (cpu == from.cpu) return enqueue_and_unlock(from, thread);
+// The thread, on no queue, belongs to the one returned from now on, which is locked instead of `from`.
+[[gnu::noinline]] RunQueue& choose_queue(Thread& thread, RunQueue& from) NO_THREAD_SAFETY_ANALYSIS {
+  uint32_t cpu = choose_cpu(thread, from.cpu);
+  if (cpu == from.cpu) return from;
   from.make_relative(thread);
   thread.cpu.store(cpu, memory_order_release);
   from.lock.unlock_masked();
   RunQueue& queue = run_queues[cpu];
   queue.lock.lock_masked();
   queue.make_absolute(thread);
-  enqueue_and_unlock(queue, thread);
+  return queue;
 }
 
-namespace {
+// scheduler_place(), for wake_sleeper() to have inline.
+[[gnu::always_inline]] inline void place(Thread& thread, RunQueue& from) NO_THREAD_SAFETY_ANALYSIS {
+  bool may_stay = thread.priority == 0 && idle_cpus.load(memory_order_relaxed) == 0 && (thread.allowed_cpus & cpu_bit(from.cpu));
+  RunQueue& queue = may_stay ? from : choose_queue(thread, from);
+  thread.slice_used = 0;
+  queue.limit_credit(thread);
+  queue.insert(thread);
+  // It pre-empts what runs there, or waits for the end of the slice.
+  if (queue.pre_empts(thread, *queue.current.load(memory_order_relaxed))) {
+    if (&queue != &this_queue())
+      cpu_kick(queue.cpu);
+    else
+      machine::set_need_reschedule(1);
+  }
+  queue.lock.unlock_masked();
+}
 
 struct SleepTimer final : Timer {
   explicit SleepTimer(Thread& sleeper) : Timer(&expired), thread(sleeper) {}
@@ -143,49 +158,40 @@ struct SleepTimer final : Timer {
   Atomic<bool> has_fired{false};
 };
 
-void sleep_until_permit(Thread& self, SleepKind kind) NO_THREAD_SAFETY_ANALYSIS {
-  uint32_t state = machine::interrupts_save_and_disable();
+// Sleeps until somebody gives the permit, which is used up.
+inline void sleep_until_permit(Thread& self, SleepKind kind) NO_THREAD_SAFETY_ANALYSIS {
+  machine::interrupts_disable();
   RunQueue& queue = this_queue();
-  if (&self == queue.idle) {  // booting, before there are other threads
-    while (!self.permit.load(memory_order_seq_cst)) cpu_idle();
-    machine::interrupts_restore(state);
-    return;
-  }
   queue.lock.lock_masked();
-  if (self.permit.load(memory_order_seq_cst)) {
-    queue.lock.unlock(state);
-    return;
+  if (!self.permit.load(memory_order_seq_cst)) [[likely]] {
+    self.sleep_kind = kind;
+    self.state = ThreadState::kSleeping;
+    self.voluntary_switches++;
+    switch_away(queue);
+    finish_switch();
+  } else {
+    queue.lock.unlock_masked();
   }
-  self.sleep_kind = kind;
-  self.state = ThreadState::kSleeping;
-  self.voluntary_switches++;
-  switch_away(queue);
-  scheduler_finish_switch();
-  machine::interrupts_restore(state);
+  machine::interrupts_enable();
+  self.permit.store(false, memory_order_seq_cst);
+}
+
+[[gnu::noinline]] Result<void> sleep_until_permit_or(Deadline deadline, Thread& self, SleepKind kind) {
+  if (self.permit.exchange(false, memory_order_seq_cst)) return {};
+  if (clock_monotonic() >= deadline.nanoseconds) return Errno::kTIMEDOUT;
+  SleepTimer timer(self);
+  timer.set(deadline.nanoseconds);
+  sleep_until_permit(self, kind);
+  timer.cancel();
+  self.permit.store(false, memory_order_seq_cst);  // the timer may have given it once more
+  return timer.has_fired.load(memory_order_relaxed) ? Errno::kTIMEDOUT : Result<void>();
 }
 
 }  // namespace
 
-namespace {
+void scheduler_place(Thread& thread, RunQueue& from) { place(thread, from); }
 
-// The first thread after a time without starts the tick again; an ended one goes.
-void finish_special_switch(RunQueue& queue) NO_THREAD_SAFETY_ANALYSIS {
-  Thread* dead = std::exchange(queue.dead, nullptr);
-  bool needs_tick = queue.tick_deadline == 0 && queue.current.load(memory_order_relaxed) != queue.idle;
-  if (needs_tick) queue.tick_deadline = queue.current.load(memory_order_relaxed)->started_running + kTick;
-  uint64_t tick = queue.tick_deadline;
-  queue.lock.unlock_masked();
-  if (needs_tick) timer_arm_slice(tick);
-  if (dead) thread_ended(dead);
-}
-
-}  // namespace
-
-void scheduler_finish_switch() NO_THREAD_SAFETY_ANALYSIS {
-  RunQueue& queue = this_queue();
-  if (queue.dead || queue.tick_deadline == 0) return finish_special_switch(queue);
-  queue.lock.unlock_masked();
-}
+void scheduler_finish_switch() { finish_switch(); }
 
 // ---------------------------------------------------------------- lib/scheduling.h
 
@@ -194,24 +200,14 @@ Thread* current_thread() { return static_cast<Thread*>(machine::current_thread_p
 Result<void> block(SleepKind kind, Deadline deadline) {
   Thread& self = running_thread();
   lock_order_assert_may_sleep();
-  DEBUG_ASSERT(machine::preemption_depth() == 0);
-  if (self.permit.exchange(false, memory_order_seq_cst)) return {};
+  DEBUG_ASSERT(machine::preemption_depth() == 0 && machine::interrupts_enabled());
   // Without work no signal is there for it; process_begin_exit() leaves its own caller without.
   bool may_be_interrupted =
       kind == SleepKind::kKillable || (kind == SleepKind::kInterruptible && (self.work.load(memory_order_relaxed) & kWorkSignal));
-  if (may_be_interrupted && sleep_is_interrupted(kind)) return Errno::kINTR;
-  if (deadline.is_never()) {
-    sleep_until_permit(self, kind);
-    self.permit.store(false, memory_order_seq_cst);
-    return {};
-  }
-  if (clock_monotonic() >= deadline.nanoseconds) return Errno::kTIMEDOUT;
-  SleepTimer timer(self);
-  timer.set(deadline.nanoseconds);
+  if (may_be_interrupted && sleep_is_interrupted(kind))
+    return self.permit.exchange(false, memory_order_seq_cst) ? Result<void>() : Errno::kINTR;
+  if (!deadline.is_never()) return sleep_until_permit_or(deadline, self, kind);
   sleep_until_permit(self, kind);
-  timer.cancel();
-  self.permit.store(false, memory_order_seq_cst);
-  if (timer.has_fired.load(memory_order_relaxed)) return Errno::kTIMEDOUT;
   return {};
 }
 
@@ -221,7 +217,7 @@ namespace {
   RunQueue& queue = run_queue_lock_of(thread);
   if (thread.state == ThreadState::kSleeping) {
     thread.state = ThreadState::kRunnable;
-    scheduler_place(thread, queue);
+    place(thread, queue);
   } else {
     queue.lock.unlock_masked();
   }
@@ -236,15 +232,16 @@ void wake(Thread& thread) {
 }
 
 void yield() NO_THREAD_SAFETY_ANALYSIS {
-  uint32_t state = machine::interrupts_save_and_disable();
+  DEBUG_ASSERT(machine::interrupts_enabled());
+  machine::interrupts_disable();
   RunQueue& queue = this_queue();
   if (queue.ready_count.load(memory_order_relaxed) != 0) {
     queue.lock.lock_masked();
-    queue.current.load(memory_order_relaxed)->gives_way = true;
+    running_thread().gives_way = true;
     switch_away(queue);
-    scheduler_finish_switch();
+    finish_switch();
   }
-  machine::interrupts_restore(state);
+  machine::interrupts_enable();
 }
 
 void machine::preempt_interrupted() { reschedule(); }
@@ -260,11 +257,9 @@ void machine::preemption_point() {
 void scheduler_initialize() {
   uint32_t cpu = this_cpu();
   RunQueue& queue = run_queues[cpu];
-  queue.cpu = cpu;
+  queue.initialize(cpu);
   machine::set_run_queue_pointer(&queue);
   if (cpu == 0) thread_cache_initialize();
-  queue.ready.construct();
-  queue.urgent.construct();
   Result<Thread*> idle = Thread::create_boot();
   if (!idle.ok()) PANIC("no memory for an idle thread");
   queue.idle = idle.value();
@@ -294,7 +289,9 @@ void scheduler_exit() NO_THREAD_SAFETY_ANALYSIS {
   (void)machine::interrupts_save_and_disable();
   RunQueue& queue = this_queue();
   queue.lock.lock_masked();
-  queue.current.load(memory_order_relaxed)->state = ThreadState::kDead;
+  Thread& self = running_thread();
+  self.state = ThreadState::kDead;
+  queue.dead = &self;
   switch_away(queue);
   PANIC("an ended thread ran again");
 }
@@ -312,7 +309,7 @@ void scheduler_enter_cpu() {
   (void)machine::interrupts_save_and_disable();
   uint32_t cpu = this_cpu();
   RunQueue& queue = run_queues[cpu];
-  queue.current.load(memory_order_relaxed)->started_running = clock_monotonic();
+  queue.current.load(memory_order_relaxed)->started_running = clock_cycles();
   for (;;) {
     if (queue.ready_count.load(memory_order_relaxed) == 0) run_queue_steal(cpu);
     if (queue.ready_count.load(memory_order_relaxed) != 0) {
@@ -343,7 +340,7 @@ void kernel_timer_interrupt() {
   timer_arm_slice(queue.tick_deadline);
   {
     InterruptLockGuard guard(queue.lock);
-    queue.charge_and_advance(self, now);
+    queue.charge_and_advance(self, clock_cycles());
   }
   if (cpu_count() > 1) run_queue_balance(this_cpu());
   if (queue.ready_count.load(memory_order_relaxed) != 0) machine::set_need_reschedule(1);

@@ -35,6 +35,16 @@ void scheduler_load_averages(uint32_t (&loads)[3]) {
   for (int i = 0; i < 3; i++) loads[i] = load_averages[i].load(memory_order_relaxed);
 }
 
+namespace {
+
+// Cycles, the present slice included.
+uint64_t run_time_locked(const RunQueue& queue, const Thread& thread) {
+  const bool runs = queue.current.load(memory_order_relaxed) == &thread;
+  return thread.run_time + (runs ? queue.time_of(thread) - thread.started_running : 0);
+}
+
+}  // namespace
+
 SchedulerStatistics scheduler_statistics(uint32_t cpu) {
   constexpr uint64_t kTickNanoseconds = 10'000'000;
   SchedulerStatistics result;
@@ -44,7 +54,7 @@ SchedulerStatistics scheduler_statistics(uint32_t cpu) {
   InterruptLockGuard guard(queue.lock);
   bool is_idle = queue.current.load(memory_order_relaxed) == queue.idle;
   result.switches = queue.switches;
-  result.idle_time = queue.idle->run_time + (is_idle ? queue.time_of(*queue.idle) - queue.idle->started_running : 0);
+  result.idle_time = clock_nanoseconds_of(run_time_locked(queue, *queue.idle));
   result.user_time = queue.user_ticks * kTickNanoseconds;
   result.kernel_time = queue.kernel_ticks * kTickNanoseconds;
   result.runnable = queue.ready_count.load(memory_order_relaxed) + (is_idle ? 0 : 1);
@@ -54,10 +64,9 @@ SchedulerStatistics scheduler_statistics(uint32_t cpu) {
 uint64_t scheduler_run_time(const Thread& thread) NO_THREAD_SAFETY_ANALYSIS {
   InterruptGuard interrupts_off;
   RunQueue& queue = run_queue_lock_of(thread);
-  uint64_t time = thread.run_time;
-  if (queue.current.load(memory_order_relaxed) == &thread) time += queue.time_of(thread) - thread.started_running;
+  const uint64_t cycles = run_time_locked(queue, thread);
   queue.lock.unlock_masked();
-  return time;
+  return clock_nanoseconds_of(cycles);
 }
 
 }  // namespace faultline

@@ -93,11 +93,11 @@ class Thread : public ThreadHead, public ListNode<RunQueueTag>, public ListNode<
   uint8_t priority = 0;    // 1 to 99: real-time, before all fair threads (0). Its own or one that it was lent
   bool gives_way = false;  // real-time: goes behind those of equal priority when it stops running
   CpuMask allowed_cpus = ~0u;
-  uint32_t time_factor = 1024;               // how fast its virtual time passes, in 1024ths (run_queue.h)
+  uint32_t time_factor = 1024;                // how fast its virtual time passes, in 1024ths (run_queue.h)
   uint32_t slice_used = 0;                    // nanoseconds, SCHED_RR
-  uint64_t virtual_runtime = 0;               // nanoseconds, scaled by weight
-  uint64_t started_running = 0;               // monotonic nanoseconds
-  uint64_t run_time = 0;                      // nanoseconds on a CPU
+  uint64_t virtual_runtime = 0;               // cycles, scaled by weight
+  uint64_t started_running = 0;               // by the cycle counter
+  uint64_t run_time = 0;                      // cycles on a CPU
   uint64_t user_ticks = 0, kernel_ticks = 0;  // samples that split run_time
   uint32_t voluntary_switches = 0, involuntary_switches = 0;
 
@@ -128,8 +128,8 @@ class Thread : public ThreadHead, public ListNode<RunQueueTag>, public ListNode<
 
   // --- Signals: guarded by the process' signal lock; the mask is written only by the thread itself.
   SignalSet signal_mask = 0;  // never has one of kUnblockable
-  SignalSet saved_mask = 0;  // with kWorkMask
-  SignalSet waited_for = 0;  // sigtimedwait: wakes for these although they are blocked
+  SignalSet saved_mask = 0;   // with kWorkMask
+  SignalSet waited_for = 0;   // sigtimedwait: wakes for these although they are blocked
   PendingSignals pending;
 
  private:

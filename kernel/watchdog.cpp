@@ -41,12 +41,12 @@ struct HungThread {
   uint32_t holder = 0;  // of what it wants; 0: none was found
 };
 
-// As context_switch() leaves it: edi, esi, ebx, ebp and the return address.
+// As context_switch() leaves it: ebp and the return address.
 void stack_of_sleeper(const Thread& thread, StackTrace& trace) {
   const auto* saved = reinterpret_cast<const uint32_t*>(static_cast<uintptr_t>(thread.context.stack_pointer));
-  trace.callers[0] = saved[4];
+  trace.callers[0] = saved[1];
   const uintptr_t top = reinterpret_cast<uintptr_t>(thread.stack_top);
-  uintptr_t frame = saved[3], lowest = thread.context.stack_pointer;
+  uintptr_t frame = saved[0], lowest = thread.context.stack_pointer;
   for (uint32_t i = 1; i < StackTrace::kDepth && frame > lowest && frame + 8 <= top; i++) {
     const auto* words = reinterpret_cast<const uint32_t*>(frame);
     trace.callers[i] = words[1];

@@ -16,18 +16,18 @@ class Late {
   // Builds the value; again only in tests, which start the machine many times.
   template <typename... Arguments>
   T& construct(Arguments&&... arguments) {
-    value_ = new (memory_) T(std::forward<Arguments>(arguments)...);
-    return *value_;
+    is_built_ = true;
+    return *new (memory_) T(std::forward<Arguments>(arguments)...);
   }
   T& operator*() const {
-    DEBUG_ASSERT(value_ != nullptr);
-    return *value_;
+    DEBUG_ASSERT(is_built_);
+    return *std::launder(reinterpret_cast<T*>(memory_));
   }
   T* operator->() const { return &**this; }
 
  private:
-  T* value_ = nullptr;
-  alignas(T) unsigned char memory_[sizeof(T)] = {};
+  alignas(T) mutable unsigned char memory_[sizeof(T)] = {};  // mutable as what a constant pointer points at
+  bool is_built_ = false;
 };
 
 }  // namespace faultline

@@ -87,7 +87,7 @@ class List {
   Iterator end() { return Iterator(&head_); }
 
  private:
-  static T* element(Node* node) { return static_cast<T*>(node); }
+  static T* element(Node* node) { return &static_cast<T&>(*node); }  // by reference: a pointer would be asked whether it is null
   void clear_head() { head_.next_ = head_.previous_ = &head_; }
   static void link(T& value, Node* before, Node* after) {
     Node& node = value;

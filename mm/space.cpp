@@ -175,14 +175,15 @@ Result<void> AddressSpace::copy_tables_from(AddressSpace& parent, VirtAddr hot) 
 }
 
 void AddressSpace::activate() {
-  uint32_t cpu = this_cpu();
+  const uint32_t cpu = this_cpu();
   AddressSpace* before = active[cpu];
   if (before == this) return;
-  // In the mask before the first translation can be cached, out of it after the last is gone.
-  cpus_.fetch_or(cpu_bit(cpu), memory_order_seq_cst);
-  mmu_activate(directory_);
   active[cpu] = this;
-  if (before) before->cpus_.fetch_and(~cpu_bit(cpu), memory_order_seq_cst);
+  // In the mask before the first translation can be cached, out of it after the last is gone.
+  const CpuMask here = cpu_bit(cpu);
+  cpus_.fetch_or(here, memory_order_seq_cst);
+  mmu_activate(directory_);
+  if (before) before->cpus_.fetch_and(~here, memory_order_seq_cst);
 }
 
 // The directory stays loaded: the thread that comes next often has it too, and kernel threads need none.

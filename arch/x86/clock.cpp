@@ -27,11 +27,6 @@ constinit uint32_t nanoseconds_per_cycle = 0;  // times 2^32, of a counter that 
 constinit uint32_t doublings = 0;              // 0 from 1 GHz up
 constinit uint64_t boot_wall_seconds = 0;
 
-uint64_t scaled(uint64_t cycles) { return clock_scaled(cycles, nanoseconds_per_cycle); }
-
-// For counters slower than 1 GHz as well.
-[[gnu::noinline]] uint64_t nanoseconds_of(uint64_t cycles) { return scaled(cycles << doublings); }
-
 // `nanoseconds` is short, so that the shifted value fits.
 void set_rate(uint64_t nanoseconds, uint64_t cycles) {
   constexpr uint64_t k1Ghz = uint64_t{1} << 32, kTolerance = k1Ghz >> 11;
@@ -87,21 +82,19 @@ void wait_a_while(const Reference& reference, uint32_t since) {
 
 }  // namespace
 
-uint64_t clock_cycles() {
-  uint64_t cycles;
-  asm volatile("rdtsc" : "=A"(cycles));
-  return cycles;
-}
-
 uint32_t clock_cycles_kilohertz() {
   return nanoseconds_per_cycle == 0 ? 0 : static_cast<uint32_t>((uint64_t{1000000} << 32) / nanoseconds_per_cycle >> doublings);
 }
 
+uint64_t clock_cycles_of(uint64_t nanoseconds) { return nanoseconds * clock_cycles_kilohertz() / 1'000'000; }
+
+[[gnu::noinline]] uint64_t clock_nanoseconds_of(uint64_t cycles) { return clock_scaled(cycles << doublings, nanoseconds_per_cycle); }
+
 uint64_t clock_monotonic() {
   uint64_t cycles = clock_cycles() - start_cycles;
   if (doublings != 0) [[unlikely]]
-    return nanoseconds_of(cycles);
-  return scaled(cycles);
+    return clock_nanoseconds_of(cycles);
+  return clock_scaled(cycles, nanoseconds_per_cycle);
 }
 ClockRate clock_rate() { return {start_cycles, nanoseconds_per_cycle, doublings}; }
 uint64_t clock_boot_wall_seconds() { return boot_wall_seconds; }
@@ -121,7 +114,7 @@ void clock_initialize() {
   if (elapsed == 0 || last.cycles == first.cycles) PANIC("no clock runs: neither ACPI's timer nor the 8254 moved");
   set_rate(elapsed * 1000000000 / reference.frequency, last.cycles - first.cycles);
   start_cycles = first.cycles;
-  timer_initialize(static_cast<uint32_t>((uint64_t{timer_ticks} << 24) / (nanoseconds_of(timer_cycles) | 1)));
+  timer_initialize(static_cast<uint32_t>((uint64_t{timer_ticks} << 24) / (clock_nanoseconds_of(timer_cycles) | 1)));
   boot_wall_seconds = rtc_read();
 }
 

@@ -1,25 +1,20 @@
-// void context_switch(Context& from (eax), const Context& to (edx)): the callee-saved registers on the old stack, then the new one.
+// What context_switch() calls, with Context& from in eax and const Context& to in edx: it keeps ebp alone, the compiler what it needs.
 
     .text
-    .globl context_switch
-context_switch:
+    .globl context_exchange
+context_exchange:
     pushl %ebp
-    pushl %ebx
-    pushl %esi
-    pushl %edi
     movl %esp, (%eax)
     movl (%edx), %esp
-    popl %edi
-    popl %esi
-    popl %ebx
     popl %ebp
     ret
 
-// Where a new context begins: calls %esi with %ebx, under a return address of 0, where backtraces end.
+// Where a new context begins: calls what is second on the stack with what is first, under a return address of 0, where backtraces end.
     .globl context_begin
 context_begin:
-    movl %ebx, %eax
+    popl %eax
+    popl %edx
     pushl $0
-    jmp *%esi
+    jmp *%edx
 
     .section .note.GNU-stack, "", @progbits

@@ -9,9 +9,9 @@ extern "C" void context_begin();
 
 void context_prepare(Context& context, void* stack_top, void (*entry)(void*), void* argument) {
   auto word = [](auto* pointer) { return static_cast<uint32_t>(reinterpret_cast<uintptr_t>(pointer)); };
-  // What context_switch() pops: edi, esi, ebx, ebp and a return address.
+  // What context_exchange() pops, ebp and a return address, and what context_begin() does.
   uint32_t* stack = static_cast<uint32_t*>(stack_top);
-  for (uint32_t value : {word(&context_begin), 0u, word(argument), word(entry), 0u}) *--stack = value;
+  for (uint32_t value : {word(entry), word(argument), word(&context_begin), 0u}) *--stack = value;
   context.stack_pointer = word(stack);
 }
 

@@ -106,22 +106,11 @@ void double_fault_directory_set(uint32_t cr3) {
   for (CpuArea& area : cpu_areas) area.double_fault_task.cr3 = cr3;
 }
 
-namespace {
-
-[[gnu::noinline]] void load_tls(CpuArea& area, const TlsDescriptors& tls) {
+void context_load_tls(const TlsDescriptors& tls) {
+  CpuArea& area = this_cpu_area();
   uint32_t slots = std::max(tls.used, area.tls_used);
   for (uint32_t i = 0; i < slots; i++) area.gdt.data()[kFirstTlsEntry + i] = tls.entries[i];
   area.tls_used = tls.used;
 }
-
-}  // namespace
-
-void context_load(void* stack_top, const TlsDescriptors& tls) {
-  CpuArea& area = this_cpu_area();
-  area.task.esp0 = reinterpret_cast<uintptr_t>(stack_top);
-  if ((tls.used | area.tls_used) != 0) load_tls(area, tls);
-}
-
-void context_load_tls(const TlsDescriptors& tls) { load_tls(this_cpu_area(), tls); }
 
 }  // namespace faultline

@@ -75,23 +75,6 @@ bool copy_from_user(VirtAddr where) {
 
 }  // namespace
 
-void float_state_save(FloatState& state) {
-  if (cpu_has(CpuFeature::kFxsr)) {
-    asm volatile("fxsave %0" : "=m"(state));
-  } else {
-    asm volatile("fnsave %0" : "=m"(state));  // which leaves the unit reset
-    asm volatile("frstor %0" : : "m"(state));
-  }
-}
-
-void float_state_restore(const FloatState& state) {
-  if (cpu_has(CpuFeature::kFxsr)) {
-    asm volatile("fxrstor %0" : : "m"(state));
-  } else {
-    asm volatile("frstor %0" : : "m"(state));
-  }
-}
-
 void float_state_initialize(FloatState& state) {
   state = kClean.state;
   if (cpu_has(CpuFeature::kFxsr)) return;

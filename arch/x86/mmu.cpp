@@ -127,7 +127,6 @@ void mmu_initialize_directory(FrameNumber directory) {
 }
 void mmu_complete_boot_directory() { copy_kernel_half(boot_directory); }
 
-void mmu_activate(FrameNumber directory) { write_cr3(directory.value() << kPageShift); }
 FrameNumber mmu_active_directory() {
   uint32_t cr3;
   asm volatile("movl %%cr3, %0" : "=r"(cr3));

@@ -85,7 +85,6 @@ void wake(Thread& thread) {
 void yield() { machine::point(machine::Point::kYield); }
 
 uint64_t clock_monotonic() { return now += 1000; }
-uint64_t clock_cycles() { return now; }
 uint64_t clock_boot_wall_seconds() { return 1'700'000'000; }
 
 }  // namespace faultline

@@ -43,7 +43,7 @@ inline void* run_queue_pointer() {
   asm volatile("movl %%gs:20, %0" : "=r"(queue));
   return queue;
 }
-inline void set_need_reschedule(uint32_t wanted) { asm volatile("movl %0, %%gs:16" : : "r"(wanted) : "memory"); }
+inline void set_need_reschedule(uint32_t wanted) { asm volatile("movl %0, %%gs:16" : : "ri"(wanted) : "memory"); }
 inline bool need_reschedule() {
   uint32_t wanted;
   asm volatile("movl %%gs:16, %0" : "=r"(wanted));
@@ -81,6 +81,7 @@ inline uint32_t interrupts_save_and_disable() {
 inline void interrupts_restore(uint32_t flags) {
   if (flags & 0x200) asm volatile("sti" ::: "memory");
 }
+inline void interrupts_disable() { asm volatile("cli" ::: "memory"); }
 inline void interrupts_enable() { asm volatile("sti" ::: "memory"); }
 
 inline bool interrupts_enabled() {

@@ -42,6 +42,7 @@ inline void page_copy(FrameNumber destination, FrameNumber source) {
   uint32_t count = kPageSize / 4;
   asm volatile("rep movsl" : "+D"(to), "+S"(from), "+c"(count) : : "memory");
 }
+inline void mmu_activate(FrameNumber directory) { asm volatile("movl %0, %%cr3" : : "r"(directory.value() << kPageShift) : "memory"); }
 inline void mmu_flush_page(VirtAddr page) { asm volatile("invlpg (%0)" : : "r"(page.value()) : "memory"); }
 
 }  // namespace faultline
