@@ -1,9 +1,8 @@
 // futex(2): waiting, waking, requeueing. Locks with priority inheritance are futex_pi.cpp's.
 #include "kernel/futex.h"
 
-#include <algorithm>
+#include <machine/user_inline.h>
 
-#include "kernel/calls.h"
 #include "kernel/futex_table.h"
 #include "kernel/process.h"
 
@@ -12,8 +11,8 @@ namespace faultline {
 namespace {
 
 enum Command : uint32_t {
-  kWait = 0,
-  kWake = 1,
+  kWait = kFutexWait,
+  kWake = kFutexWake,
   kRequeue = 3,
   kCompareRequeue = 4,
   kWakeOperation = 5,
@@ -27,6 +26,8 @@ enum Command : uint32_t {
   kLockInheritingOnEitherClock = 13,
 };
 
+constexpr uint32_t kFutexClockRealtime = 256;  // a bit beside the command
+
 struct Wait {
   VirtAddr address;
   uint32_t operation;
@@ -39,16 +40,32 @@ Result<void> enter_if_equal(FutexWaiter& waiter, const Wait& wait) {
   for (;;) {
     TRY(futex_name(waiter, wait.address, wait.operation));
     {
-      FutexBucket& bucket = futex_buckets[waiter.bucket.load(memory_order_relaxed)];
+      FutexBucket& bucket = *waiter.bucket.load(memory_order_relaxed);
       LockGuard guard(bucket.lock);
       uint32_t value;
-      if (user_load_u32(wait.address, value)) [[likely]] {
+      if (machine::user_load(wait.address, value)) [[likely]] {
         if (value != wait.expected) return Errno::kAGAIN;
         bucket.add(waiter);
         return {};
       }
     }
     TRY(futex_fault_in(wait.address));
+  }
+}
+
+// Takes a waiter out that may have been woken. False: it was, and whoever did it has let go of it.
+bool leave(FutexWaiter& waiter) {
+  for (;;) {
+    bool was_woken = waiter.was_woken.load(memory_order_acquire);  // looked at first: then the bucket is the one that it was woken in
+    FutexBucket& bucket = *waiter.bucket.load(memory_order_acquire);
+    // A waker touches the waiter, and the thread, until it unlocks the bucket; mostly it has.
+    if (was_woken && !bucket.lock.is_locked()) [[likely]]
+      return false;
+    LockGuard guard(bucket.lock);
+    if (waiter.bucket.load(memory_order_relaxed) != &bucket) continue;
+    if (waiter.was_woken.load(memory_order_relaxed)) return false;
+    bucket.waiters->remove(waiter);
+    return true;
   }
 }
 
@@ -68,7 +85,7 @@ Result<uint32_t> wait(const Wait& wait, const TimeLimit& limit) {
   TRY(enter_if_equal(waiter, wait));
   Result<void> slept;
   while (!waiter.was_woken.load(memory_order_acquire) && slept.ok()) slept = limit.block(SleepKind::kInterruptible);
-  if (!futex_leave(waiter)) return 0u;
+  if (!leave(waiter)) return 0u;
   return slept.error() == Errno::kTIMEDOUT ? Errno::kTIMEDOUT : interrupted(limit);
 }
 
@@ -97,14 +114,14 @@ Result<uint32_t> wake_locked(FutexBucket& bucket, const FutexKey& key, int32_t c
 Result<void> key_of_word(VirtAddr address, uint32_t operation, FutexKey& key) {
   TRY(futex_key(address, operation, key));
   uint32_t value;
-  return (operation & kFutexPrivate) || user_load_u32(address, value) ? Result<void>() : Errno::kFAULT;
+  return (operation & kFutexPrivate) || machine::user_load(address, value) ? Result<void>() : Errno::kFAULT;
 }
 
-// Two buckets, in order of their index; the second by trying, which the witness, who knows ranks only, lets pass.
+// Two buckets, in order of their place; the second by trying, which the witness, who knows ranks only, lets pass.
 class TwoBuckets {
  public:
-  TwoBuckets(uint32_t one, uint32_t other) NO_THREAD_SAFETY_ANALYSIS : first_(futex_buckets[std::min(one, other)]),
-                                                                       second_(futex_buckets[std::max(one, other)]) {
+  TwoBuckets(FutexBucket& one, FutexBucket& other) NO_THREAD_SAFETY_ANALYSIS : first_(&one < &other ? one : other),
+                                                                               second_(&one < &other ? other : one) {
     first_.lock.lock();
     if (&second_ == &first_) return;
     while (!second_.lock.try_lock()) machine::relax();
@@ -131,7 +148,7 @@ struct Requeue {
 // Wakes some who wait for `source` and lets others wait for `target` instead; how many of both. The buckets of both are locked.
 Result<uint32_t> requeue_locked(const FutexKey& source, const FutexKey& target, const Ref<Object>& target_object,
                                 const Requeue& wish) NO_THREAD_SAFETY_ANALYSIS {
-  FutexBucket &from = futex_buckets[futex_bucket_of(source)], &to = futex_buckets[futex_bucket_of(target)];
+  FutexBucket &from = futex_bucket_of(source), &to = futex_bucket_of(target);
   int32_t woken = 0, moved = 0;
   for (FutexWaiter& waiter : *from.waiters) {
     if (woken >= wish.wake_count && moved >= wish.move_count) break;
@@ -148,7 +165,7 @@ Result<uint32_t> requeue_locked(const FutexKey& source, const FutexKey& target, 
     waiter.object = target_object;  // never the last reference to the old one: the caller has one too
     from.waiters->remove(waiter);
     to.add(waiter);
-    waiter.bucket.store(futex_bucket_of(target), memory_order_release);
+    waiter.bucket.store(&to, memory_order_release);
   }
   return static_cast<uint32_t>(woken + moved);
 }
@@ -235,8 +252,11 @@ bool may_name_clock(uint32_t command) {
   return command == kWaitBits || command == kWaitRequeueInheriting || command == kLockInheritingOnEitherClock;
 }
 
+}  // namespace
+
 template <typename Time>
-Result<uint32_t> futex(VirtAddr address, uint32_t operation, uint32_t value, UserPtr<Time> timeout, VirtAddr second, uint32_t value3) {
+Result<uint32_t> futex_otherwise(VirtAddr address, uint32_t operation, uint32_t value, UserPtr<Time> timeout, VirtAddr second,
+                                 uint32_t value3) {
   uint32_t command = operation & ~(kFutexPrivate | kFutexClockRealtime);
   if ((operation & kFutexClockRealtime) && !may_name_clock(command)) return Errno::kNOSYS;
   uint32_t value2 = timeout.address().value();  // the same register, for the commands without a time-out
@@ -248,12 +268,12 @@ Result<uint32_t> futex(VirtAddr address, uint32_t operation, uint32_t value, Use
       if (!timeout.is_null()) limit = TRY(limit_of(command, operation, timeout));
       return wait({address, operation, value, command == kWait ? kFutexAllBits : value3}, limit);
     }
-    case kWake:
+    case kWake: return futex_wake(address, operation, value);
     case kWakeBits: {
-      if (command == kWakeBits && value3 == 0) return Errno::kINVAL;
+      if (value3 == 0) return Errno::kINVAL;
       FutexKey key;
       TRY(key_of_word(address, operation, key));
-      return futex_wake_key(key, value, command == kWake ? kFutexAllBits : value3);
+      return futex_wake_key(key, value, value3);
     }
     case kRequeue: return requeue({address, second, operation, wake_count, move_count, nullptr});
     case kCompareRequeue: return requeue({address, second, operation, wake_count, move_count, &value3});
@@ -269,13 +289,24 @@ Result<uint32_t> futex(VirtAddr address, uint32_t operation, uint32_t value, Use
     default: return Errno::kNOSYS;
   }
 }
-
-}  // namespace
+template Result<uint32_t> futex_otherwise(VirtAddr, uint32_t, uint32_t, UserPtr<Timespec32>, VirtAddr, uint32_t);
+template Result<uint32_t> futex_otherwise(VirtAddr, uint32_t, uint32_t, UserPtr<Timespec64>, VirtAddr, uint32_t);
 
 Result<uint32_t> futex_wake_key(const FutexKey& key, uint32_t count, uint32_t bits) {
-  FutexBucket& bucket = futex_buckets[futex_bucket_of(key)];
+  FutexBucket& bucket = futex_bucket_of(key);
   LockGuard guard(bucket.lock);
   return wake_locked(bucket, key, static_cast<int32_t>(count), bits);
+}
+
+// Flat: of all that these two call, nothing is called.
+[[gnu::flatten]] Result<uint32_t> futex_wait(VirtAddr address, uint32_t operation, uint32_t expected) {
+  return wait({address, operation, expected, kFutexAllBits}, TimeLimit{});
+}
+
+[[gnu::flatten]] Result<uint32_t> futex_wake(VirtAddr address, uint32_t operation, uint32_t count) {
+  FutexKey key;
+  TRY(key_of_word(address, operation, key));
+  return futex_wake_key(key, count, kFutexAllBits);
 }
 
 uint32_t futex_wake_address(VirtAddr address, uint32_t count) {
@@ -283,16 +314,6 @@ uint32_t futex_wake_address(VirtAddr address, uint32_t count) {
   if (!futex_key(address, 0, key).ok()) return 0;
   Result<uint32_t> woken = futex_wake_key(key, count, kFutexAllBits);
   return woken.ok() ? woken.value() : 0;
-}
-
-Result<uint32_t> sys_futex(VirtAddr address, uint32_t operation, uint32_t value, UserPtr<Timespec32> timeout, VirtAddr second,
-                           uint32_t value3) {
-  return futex(address, operation, value, timeout, second, value3);
-}
-
-Result<uint32_t> sys_futex_time64(VirtAddr address, uint32_t operation, uint32_t value, UserPtr<Timespec64> timeout, VirtAddr second,
-                                  uint32_t value3) {
-  return futex(address, operation, value, timeout, second, value3);
 }
 
 }  // namespace faultline

@@ -108,7 +108,7 @@ Result<Attempt> attempt(LockWaiter& waiter, VirtAddr address, uint32_t operation
   for (;;) {
     TRY(futex_name(waiter, address, operation));
     {
-      FutexBucket& bucket = futex_buckets[waiter.bucket.load(memory_order_relaxed)];
+      FutexBucket& bucket = *waiter.bucket.load(memory_order_relaxed);
       LockGuard guard(bucket.lock);
       Attempt result = TRY(attempt_locked(waiter, bucket, address, if_busy));
       if (result == Attempt::kQueued) bucket.add(waiter);
@@ -164,7 +164,7 @@ void decline_locked(FutexBucket& bucket, LockWaiter& waiter) {
 
 // The end of a wait: out of the bucket, with the lock or with `otherwise`.
 Result<uint32_t> finish(LockWaiter& waiter, VirtAddr address, Errno otherwise) {
-  FutexBucket& bucket = futex_buckets[waiter.bucket.load(memory_order_relaxed)];
+  FutexBucket& bucket = *waiter.bucket.load(memory_order_relaxed);
   for (bool is_there = true;; is_there = futex_fault_in_for_writing(address).ok()) {
     LockGuard guard(bucket.lock);
     if (!waiter.has_lock.load(memory_order_relaxed)) {
@@ -233,7 +233,7 @@ Result<uint32_t> futex_unlock_pi(VirtAddr address, uint32_t operation) {
     FutexKey key;
     TRY(futex_key(address, operation, key));
     {
-      FutexBucket& bucket = futex_buckets[futex_bucket_of(key)];
+      FutexBucket& bucket = futex_bucket_of(key);
       LockGuard guard(bucket.lock);
       uint32_t value;
       bool is_there = user_load_u32(address, value);
@@ -253,7 +253,7 @@ Result<uint32_t> futex_unlock_pi(VirtAddr address, uint32_t operation) {
 
 void futex_hand_over_all(Thread& thread) {
   for (;;) {
-    uint32_t bucket;
+    FutexBucket* bucket;
     {
       InterruptLockGuard guard(priority_loans_lock);
       PriorityLoan* loan = thread.loans.front();
@@ -263,7 +263,7 @@ void futex_hand_over_all(Thread& thread) {
       }
       bucket = static_cast<LockWaiter*>(loan)->bucket.load(memory_order_relaxed);  // only they lend
     }
-    hand_over(futex_buckets[bucket], thread);
+    hand_over(*bucket, thread);
   }
 }
 

@@ -10,7 +10,9 @@
 #include <cstdint>
 
 #include "kernel/clock_timer.h"
+#include "kernel/futex.h"
 #include "kernel/priority_lending.h"
+#include "kernel/process.h"
 #include "kernel/thread.h"
 #include "lib/address.h"
 #include "lib/late.h"
@@ -21,8 +23,7 @@
 
 namespace faultline {
 
-// Bits of futex(2)'s operation, and of the word of a lock whose owner is known by its number.
-inline constexpr uint32_t kFutexPrivate = 128, kFutexClockRealtime = 256;
+// Bits of the word of a lock whose owner is known by its number.
 inline constexpr uint32_t kFutexWaiters = 0x80000000, kFutexOwnerDied = 0x40000000, kFutexOwner = 0x3fffffff;
 inline constexpr uint32_t kFutexAllBits = ~0u;
 
@@ -35,7 +36,17 @@ struct FutexKey {
 
 // The key of an address for an operation. With `keep`, the object of a shared one stays while the reference does. kINVAL: misaligned;
 // kFAULT.
-Result<void> futex_key(VirtAddr address, uint32_t operation, FutexKey& key, Ref<Object>* keep = nullptr);
+inline Result<void> futex_key(VirtAddr address, uint32_t operation, FutexKey& key, Ref<Object>* keep = nullptr) {
+  if (address.value() & 3) return Errno::kINVAL;
+  if (!address.is_user()) return Errno::kFAULT;
+  AddressSpace& space = current_process().space();
+  key.offset = address.page_offset();
+  if (!(operation & kFutexPrivate)) return space.name_page(address, key.name, keep);
+  key.name = space.private_name(address);
+  return {};
+}
+
+struct FutexBucket;
 
 // A thread that waits, on its own stack. Guarded by the lock of the bucket it stands in.
 struct FutexWaiter : ListNode<> {
@@ -45,7 +56,7 @@ struct FutexWaiter : ListNode<> {
   FutexKey key;
   Thread* thread;
   uint32_t bits = kFutexAllBits;
-  Atomic<uint32_t> bucket{0};  // which one it stands in; changed by requeueing under both locks
+  Atomic<FutexBucket*> bucket{nullptr};  // which one it stands in; changed by requeueing under both locks
   Atomic<bool> was_woken{false};
   const Kind kind;
   Ref<Object> object;  // keeps the key from naming something else
@@ -68,17 +79,19 @@ struct FutexBucket {
 
 inline constexpr uint32_t kFutexBuckets = 256;
 extern std::array<FutexBucket, kFutexBuckets> futex_buckets;
-inline uint32_t futex_bucket_of(const FutexKey& key) {
+inline FutexBucket& futex_bucket_of(const FutexKey& key) {
   constexpr uint32_t kShift = 24;
   static_assert(1u << (32 - kShift) == kFutexBuckets);
   uint32_t mixed = static_cast<uint32_t>(reinterpret_cast<uintptr_t>(key.name.owner) >> 6) ^ key.name.page << 10 ^ key.offset >> 2;
-  return mixed * 2654435761u >> kShift;  // Knuth's multiplicative hash
+  return futex_buckets.data()[mixed * 2654435761u >> kShift];  // Knuth's multiplicative hash
 }
 
 // Fills in the waiter's key and bucket.
-Result<void> futex_name(FutexWaiter& waiter, VirtAddr address, uint32_t operation);
-// Takes a waiter out that may have been woken. False: it was, and whoever did it has let go of it.
-bool futex_leave(FutexWaiter& waiter);
+inline Result<void> futex_name(FutexWaiter& waiter, VirtAddr address, uint32_t operation) {
+  TRY(futex_key(address, operation, waiter.key, &waiter.object));
+  waiter.bucket.store(&futex_bucket_of(waiter.key), memory_order_relaxed);
+  return {};
+}
 // Touches the word as the next attempt will, so that it finds it in memory. kFAULT.
 Result<void> futex_fault_in(VirtAddr address);
 Result<void> futex_fault_in_for_writing(VirtAddr address);

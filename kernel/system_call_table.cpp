@@ -3,6 +3,7 @@
 
 #include "kernel/calls.h"
 #include "kernel/files/calls.h"
+#include "kernel/futex.h"
 #include "kernel/system_call.h"
 #include "kernel/thread.h"
 
@@ -198,7 +199,7 @@ constexpr SystemCallRow kRows[] = {
     {237, "fremovexattr", entry<sys_no_extended_attributes>},
     {238, "tkill", entry<sys_tkill>},
     {239, "sendfile64", entry<sys_sendfile64>},
-    {240, "futex", entry<sys_futex>},
+    {240, "futex", entry<sys_futex<Timespec32>>},
     {241, "sched_setaffinity", entry<sys_sched_setaffinity>},
     {242, "sched_getaffinity", entry<sys_sched_getaffinity>},
     {243, "set_thread_area", entry<sys_set_thread_area>},
@@ -287,7 +288,7 @@ constexpr SystemCallRow kRows[] = {
     {413, "pselect6_time64", entry<sys_pselect6_time64>},
     {414, "ppoll_time64", entry<sys_ppoll_time64>},
     {421, "rt_sigtimedwait_time64", entry<sys_rt_sigtimedwait_time64>},
-    {422, "futex_time64", entry<sys_futex_time64>},
+    {422, "futex_time64", entry<sys_futex<Timespec64>>},
     {423, "sched_rr_get_interval_time64", entry<sys_sched_rr_get_interval_time64>},
     {435, "clone3", entry<sys_clone3>},
     {436, "close_range", entry<sys_close_range>},

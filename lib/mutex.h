@@ -64,10 +64,9 @@ class CAPABILITY("read-write lock") RwLock {
   }
   void lock_shared() ACQUIRE_SHARED() NO_THREAD_SAFETY_ANALYSIS {
     lock_order_assert_may_sleep();
-    if (!take_read()) {
-      sleeping_lock_wanted(this, kRank, SleepingLocks::Mode::kShared);
-      ignore_result(wait_until(waiters_, [this] { return take_read(); }));
-    }
+    uint32_t nobody = 0;
+    if (!state_.compare_exchange_strong(nobody, 1, memory_order_seq_cst)) [[unlikely]]
+      lock_shared_among_others();
     sleeping_lock_taken(this, kRank, SleepingLocks::Mode::kShared, Taken::kByWaiting);
   }
   bool try_lock_shared() TRY_ACQUIRE(true) NO_THREAD_SAFETY_ANALYSIS {
@@ -86,6 +85,11 @@ class CAPABILITY("read-write lock") RwLock {
 
  private:
   static constexpr uint32_t kWriter = 0x80000000u, kWaitingWriter = 0x10000u;
+  [[gnu::noinline]] void lock_shared_among_others() {
+    if (take_read()) return;
+    sleeping_lock_wanted(this, kRank, SleepingLocks::Mode::kShared);
+    ignore_result(wait_until(waiters_, [this] { return take_read(); }));
+  }
   // For a writer that is counted as waiting.
   bool take_write() {
     uint32_t state = state_.load(memory_order_relaxed);

@@ -29,6 +29,11 @@ bool find_gap_within(Region* node, uint32_t bytes, VirtAddr low, VirtAddr high, 
 
 void Region::destroy(Region* region) { slab_delete(region); }
 
+Region* RegionSet::search(VirtAddr address) const {
+  Region* found = first_after(address);
+  return found && address >= found->start ? found : nullptr;
+}
+
 Region* RegionSet::search_after(VirtAddr address) const {
   Region *node = tree_.root(), *best = nullptr;
   while (node) {

@@ -88,8 +88,8 @@ class RegionSet {
  public:
   // Not locked: the space's lock guards it.
   Region* find(VirtAddr address) const {
-    Region* found = first_after(address);
-    return found && address >= found->start ? found : nullptr;
+    Region* last = last_found_.load(memory_order_relaxed);
+    return last && address >= last->start && address < last->end ? last : search(address);
   }
   // The region with the lowest addresses that ends after `address`.
   Region* first_after(VirtAddr address) const {
@@ -143,6 +143,7 @@ class RegionSet {
   Tree<Region, RegionTraits> tree_;
 
  private:
+  Region* search(VirtAddr address) const;
   Region* search_after(VirtAddr address) const;
   Gap search_gap(uint32_t bytes, VirtAddr low, VirtAddr high);
   // `region` has so many bytes free below it now. What its own bound still covers concerns nobody above.

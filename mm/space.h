@@ -148,7 +148,18 @@ class AddressSpace : public RefCounted<AddressSpace>, public ListNode<AllSpaces>
     bool operator==(const PageName&) const = default;
   };
   PageName private_name(VirtAddr address) const { return {this, address.value() >> kPageShift}; }
-  Result<void> name_page(VirtAddr address, PageName& name, Ref<Object>* keep = nullptr);
+  Result<void> name_page(VirtAddr address, PageName& name, Ref<Object>* keep = nullptr) {
+    SharedLockGuard guard(lock_);
+    const Region* region = regions_.find(address);
+    if (!region) return Errno::kFAULT;
+    if (!region->shared || !region->object) {
+      name = private_name(address);
+      return {};
+    }
+    name = {region->object.get(), region->index_of(address).value()};
+    if (keep) *keep = region->object;
+    return {};
+  }
   // The entry that maps `page`, or an empty one.
   Pte entry_of(VirtAddr page);
   // For /proc/PID/pagemap and pagetables: the same with what it leads to, and the directory's entries; the kernel's half too.

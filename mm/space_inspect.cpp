@@ -76,17 +76,6 @@ Result<PinnedFrame> AddressSpace::loan_page(VirtAddr page) {
   return PinnedFrame(pte.frame());
 }
 
-Result<void> AddressSpace::name_page(VirtAddr address, PageName& name, Ref<Object>* keep) {
-  SharedLockGuard guard(lock_);
-  Region* region = regions_.find(address);
-  if (!region) return Errno::kFAULT;
-  name = private_name(address);
-  if (!region->shared || !region->object) return {};
-  if (keep) *keep = region->object;
-  name = {region->object.get(), region->index_of(address).value()};
-  return {};
-}
-
 SpaceStatistics AddressSpace::statistics() {
   SpaceStatistics statistics = {};
   SharedLockGuard guard(lock_);
