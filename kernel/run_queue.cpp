@@ -96,7 +96,7 @@ void RunQueue::charge_real_time(Thread& thread, uint64_t ran, uint64_t now) {
 
 bool RunQueue::pre_empts_otherwise(const Thread& newcomer, const Thread& running) const {
   if (&running == idle) return true;
-  if ((newcomer.priority | running.priority) != 0) return newcomer.priority > running.priority && !is_throttled(running.started_running);
+  if ((newcomer.priority | running.priority) != 0) return newcomer.priority > running.priority && !is_throttled(charged_until);
   return running.policy == SchedulingPolicy::kIdle && newcomer.policy != SchedulingPolicy::kIdle;
 }
 

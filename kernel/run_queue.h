@@ -30,6 +30,7 @@ struct alignas(64) RunQueue {
   Atomic<Thread*> current{nullptr};
   Thread* idle = nullptr;
   Thread* dead = nullptr;        // just left for ever; its successor gives it back
+  uint64_t charged_until = 0;    // for what came since, the running thread has still to be charged
   uint64_t minimum_runtime = 0;  // never goes back; where sleepers and newcomers enter
   uint64_t tick_deadline = 0;    // monotonic nanoseconds at which the CPU's next tick is due; 0: none is. Interrupts off
   uint64_t real_time_start = 0;  // of the period in which real-time threads have used real_time_used nanoseconds
@@ -93,12 +94,12 @@ struct alignas(64) RunQueue {
     uint64_t least = minimum_runtime - sleeper_credit;
     if (thread.virtual_runtime < least) thread.virtual_runtime = least;
   }
-  // Now, for another CPU that looks at the running thread: its clock may be a little behind.
-  static uint64_t time_of(const Thread& running) { return std::max(clock_cycles(), running.started_running); }
+  // Now, for another CPU that asks: its clock may be a little behind.
+  uint64_t time_here() const REQUIRES(lock) { return std::max(clock_cycles(), charged_until); }
   // Charges the running thread up to `now`.
   void charge(Thread& thread, uint64_t now) REQUIRES(lock) {
-    uint64_t ran = now - thread.started_running;
-    thread.started_running = now;
+    uint64_t ran = now - charged_until;
+    charged_until = now;
     thread.run_time += ran;
     if (thread.time_factor != kUnitFactor || thread.priority != 0) [[unlikely]]
       return charge_otherwise(thread, ran, now);

@@ -25,9 +25,18 @@ constinit Atomic<CpuMask> idle_cpus{0};  // whoever takes a bit out may send a t
 
 RunQueue& this_queue() { return *static_cast<RunQueue*>(machine::run_queue_pointer()); }
 
-void load_state_of(Thread& next) {
+// Idle threads are kernel threads.
+void save_state_of(RunQueue& queue, Thread& previous) {
+  if (!previous.is_kernel_thread()) return float_state_save(previous.float_state);
+  if (&previous == queue.idle) idle_cpus.fetch_and(~cpu_bit(queue.cpu), memory_order_relaxed);
+}
+
+void load_state_of(RunQueue& queue, Thread& next) {
   machine::set_current_thread_pointer(&next);
-  if (next.is_kernel_thread()) return;     // runs with whatever space and registers are loaded
+  if (next.is_kernel_thread()) {  // runs with whatever space and registers are loaded
+    if (&next == queue.idle) idle_cpus.fetch_or(cpu_bit(queue.cpu), memory_order_relaxed);
+    return;
+  }
   if (next.space) next.space->activate();  // costs nothing if it is loaded
   context_load(next.stack_top, next.tls);
   float_state_restore(next.float_state);
@@ -53,18 +62,13 @@ void switch_away(RunQueue& queue) NO_THREAD_SAFETY_ANALYSIS {
     next = queue.idle;
   }
   next->state = ThreadState::kRunning;
-  next->started_running = now;
   if (next == &previous) return;
   if (was_pre_empted) previous.involuntary_switches++;
   queue.switches++;
-  if (next == queue.idle)
-    idle_cpus.fetch_or(cpu_bit(queue.cpu), memory_order_relaxed);
-  else if (&previous == queue.idle)
-    idle_cpus.fetch_and(~cpu_bit(queue.cpu), memory_order_relaxed);
   queue.current.store(next, memory_order_relaxed);
   queue.running_priority.store(next->priority, memory_order_relaxed);
-  if (!previous.is_kernel_thread()) float_state_save(previous.float_state);
-  load_state_of(*next);
+  save_state_of(queue, previous);
+  load_state_of(queue, *next);
   context_switch(previous.context, next->context);
 }
 
@@ -309,7 +313,7 @@ void scheduler_enter_cpu() {
   (void)machine::interrupts_save_and_disable();
   uint32_t cpu = this_cpu();
   RunQueue& queue = run_queues[cpu];
-  queue.current.load(memory_order_relaxed)->started_running = clock_cycles();
+  queue.charged_until = clock_cycles();
   for (;;) {
     if (queue.ready_count.load(memory_order_relaxed) == 0) run_queue_steal(cpu);
     if (queue.ready_count.load(memory_order_relaxed) != 0) {

@@ -8,7 +8,7 @@ namespace faultline {
 void scheduler_set_policy(Thread& thread, SchedulingPolicy policy, int nice) NO_THREAD_SAFETY_ANALYSIS {
   InterruptGuard interrupts_off;
   RunQueue& queue = run_queue_lock_of(thread);
-  if (queue.current.load(memory_order_relaxed) == &thread) queue.charge(thread, queue.time_of(thread));
+  if (queue.current.load(memory_order_relaxed) == &thread) queue.charge(thread, queue.time_here());
   thread.policy = policy;
   thread.nice = static_cast<int8_t>(nice);
   thread.time_factor = runtime_factor(policy, nice);
@@ -42,7 +42,7 @@ void scheduler_set_priority(Thread& thread, uint8_t priority) NO_THREAD_SAFETY_A
     if (queue.pre_empts(thread, running)) ask_to_reschedule(queue.cpu);
   } else {
     if (&thread == &running) {
-      queue.charge(thread, queue.time_of(thread));
+      queue.charge(thread, queue.time_here());
       queue.running_priority.store(priority, memory_order_relaxed);
       if (priority < thread.priority) ask_to_reschedule(queue.cpu);
     }

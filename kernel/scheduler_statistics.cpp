@@ -38,9 +38,9 @@ void scheduler_load_averages(uint32_t (&loads)[3]) {
 namespace {
 
 // Cycles, the present slice included.
-uint64_t run_time_locked(const RunQueue& queue, const Thread& thread) {
+uint64_t run_time_locked(const RunQueue& queue, const Thread& thread) REQUIRES(queue.lock) {
   const bool runs = queue.current.load(memory_order_relaxed) == &thread;
-  return thread.run_time + (runs ? queue.time_of(thread) - thread.started_running : 0);
+  return thread.run_time + (runs ? queue.time_here() - queue.charged_until : 0);
 }
 
 }  // namespace

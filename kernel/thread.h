@@ -96,7 +96,6 @@ class Thread : public ThreadHead, public ListNode<RunQueueTag>, public ListNode<
   uint32_t time_factor = 1024;                // how fast its virtual time passes, in 1024ths (run_queue.h)
   uint32_t slice_used = 0;                    // nanoseconds, SCHED_RR
   uint64_t virtual_runtime = 0;               // cycles, scaled by weight
-  uint64_t started_running = 0;               // by the cycle counter
   uint64_t run_time = 0;                      // cycles on a CPU
   uint64_t user_ticks = 0, kernel_ticks = 0;  // samples that split run_time
   uint32_t voluntary_switches = 0, involuntary_switches = 0;
