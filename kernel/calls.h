@@ -206,4 +206,10 @@ Result<uint32_t> sys_syslog(uint32_t type, VirtAddr where, int32_t length);
 Result<uint32_t> sys_set_robust_list(uint32_t head, uint32_t size);
 Result<uint32_t> sys_get_robust_list(uint32_t tid, UserPtr<uint32_t> head, UserPtr<uint32_t> size);
 
+// kernel/futex.cpp
+Result<uint32_t> sys_futex(VirtAddr address, uint32_t operation, uint32_t value, UserPtr<Timespec32> timeout, VirtAddr second,
+                           uint32_t value3);
+Result<uint32_t> sys_futex_time64(VirtAddr address, uint32_t operation, uint32_t value, UserPtr<Timespec64> timeout, VirtAddr second,
+                                  uint32_t value3);
+
 }  // namespace faultline

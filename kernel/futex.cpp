@@ -3,6 +3,7 @@
 
 #include <machine/user_inline.h>
 
+#include "kernel/calls.h"
 #include "kernel/futex_table.h"
 #include "kernel/process.h"
 
@@ -84,7 +85,8 @@ Result<uint32_t> wait(const Wait& wait, const TimeLimit& limit) {
   waiter.bits = wait.bits;
   TRY(enter_if_equal(waiter, wait));
   Result<void> slept;
-  while (!waiter.was_woken.load(memory_order_acquire) && slept.ok()) slept = limit.block(SleepKind::kInterruptible);
+  do slept = limit.block(SleepKind::kInterruptible);  // at once, if it was woken already: there is a permit
+  while (slept.ok() && !waiter.was_woken.load(memory_order_acquire));
   if (!leave(waiter)) return 0u;
   return slept.error() == Errno::kTIMEDOUT ? Errno::kTIMEDOUT : interrupted(limit);
 }
@@ -252,11 +254,8 @@ bool may_name_clock(uint32_t command) {
   return command == kWaitBits || command == kWaitRequeueInheriting || command == kLockInheritingOnEitherClock;
 }
 
-}  // namespace
-
 template <typename Time>
-Result<uint32_t> futex_otherwise(VirtAddr address, uint32_t operation, uint32_t value, UserPtr<Time> timeout, VirtAddr second,
-                                 uint32_t value3) {
+Result<uint32_t> futex(VirtAddr address, uint32_t operation, uint32_t value, UserPtr<Time> timeout, VirtAddr second, uint32_t value3) {
   uint32_t command = operation & ~(kFutexPrivate | kFutexClockRealtime);
   if ((operation & kFutexClockRealtime) && !may_name_clock(command)) return Errno::kNOSYS;
   uint32_t value2 = timeout.address().value();  // the same register, for the commands without a time-out
@@ -289,8 +288,8 @@ Result<uint32_t> futex_otherwise(VirtAddr address, uint32_t operation, uint32_t 
     default: return Errno::kNOSYS;
   }
 }
-template Result<uint32_t> futex_otherwise(VirtAddr, uint32_t, uint32_t, UserPtr<Timespec32>, VirtAddr, uint32_t);
-template Result<uint32_t> futex_otherwise(VirtAddr, uint32_t, uint32_t, UserPtr<Timespec64>, VirtAddr, uint32_t);
+
+}  // namespace
 
 Result<uint32_t> futex_wake_key(const FutexKey& key, uint32_t count, uint32_t bits) {
   FutexBucket& bucket = futex_bucket_of(key);
@@ -298,7 +297,7 @@ Result<uint32_t> futex_wake_key(const FutexKey& key, uint32_t count, uint32_t bi
   return wake_locked(bucket, key, static_cast<int32_t>(count), bits);
 }
 
-// Flat: of all that these two call, nothing is called.
+// Flat: what these two call is compiled into them, but for what is out of line on purpose.
 [[gnu::flatten]] Result<uint32_t> futex_wait(VirtAddr address, uint32_t operation, uint32_t expected) {
   return wait({address, operation, expected, kFutexAllBits}, TimeLimit{});
 }
@@ -314,6 +313,16 @@ uint32_t futex_wake_address(VirtAddr address, uint32_t count) {
   if (!futex_key(address, 0, key).ok()) return 0;
   Result<uint32_t> woken = futex_wake_key(key, count, kFutexAllBits);
   return woken.ok() ? woken.value() : 0;
+}
+
+Result<uint32_t> sys_futex(VirtAddr address, uint32_t operation, uint32_t value, UserPtr<Timespec32> timeout, VirtAddr second,
+                           uint32_t value3) {
+  return futex(address, operation, value, timeout, second, value3);
+}
+
+Result<uint32_t> sys_futex_time64(VirtAddr address, uint32_t operation, uint32_t value, UserPtr<Timespec64> timeout, VirtAddr second,
+                                  uint32_t value3) {
+  return futex(address, operation, value, timeout, second, value3);
 }
 
 }  // namespace faultline

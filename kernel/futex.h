@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-#include "kernel/time.h"
+#include "kernel/system_call.h"
 #include "lib/address.h"
 #include "lib/result.h"
 
@@ -17,19 +17,13 @@ inline constexpr uint32_t kFutexWait = 0, kFutexWake = 1, kFutexPrivate = 128;
 // FUTEX_WAIT without a time-out, and FUTEX_WAKE.
 Result<uint32_t> futex_wait(VirtAddr address, uint32_t operation, uint32_t expected);
 Result<uint32_t> futex_wake(VirtAddr address, uint32_t operation, uint32_t count);
-// All else.
-template <typename Time>
-Result<uint32_t> futex_otherwise(VirtAddr address, uint32_t operation, uint32_t value, UserPtr<Time> timeout, VirtAddr second,
-                                 uint32_t value3);
-
-// futex(2), with times of either size. Inline, so that its row in the table of calls takes from the frame only what those two want.
-template <typename Time>
-inline Result<uint32_t> sys_futex(VirtAddr address, uint32_t operation, uint32_t value, UserPtr<Time> timeout, VirtAddr second,
-                                  uint32_t value3) {
-  const uint32_t command = operation & ~kFutexPrivate;
-  if (command == kFutexWake) return futex_wake(address, operation, value);
-  if (command == kFutexWait && timeout.is_null()) return futex_wait(address, operation, value);
-  return futex_otherwise(address, operation, value, timeout, second, value3);
+// What the table of calls holds for futex(2), with times of either size: these two take little from the frame, the handler has all else.
+template <auto kHandler>
+Result<uint32_t> futex_entry(uint32_t number, TrapFrame& frame) {
+  const uint32_t operation = frame.ecx, command = operation & ~kFutexPrivate;
+  if (command == kFutexWake) return futex_wake(VirtAddr(frame.ebx), operation, frame.edx);
+  if (command == kFutexWait && frame.esi == 0) return futex_wait(VirtAddr(frame.ebx), operation, frame.edx);
+  return entry<kHandler>(number, frame);
 }
 
 void futexes_initialize();  // boot

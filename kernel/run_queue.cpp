@@ -25,12 +25,12 @@ constexpr uint32_t kTicksBetweenTurns = 8;
 }  // namespace
 
 constinit std::array<RunQueue, kMaxCpus> run_queues;
-constinit uint32_t RunQueue::sleeper_credit = 0, RunQueue::wake_granularity = 0;
+constinit uint64_t RunQueue::sleeper_credit = 0, RunQueue::wake_granularity = 0;
 
 void RunQueue::initialize(uint32_t its_cpu) {
   constexpr uint64_t kSleeperCredit = 3'000'000, kWakeGranularity = 1'000'000;  // nanoseconds
-  sleeper_credit = static_cast<uint32_t>(clock_cycles_of(kSleeperCredit));
-  wake_granularity = static_cast<uint32_t>(clock_cycles_of(kWakeGranularity));
+  sleeper_credit = clock_cycles_of(kSleeperCredit);
+  wake_granularity = clock_cycles_of(kWakeGranularity);
   cpu = its_cpu;
   minimum_runtime = sleeper_credit;
   ready.construct();

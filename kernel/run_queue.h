@@ -41,8 +41,8 @@ struct alignas(64) RunQueue {
 
   static constexpr uint32_t kRealTimePeriod = 1'000'000'000, kRealTimeBudget = 950'000'000;  // nanoseconds, as Linux's defaults
   static constexpr uint32_t kRoundRobinSlice = 100'000'000;                                  // nanoseconds
-  static uint32_t sleeper_credit;    // how far a thread that slept may be behind the others
-  static uint32_t wake_granularity;  // how far a woken thread must be behind to pre-empt
+  static uint64_t sleeper_credit;    // how far a thread that slept may be behind the others
+  static uint64_t wake_granularity;  // how far a woken thread must be behind to pre-empt
 
   // Boot, before there are threads.
   void initialize(uint32_t its_cpu);

@@ -43,7 +43,7 @@ void load_state_of(RunQueue& queue, Thread& next) {
 }
 
 // The running thread's new state has been set; the queue is locked, interrupts are off. Returns, perhaps much later and on
-// another CPU, when it is chosen again; the caller calls scheduler_finish_switch().
+// another CPU, when it is chosen again; the caller calls finish_switch().
 void switch_away(RunQueue& queue) NO_THREAD_SAFETY_ANALYSIS {
   Thread& previous = running_thread();
   uint64_t now = clock_cycles();
@@ -204,7 +204,7 @@ Thread* current_thread() { return static_cast<Thread*>(machine::current_thread_p
 Result<void> block(SleepKind kind, Deadline deadline) {
   Thread& self = running_thread();
   lock_order_assert_may_sleep();
-  DEBUG_ASSERT(machine::preemption_depth() == 0 && machine::interrupts_enabled());
+  DEBUG_ASSERT(machine::preemption_depth() == 0 && machine::interrupts_enabled() && &self != this_queue().idle);
   // Without work no signal is there for it; process_begin_exit() leaves its own caller without.
   bool may_be_interrupted =
       kind == SleepKind::kKillable || (kind == SleepKind::kInterruptible && (self.work.load(memory_order_relaxed) & kWorkSignal));

@@ -2,6 +2,7 @@
 // declarations.
 #pragma once
 
+#include "arch/context.h"
 #include "arch/x86/features.h"
 #include "arch/x86/per_cpu.h"
 
