@@ -154,9 +154,9 @@ Ref<File> DescriptorTable::take_locked(uint32_t descriptor) {
 
 // POSIX: closing any descriptor of a file ends the process' record locks on it.
 void DescriptorTable::file_closed(Ref<File> file) {
-  file->descriptor_closed();
   if (file->inode() && file->inode()->locks()) [[unlikely]]
     file->inode()->locks()->drop_owner(this);
+  file->descriptor_closed(file);
 }
 
 Result<void> DescriptorTable::close(uint32_t descriptor) {

@@ -17,6 +17,7 @@ namespace faultline {
 class Epoll;
 class SignalFile;
 class TimerFile;
+class Socket;
 
 class File : public RefCounted<File>, public RegionBacking {
  public:
@@ -74,8 +75,11 @@ class File : public RefCounted<File>, public RegionBacking {
   void remove_watch(FileWatch& watch);  // afterwards the file may be gone
   bool was_watched() const { return was_watched_.load(memory_order_seq_cst); }
   List<FileWatch>& watches() REQUIRES(file_watches_lock) { return watches_; }
-  // A descriptor of this file was closed (not necessarily the last).
-  virtual void descriptor_closed() {}
+  // Itself, if it is a socket.
+  virtual Socket* socket() { return nullptr; }
+  // A descriptor of this file was closed (not necessarily the last). Who has something to do once its reference is gone drops it here, and is then
+  // perhaps gone itself.
+  virtual void descriptor_closed(Ref<File>& reference) { (void)reference; }
   // The path's mount counted this file as a reason not to become read-only.
   void set_counted_as_writer() { counted_as_writer_ = true; }
   // A program is run from this file, as long as the file is open: kTXTBSY.

@@ -55,8 +55,8 @@ Result<Ref<File>> path_open(const NameCaller& caller, StringView name, uint32_t 
 // Opens what is already found (exec's interpreter, /proc links). Checks permission as open(2).
 Result<Ref<File>> path_open_at(const Path& path, const Credentials& who, uint32_t flags);
 
-Result<void> path_make_node(const NameCaller& caller, StringView name, uint32_t mode,
-                            DeviceNumber special);  // regular, fifo, device, socket
+// Regular, fifo, device, socket; returns its place.
+Result<Path> path_make_node(const NameCaller& caller, StringView name, uint32_t mode, DeviceNumber special);
 Result<void> path_make_directory(const NameCaller& caller, StringView name, uint32_t mode);
 Result<void> path_make_symlink(const NameCaller& caller, StringView target, StringView name);
 Result<void> path_link(const Path& target, const NameCaller& caller, StringView name);

@@ -24,9 +24,9 @@ namespace {
 
 enum class Making : uint8_t { kDirectory, kOther };
 
-// Walks to the directory, checks that the name is free and may be made, and lets `make(directory, name)` make it.
+// Walks to the directory, checks that the name is free and may be made, and lets `make(directory, name)` make it. Returns its place.
 template <typename Make>
-Result<void> make_entry(const NameCaller& caller, StringView name, Making what, Make make) {
+Result<Path> make_entry(const NameCaller& caller, StringView name, Making what, Make make) {
   PathWalk walk(caller);
   TRY(walk.start(name));
   TRY(walk.to_parent());
@@ -39,12 +39,14 @@ Result<void> make_entry(const NameCaller& caller, StringView name, Making what, 
   if (walk.has_trailing_slash() && what != Making::kDirectory) return Errno::kNOENT;
   TRY(check_directory_change(walk, caller.who));
   DentryCache::instantiate(*child, TRY(make(directory, walk.last())));
-  return {};
+  return Path{walk.place().mount, std::move(child)};
 }
+
+Result<void> without_place(const Result<Path>& made) { return made.ok() ? Result<void>() : made.error(); }
 
 }  // namespace
 
-Result<void> path_make_node(const NameCaller& caller, StringView name, uint32_t mode, DeviceNumber special) {
+Result<Path> path_make_node(const NameCaller& caller, StringView name, uint32_t mode, DeviceNumber special) {
   uint32_t type = mode & kTypeMask;
   bool is_device = type == static_cast<uint32_t>(FileType::kCharacterDevice) || type == static_cast<uint32_t>(FileType::kBlockDevice);
   if (type == 0) mode |= static_cast<uint32_t>(FileType::kRegular);
@@ -58,25 +60,25 @@ Result<void> path_make_node(const NameCaller& caller, StringView name, uint32_t 
 
 Result<void> path_make_directory(const NameCaller& caller, StringView name, uint32_t mode) {
   uint32_t bits = mode & 01777 & ~caller.names.umask();
-  return make_entry(caller, name, Making::kDirectory, [&](Inode& directory, StringView last) {
+  return without_place(make_entry(caller, name, Making::kDirectory, [&](Inode& directory, StringView last) {
     return directory.make_directory(last, bits | static_cast<uint32_t>(FileType::kDirectory), caller.who);
-  });
+  }));
 }
 
 Result<void> path_make_symlink(const NameCaller& caller, StringView target, StringView name) {
   if (target.empty()) return Errno::kNOENT;
-  return make_entry(caller, name, Making::kOther,
-                    [&](Inode& directory, StringView last) { return directory.make_symlink(last, target, caller.who); });
+  return without_place(make_entry(caller, name, Making::kOther,
+                                  [&](Inode& directory, StringView last) { return directory.make_symlink(last, target, caller.who); }));
 }
 
 Result<void> path_link(const Path& target, const NameCaller& caller, StringView name) {
   Inode& inode = *target.inode();
   if (inode.is_directory()) return Errno::kPERM;
-  return make_entry(caller, name, Making::kOther, [&](Inode& directory, StringView last) -> Result<Ref<Inode>> {
+  return without_place(make_entry(caller, name, Making::kOther, [&](Inode& directory, StringView last) -> Result<Ref<Inode>> {
     if (&directory.file_system() != &inode.file_system()) return Errno::kXDEV;
     TRY(directory.link(last, inode));
     return Ref<Inode>(inode);
-  });
+  }));
 }
 
 Result<void> path_unlink(const NameCaller& caller, StringView name) {

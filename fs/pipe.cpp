@@ -1,109 +1,27 @@
 // Pipes and fifos. Readers and writers sleep on two queues and look at atomic counts; the mutex is held only while bytes move.
-// The way of a byte, from PipeFile down, is inlined into one function for each direction: nothing is called more often.
 #include "fs/pipe.h"
 
 #include <bit>
 
 #include "fs/hooks.h"
 #include "fs/standard_files.h"
-#include "mm/frames.h"
 
 namespace faultline {
 
 Result<Ref<Pipe>> Pipe::create() {
   Ref<Pipe> pipe = Ref<Pipe>::adopt(TRY(slab_new<Pipe>()));
-  Buffer<FrameNumber> pages = TRY(Buffer<FrameNumber>::create(kDefaultBytes >> kPageShift));
-  for (uint32_t i = 0; i < pages.size(); i++) pages[i] = FrameNumber::none();
-  LockGuard guard(pipe->lock_);
-  pipe->pages_ = std::move(pages);
+  TRY(pipe->ring_.reserve(kDefaultBytes));
   return pipe;
 }
 
-void Pipe::destroy(Pipe* pipe) {
-  {
-    LockGuard guard(pipe->lock_);
-    pipe->free_pages_locked(0);
-  }
-  slab_delete(pipe);
-}
-
-void Pipe::free_pages_locked(uint32_t from_page) {
-  for (uint32_t i = from_page; i < pages_.size(); i++) {
-    if (pages_[i].is_none()) continue;
-    frame_free(pages_[i]);
-    pages_[i] = FrameNumber::none();
-  }
-}
-
-// An empty pipe starts again at the first page and keeps it, so that short messages always use the same one.
-[[gnu::always_inline]] inline void Pipe::consumed_locked(uint32_t bytes) {
-  uint32_t left = used_.load(memory_order_relaxed) - bytes;
-  uint32_t page = start_ >> kPageShift;
-  start_ += bytes;
-  if (left == 0) {
-    bool is_only_first = start_ <= kPageSize;
-    start_ = 0;
-    used_.store(0, memory_order_release);
-    if (!is_only_first) free_pages_locked(1);
-    return;
-  }
-  if (start_ >> kPageShift != page && page != 0) {
-    // The page may hold the newest bytes too, when the ring is full around.
-    uint32_t end = start_ + left;
-    bool is_used_again = end > capacity() && (end - capacity() - 1) >> kPageShift >= page;
-    if (!is_used_again) {
-      frame_free(pages_[page]);
-      pages_[page] = FrameNumber::none();
-    }
-  }
-  if (start_ == capacity()) start_ = 0;
-  used_.store(left, memory_order_release);
-}
-
-[[gnu::always_inline]] inline Result<size_t> Pipe::take_locked(IoBuffer& buffer) {
-  size_t total = 0;
-  while (buffer.remaining() != 0 && bytes() != 0) {
-    uint32_t piece = kPageSize - (start_ & kPageMask);
-    if (piece > bytes()) piece = bytes();
-    Result<size_t> moved = buffer.put(direct_map_bytes(page_of(start_)) + (start_ & kPageMask), piece);
-    if (!moved.ok()) return total != 0 ? Result<size_t>(total) : moved;
-    if (moved.value() == 0) break;
-    total += moved.value();
-    consumed_locked(static_cast<uint32_t>(moved.value()));
-    if (moved.value() < piece) break;
-  }
-  return total;
-}
-
-// Up to `limit` bytes.
-[[gnu::always_inline]] inline Result<size_t> Pipe::put_locked(IoBuffer& buffer, uint32_t limit) {
-  size_t total = 0;
-  while (total < limit && buffer.remaining() != 0) {
-    uint32_t at = start_ + bytes();
-    if (at >= capacity()) at -= capacity();
-    uint32_t piece = kPageSize - (at & kPageMask);
-    if (piece > limit - total) piece = static_cast<uint32_t>(limit - total);
-    FrameNumber& page = page_of(at);
-    if (page.is_none()) {
-      Result<FrameNumber> frame = frame_allocate(FrameUse::kKernel, Zeroing::kNotNeeded);
-      if (!frame.ok()) return total != 0 ? Result<size_t>(total) : frame.error();
-      page = frame.value();
-    }
-    Result<size_t> moved = buffer.take(direct_map_bytes(page) + (at & kPageMask), piece);
-    if (!moved.ok()) return total != 0 ? Result<size_t>(total) : moved;
-    used_.store(bytes() + static_cast<uint32_t>(moved.value()), memory_order_release);
-    total += moved.value();
-    if (moved.value() < piece) break;
-  }
-  return total;
-}
+void Pipe::destroy(Pipe* pipe) { slab_delete(pipe); }
 
 [[gnu::always_inline]] inline Result<size_t> Pipe::read(IoBuffer& buffer, bool non_blocking) {
   if (buffer.remaining() == 0) return size_t{0};
   for (;;) {
     if (bytes() != 0) {
       lock_.lock();
-      Result<size_t> moved = take_locked(buffer);
+      Result<size_t> moved = ring_.take(buffer);
       bool leaves_some = bytes() != 0;
       lock_.unlock();
       if (leaves_some) readable_.wake(kPollIn | kPollReadNormal);
@@ -132,7 +50,7 @@ void Pipe::free_pages_locked(uint32_t from_page) {
     }
     lock_.lock();
     Result<size_t> moved = size_t{0};
-    if (space() >= needed) moved = put_locked(buffer, space());
+    if (ring_.space() >= needed) moved = ring_.put(buffer, ring_.space());
     lock_.unlock();
     if (!moved.ok()) return total != 0 ? Result<size_t>(total) : moved;
     total += moved.value();
@@ -141,7 +59,7 @@ void Pipe::free_pages_locked(uint32_t from_page) {
       continue;
     }
     if (non_blocking) return total != 0 ? Result<size_t>(total) : Errno::kAGAIN;
-    Result<void> waited = wait_restartable(writable_, [this, needed] { return space() >= needed || readers() == 0; });
+    Result<void> waited = wait_restartable(writable_, [this, needed] { return ring_.space() >= needed || readers() == 0; });
     if (!waited.ok()) return total != 0 ? Result<size_t>(total) : waited.error();
   }
   return total;
@@ -165,9 +83,7 @@ void Pipe::remove_end(bool reads, bool writes) {
   if (readers() != 0 || writers() != 0) return;
   LockGuard guard(lock_);  // what nobody has read is lost, as fifo(7) says
   if (readers() != 0 || writers() != 0) return;
-  free_pages_locked(0);
-  start_ = 0;
-  used_.store(0, memory_order_release);
+  ring_.clear();
 }
 
 Result<void> Pipe::wait_for_reader(uint32_t seen) {
@@ -196,19 +112,9 @@ Result<uint32_t> Pipe::set_capacity(uint32_t wanted) {
   if (wanted > kRoundable) return Errno::kINVAL;
   uint32_t rounded = whole_pages(wanted);
   if (rounded > capacity() && wanted > most_bytes() && !current_is_superuser()) return Errno::kPERM;
-  uint32_t pages = rounded >> kPageShift;
-  Buffer<FrameNumber> bigger = TRY(Buffer<FrameNumber>::create(pages));
   {
     LockGuard guard(lock_);
-    uint32_t first = start_ >> kPageShift, count = static_cast<uint32_t>(pages_.size());
-    uint32_t held = bytes() == 0 ? 0 : pages_for((start_ & kPageMask) + bytes());
-    if (held > pages || held > count) return Errno::kBUSY;  // more than fits, or the first page is the last one too
-    for (uint32_t i = 0; i < pages; i++) bigger[i] = FrameNumber::none();
-    for (uint32_t i = 0; i < held; i++) bigger[i] = std::exchange(pages_[(first + i) % count], FrameNumber::none());
-    free_pages_locked(0);
-    start_ &= kPageMask;
-    pages_ = std::move(bigger);
-    capacity_.store(rounded, memory_order_release);
+    TRY(ring_.resize(rounded));
   }
   writable_.wake_all(kPollOut | kPollWriteNormal);
   return rounded;

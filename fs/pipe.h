@@ -1,7 +1,8 @@
-// The buffer of a pipe or fifo: a ring of bytes over pages that are allocated as bytes arrive. See pipe(7), fifo(7).
+// Pipes and fifos: a ring of bytes, and who has its ends open. See pipe(7), fifo(7).
 #pragma once
 
 #include "fs/anonymous.h"
+#include "fs/byte_ring.h"
 #include "fs/file.h"
 #include "mm/slab.h"
 
@@ -22,8 +23,8 @@ class Pipe final : public RefCounted<Pipe> {
   Result<size_t> read(IoBuffer& buffer, bool non_blocking);
   Result<size_t> write(IoBuffer& buffer, bool non_blocking);
 
-  uint32_t bytes() const { return used_.load(memory_order_relaxed); }
-  uint32_t capacity() const { return capacity_.load(memory_order_relaxed); }
+  uint32_t bytes() const { return ring_.bytes(); }
+  uint32_t capacity() const { return ring_.capacity(); }
   Result<uint32_t> set_capacity(uint32_t bytes);  // F_SETPIPE_SZ: kBUSY, kNOMEM, kPERM, kINVAL; returns the capacity
 
   // Ends come and go with open files.
@@ -50,18 +51,8 @@ class Pipe final : public RefCounted<Pipe> {
 
   static Atomic<uint32_t> most_bytes_;
 
-  uint32_t space() const { return capacity() - bytes(); }
-  FrameNumber& page_of(uint32_t position) REQUIRES(lock_) { return pages_[position >> kPageShift]; }
-  Result<size_t> take_locked(IoBuffer& buffer) REQUIRES(lock_);
-  Result<size_t> put_locked(IoBuffer& buffer, uint32_t limit) REQUIRES(lock_);
-  void consumed_locked(uint32_t bytes) REQUIRES(lock_);
-  void free_pages_locked(uint32_t from_page) REQUIRES(lock_);
-
-  Mutex<LockRank::kPipe> lock_;                  // held across user copies
-  Buffer<FrameNumber> pages_ GUARDED_BY(lock_);  // none() where no byte is
-  uint32_t start_ GUARDED_BY(lock_) = 0;         // ring position of the oldest byte; 0 whenever the pipe is empty
-  Atomic<uint32_t> used_{0};                     // written under lock_
-  Atomic<uint32_t> capacity_{kDefaultBytes};     // written under lock_
+  Mutex<LockRank::kPipe> lock_;  // held while bytes move, across user copies
+  ByteRing ring_;                // changed under lock_
   Atomic<uint32_t> readers_{0}, writers_{0};
   Atomic<uint32_t> reader_opens_{0}, writer_opens_{0};
   WaitQueue readable_, writable_, opened_;

@@ -6,7 +6,7 @@
 namespace faultline {
 
 inline constexpr uint32_t kPollIn = 0x1, kPollPriority = 0x2, kPollOut = 0x4, kPollError = 0x8, kPollHangUp = 0x10, kPollInvalid = 0x20,
-                          kPollReadNormal = 0x40, kPollWriteNormal = 0x100, kPollReadHangUp = 0x2000;
+                          kPollReadNormal = 0x40, kPollWriteNormal = 0x100, kPollWriteBand = 0x200, kPollReadHangUp = 0x2000;
 
 // Passed to File::poll by those who want to be called when the answer may change. The file hands its wait queues to register_queue, which adds an
 // entry; a null PollTable means "just tell me now". The queues of a file are always the same and last as long as it. Who hands over none is always

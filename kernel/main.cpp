@@ -21,6 +21,7 @@
 #include "kernel/files/epoll_nesting.h"
 #include "kernel/files/kernel_log_file.h"
 #include "kernel/log.h"
+#include "kernel/net/address_family.h"
 #include "kernel/net/internet/internet.h"
 #include "kernel/proc/contents.h"
 #include "kernel/process.h"
@@ -100,6 +101,7 @@ void start_system(void*) {
   mounts_initialize();
   anonymous_initialize();
   epoll_initialize();
+  networks_initialize();
   rename_initialize();
   swap_areas_initialize();
   tmpfs_initialize();

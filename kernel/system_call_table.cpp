@@ -4,6 +4,7 @@
 #include "kernel/calls.h"
 #include "kernel/files/calls.h"
 #include "kernel/futex.h"
+#include "kernel/net/calls.h"
 #include "kernel/system_call.h"
 #include "kernel/thread.h"
 
@@ -93,6 +94,7 @@ constexpr SystemCallRow kRows[] = {
     {99, "statfs", entry<sys_statfs>},
     {100, "fstatfs", entry<sys_fstatfs>},
     {101, "ioperm", entry<sys_ioperm>},
+    {102, "socketcall", entry<sys_socketcall>},
     {103, "syslog", entry<sys_syslog>},
     {104, "setitimer", entry<sys_setitimer>},
     {105, "getitimer", entry<sys_getitimer>},
@@ -262,11 +264,28 @@ constexpr SystemCallRow kRows[] = {
     {333, "preadv", entry<sys_preadv>},
     {334, "pwritev", entry<sys_pwritev>},
     {335, "rt_tgsigqueueinfo", entry<sys_rt_tgsigqueueinfo>},
+    {337, "recvmmsg", entry<sys_recvmmsg>},
     {340, "prlimit64", entry<sys_prlimit64>},
     {344, "syncfs", entry<sys_syncfs>},
+    {345, "sendmmsg", entry<sys_sendmmsg>},
     {353, "renameat2", entry<sys_renameat2>},
     {355, "getrandom", entry<sys_getrandom>},
     {356, "memfd_create", entry<sys_memfd_create>},
+    {359, "socket", entry<sys_socket>},
+    {360, "socketpair", entry<sys_socketpair>},
+    {361, "bind", entry<sys_bind>},
+    {362, "connect", entry<sys_connect>},
+    {363, "listen", entry<sys_listen>},
+    {364, "accept4", entry<sys_accept4>},
+    {365, "getsockopt", entry<sys_getsockopt>},
+    {366, "setsockopt", entry<sys_setsockopt>},
+    {367, "getsockname", entry<sys_getsockname>},
+    {368, "getpeername", entry<sys_getpeername>},
+    {369, "sendto", entry<sys_sendto>},
+    {370, "sendmsg", entry<sys_sendmsg>},
+    {371, "recvfrom", entry<sys_recvfrom>},
+    {372, "recvmsg", entry<sys_recvmsg>},
+    {373, "shutdown", entry<sys_shutdown>},
     {376, "mlock2", entry<sys_mlock2>},
     {377, "copy_file_range", entry<sys_copy_file_range>},
     {378, "preadv2", entry<sys_preadv2>},
@@ -287,6 +306,7 @@ constexpr SystemCallRow kRows[] = {
     {412, "utimensat_time64", entry<sys_utimensat_time64>},
     {413, "pselect6_time64", entry<sys_pselect6_time64>},
     {414, "ppoll_time64", entry<sys_ppoll_time64>},
+    {417, "recvmmsg_time64", entry<sys_recvmmsg_time64>},
     {421, "rt_sigtimedwait_time64", entry<sys_rt_sigtimedwait_time64>},
     {422, "futex_time64", futex_entry<sys_futex_time64>},
     {423, "sched_rr_get_interval_time64", entry<sys_sched_rr_get_interval_time64>},

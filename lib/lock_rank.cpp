@@ -33,6 +33,7 @@ const char* lock_rank_name(LockRank rank) {
     case LockRank::kDentry: return "dentry";
     case LockRank::kDescriptors: return "descriptors";
     case LockRank::kFileWatches: return "file watches";
+    case LockRank::kUnixSockets: return "Unix sockets";
     case LockRank::kFileLocks: return "file locks";
     case LockRank::kPageTable: return "page table";
     case LockRank::kReclaimQueue: return "reclaim queue";

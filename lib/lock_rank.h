@@ -37,6 +37,7 @@ enum class LockRank : uint8_t {
   kDentry,
   kDescriptors,
   kFileWatches,   // who watches open files
+  kUnixSockets,   // how AF_UNIX sockets are connected, and what is on its way between them
   kFileLocks,     // advisory locks of one inode
   kPageTable,     // one page-table page, the lock is in its frame
   kReclaimQueue,  // the page cache's replacement queue; the reclaimer tries objects and tables under it

@@ -1,43 +1,11 @@
 // read, write and their vectored and positioned forms; lseek; sendfile, copy_file_range.
 #include "kernel/files/calls.h"
 #include "kernel/files/support.h"
+#include "kernel/files/user_pieces.h"
 
 namespace faultline {
 
 namespace {
-
-constexpr uint32_t kMaximumPieces = 1024;  // IOV_MAX
-constexpr uint32_t kPiecesOnStack = 8;
-
-IoBuffer user_buffer(VirtAddr address, uint32_t bytes) {
-  return IoBuffer::user(address, bytes < kMaximumTransfer ? bytes : kMaximumTransfer);
-}
-
-// The pieces of readv and writev, checked as a whole.
-class UserPieces {
- public:
-  Result<void> read(UserPtr<const IoPiece> source, uint32_t count) {
-    if (count > kMaximumPieces) return Errno::kINVAL;
-    IoPiece* pieces = on_stack_;
-    if (count > kPiecesOnStack) {
-      memory_ = TRY(Buffer<IoPiece>::create(count));
-      pieces = memory_.data();
-    }
-    TRY(user_read_bytes(pieces, source.address(), count * sizeof(IoPiece)));
-    uint64_t total = 0;
-    for (uint32_t i = 0; i < count; i++) total += pieces[i].bytes;
-    if (total > 0x7fffffff) return Errno::kINVAL;
-    pieces_ = {pieces, count};
-    return {};
-  }
-  IoBuffer buffer() const { return IoBuffer::user_pieces(pieces_); }
-
- private:
-  IoPiece on_stack_[kPiecesOnStack];
-  Buffer<IoPiece> memory_;
-  std::span<const IoPiece> pieces_;
-};
-static_assert(sizeof(IoPiece) == 8, "struct iovec");
 
 Result<uint64_t> checked_offset(File& file, uint32_t low, uint32_t high) {
   int64_t offset = join_words(low, high);

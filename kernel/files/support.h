@@ -6,6 +6,7 @@
 #include "kernel/process.h"
 #include "kernel/system_call.h"
 #include "lib/abi/fcntl.h"
+#include "mm/io_buffer.h"
 #include "mm/slab.h"
 #include "mm/user_memory.h"
 
@@ -79,5 +80,8 @@ constexpr int64_t join_words(uint32_t low, uint32_t high) { return static_cast<i
 
 // Linux moves at most this many bytes in one call.
 inline constexpr uint32_t kMaximumTransfer = 0x7ffff000;
+inline IoBuffer user_buffer(VirtAddr address, uint32_t bytes) {
+  return IoBuffer::user(address, bytes < kMaximumTransfer ? bytes : kMaximumTransfer);
+}
 
 }  // namespace faultline

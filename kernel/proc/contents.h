@@ -77,10 +77,11 @@ extern const ProcNode kProcSwapNode;                              // swap.cpp
 extern const ProcNode kProcBlockFaultsNode;                       // block_faults.cpp
 extern const ProcNode kProcProvokeNode;                           // lock_provocations.cpp; debug builds
 void proc_register_swap();
-void proc_register_processors();                // processors.cpp
-void proc_register_devices();                   // devices.cpp
-extern const ProcNode kProcMemorySettingsNode;  // memory_settings.cpp
-void proc_register_settings();                  // settings.cpp
-void proc_register_network();                   // network.cpp
+void proc_register_processors();                                   // processors.cpp
+void proc_register_devices();                                      // devices.cpp
+extern const ProcNode kProcMemorySettingsNode;                     // memory_settings.cpp
+void proc_register_settings();                                     // settings.cpp
+void proc_register_network();                                      // network.cpp
+Result<void> proc_show_net_unix(const ProcContext&, FormatSink&);  // kernel/net/unix_proc.cpp
 
 }  // namespace faultline

@@ -4,6 +4,7 @@
 #include "fs/dentry.h"
 #include "fs/ext2/file_system.h"
 #include "fs/mount.h"
+#include "kernel/net/unix_in_flight.h"
 #include "kernel/signal.h"
 #include "kernel/thread.h"
 #include "mm/frames.h"
@@ -26,6 +27,7 @@ void drop_names() {
 }
 
 void drop_all_caches() {
+  UnixInFlight::collect();  // sockets that nobody can receive any more
   // Twice: writing inodes back changes pages of the disk's own cache.
   for (int round = 0; round < 2; round++) {
     drop_names();

@@ -1,4 +1,4 @@
-// /proc/net/dev, as Linux shows it.
+// /proc/net, as Linux shows it.
 #include "kernel/net/lwip/interface.h"
 #include "kernel/proc/contents.h"
 
@@ -21,7 +21,8 @@ Result<void> show_devices(const ProcContext&, FormatSink& sink) {
 }
 
 constexpr ProcNode kDevices = proc_file("dev", &show_devices);
-constexpr const ProcNode* kEntries[] = {&kDevices};
+constexpr ProcNode kUnix = proc_file("unix", &proc_show_net_unix);
+constexpr const ProcNode* kEntries[] = {&kDevices, &kUnix};
 constexpr ProcNode kNetwork = proc_directory("net", kEntries);
 
 }  // namespace
