@@ -25,7 +25,7 @@ void Pipe::destroy(Pipe* pipe) { slab_delete(pipe); }
       bool leaves_some = bytes() != 0;
       lock_.unlock();
       if (leaves_some) readable_.wake(kPollIn | kPollReadNormal);
-      if (!moved.ok()) return moved;
+      if (!moved.ok()) return moved.error();
       if (moved.value() != 0) {
         writable_.wake(kPollOut | kPollWriteNormal);
         return moved;

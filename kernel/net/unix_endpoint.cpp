@@ -88,7 +88,7 @@ void UnixEndpoint::leave_peer_locked(UnixEndpoint& peer) {
   if (loses_something) peer.error_.store(Errno::kCONNRESET, memory_order_release);
 }
 
-void UnixEndpoint::release() {
+void UnixEndpoint::file_closed() {
   Ref<UnixEndpoint> peer;
   List<UnixMessage> lost;
   {

@@ -75,7 +75,7 @@ class UnixEndpoint final : public RefCounted<UnixEndpoint>,
 
   void wake_stalled_locked() REQUIRES(unix_lock);
   // Its file is closed: takes leave of peers and name, and drops what nobody can read any more.
-  void release();
+  void file_closed();
 
   const uint32_t type_;
   // Guarded by unix_lock.

@@ -159,4 +159,9 @@ void unix_tell_address(UnixEndpoint& endpoint, SocketAddress& address) {
   memcpy(address.data, name ? name->address : reinterpret_cast<const char*>(&family), address.bytes);
 }
 
+void unix_tell_sender(UnixEndpoint& sender, SocketAddress& address) {
+  unix_tell_address(sender, address);
+  if (address.bytes == UnixName::kFamilyBytes) address.bytes = 0;
+}
+
 }  // namespace faultline

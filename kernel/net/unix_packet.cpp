@@ -157,7 +157,7 @@ Result<size_t> UnixPacketSocket::receive(ReceiveRequest& request) {
   Ref<UnixMessage> packet = TRY(next_packet(request));
   if (!packet) return size_t{0};
   if (own.packet_count_.load(memory_order_acquire) != 0) own.readable_.wake(kPollIn | kPollReadNormal);  // for another who sleeps
-  if (request.from) unix_tell_address(*packet->sender, *request.from);
+  if (request.from) unix_tell_sender(*packet->sender, *request.from);
   const uint32_t whole = packet->packet.bytes();
   uint32_t part = whole;
   if (request.data.remaining() < whole) {

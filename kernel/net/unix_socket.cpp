@@ -16,7 +16,7 @@ UnixSocket::UnixSocket(Ref<Inode> inode, uint32_t flags, uint32_t protocol, Ref<
 }
 
 void UnixSocket::last_reference_gone() {
-  endpoint_->release();
+  endpoint_->file_closed();
   destroy();
   UnixInFlight::collect();
 }

@@ -52,6 +52,8 @@ Result<Ref<UnixSocket>> unix_packet_create(Ref<Inode> inode, uint32_t flags, uin
 UnixEndpoint* unix_endpoint_of(File& file);
 // The address of a socket, as those who ask for it see it: only the family if it has none.
 void unix_tell_address(UnixEndpoint& endpoint, SocketAddress& address);
+// The same as recvfrom tells it: nothing if it has none.
+void unix_tell_sender(UnixEndpoint& sender, SocketAddress& address);
 abi::PeerCredentials unix_caller_credentials();  // as SO_PEERCRED tells them
 
 void unix_sockets_initialize();  // boot

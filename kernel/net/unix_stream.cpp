@@ -214,7 +214,7 @@ Result<size_t> UnixStream::receive(ReceiveRequest& request) {
   UnixArrival arrival;
   arrival.wants_credentials = has_option(abi::kOptionPassCredentials);
   size_t bytes = TRY(receive_bytes(request.data, request.flags, arrival));
-  if (request.from && bytes != 0) unix_tell_address(*endpoint().peer(), *request.from);
+  if (request.from && bytes != 0) unix_tell_sender(*endpoint().peer(), *request.from);
   arrival.deliver(request.control, request.flags, request.told_flags);
   return bytes;
 }
