@@ -105,8 +105,8 @@ Result<uint32_t> sys_listen(int32_t descriptor, uint32_t backlog) {
 
 // The descriptor is set aside first: a connection that was taken must not be lost for want of one.
 Result<uint32_t> sys_accept4(int32_t descriptor, VirtAddr user_address, UserPtr<int32_t> bytes, uint32_t flags) {
-  if (flags & ~kTypeFlags) return Errno::kINVAL;
   SocketHandle socket = TRY(socket_at(descriptor));
+  if (flags & ~kTypeFlags) return Errno::kINVAL;
   DescriptorTable& table = current_process().descriptors();
   uint32_t made = TRY(table.reserve(descriptor_limit()));
   auto take = [&]() -> Result<Ref<Socket>> {
