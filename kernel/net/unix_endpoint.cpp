@@ -88,9 +88,10 @@ void UnixEndpoint::leave_peer_locked(UnixEndpoint& peer) {
   if (loses_something) peer.error_.store(Errno::kCONNRESET, memory_order_release);
 }
 
-void UnixEndpoint::file_closed() {
+bool UnixEndpoint::file_closed() {
   Ref<UnixEndpoint> peer;
   List<UnixMessage> lost;
+  bool held_files;
   {
     LockGuard guard(unix_lock);
     file_ = nullptr;
@@ -111,8 +112,11 @@ void UnixEndpoint::file_closed() {
     LockGuard guard(queue_lock_);  // who still sends to it now sees that it is dead
     ring_.clear();
     while (UnixMessage* mark = marks_.pop_front()) lost.push_back(*mark);
+    LockGuard in_flight(unix_lock);
+    held_files = !bundles_.is_empty();
   }
   while (UnixMessage* message = lost.pop_front()) message->release();
+  return held_files;
 }
 
 }  // namespace faultline

@@ -74,8 +74,8 @@ class UnixEndpoint final : public RefCounted<UnixEndpoint>,
   }
 
   void wake_stalled_locked() REQUIRES(unix_lock);
-  // Its file is closed: takes leave of peers and name, and drops what nobody can read any more.
-  void file_closed();
+  // Its file is closed: takes leave of peers and name, and drops what nobody can read any more. True: there were files in it.
+  bool file_closed();
 
   const uint32_t type_;
   // Guarded by unix_lock.

@@ -12,7 +12,8 @@ namespace {
 // Descriptors in flight by owner; users whose numbers end alike share a limit.
 constexpr uint32_t kOwnerSlots = 256;
 constinit uint32_t sent_by_owner[kOwnerSlots] GUARDED_BY(unix_lock) = {};
-constinit Atomic<uint32_t> sent_in_flight{0};  // written under unix_lock
+constinit Atomic<uint32_t> sent_in_flight{0}, sockets_in_flight{0};  // written under unix_lock
+constinit Atomic<uint32_t> suspicions{0};                            // since the collector last ran
 
 constinit Late<List<UnixEndpoint, InFlightTag>> endpoints_in_flight GUARDED_BY(unix_lock);
 
@@ -85,7 +86,14 @@ void UnixInFlight::discard(FileBundle& bundle) {
   draining.run();
 }
 
+void UnixInFlight::suspect() {
+  constexpr uint32_t kSocketsPerSuspicion = 16;
+  uint32_t events = suspicions.fetch_add(1, memory_order_relaxed) + 1;
+  if (events >= sockets_in_flight.load(memory_order_relaxed) / kSocketsPerSuspicion) collect();
+}
+
 void UnixInFlight::collect() {
+  suspicions.store(0, memory_order_relaxed);
   if (sent_in_flight.load(memory_order_acquire) == 0) return;
   Draining draining(current_thread());
   {
@@ -118,8 +126,13 @@ void UnixInFlight::count_locked(FileBundle& bundle, int change) {
     UnixEndpoint* sent = unix_endpoint_of(bundle.file(i));
     if (!sent) continue;
     uint32_t before = sent->in_flight_.fetch_add(static_cast<uint32_t>(change), memory_order_acq_rel);
-    if (before == 0) endpoints_in_flight->push_back(*sent);
-    if (before == 1 && change < 0) endpoints_in_flight->remove(*sent);
+    if (before == 0) {
+      endpoints_in_flight->push_back(*sent);
+      sockets_in_flight.fetch_add(1, memory_order_relaxed);
+    } else if (before == 1 && change < 0) {
+      endpoints_in_flight->remove(*sent);
+      sockets_in_flight.fetch_sub(1, memory_order_relaxed);
+    }
   }
 }
 

@@ -16,16 +16,22 @@ UnixSocket::UnixSocket(Ref<Inode> inode, uint32_t flags, uint32_t protocol, Ref<
 }
 
 void UnixSocket::last_reference_gone() {
-  endpoint_->file_closed();
+  const bool held_files = endpoint_->file_closed();
   destroy();
-  UnixInFlight::collect();
+  if (held_files) UnixInFlight::suspect();
 }
 
 // The last descriptor of a socket may be closed while others lie in queues, perhaps its own.
 void UnixSocket::descriptor_closed(Ref<File>& reference) {
   if (endpoint_->in_flight_.load(memory_order_acquire) == 0) return;
+  Ref<UnixEndpoint> own = endpoint_;
   reference = {};
-  UnixInFlight::collect();
+  bool is_only_in_flight;
+  {
+    LockGuard guard(unix_lock);
+    is_only_in_flight = own->file_ && own->file_->reference_count() == own->in_flight_.load(memory_order_relaxed);
+  }
+  if (is_only_in_flight) UnixInFlight::suspect();
 }
 
 UnixEndpoint* unix_endpoint_of(File& file) {
