@@ -81,7 +81,7 @@ void PendingSignals::remove(RepeatedSignal& signal) {
   give_back(&signal);
   for (const QueuedSignal& entry : queue_)
     if (entry.info.number == signal.info.number) return;
-  set_ &= ~signal_bit(static_cast<Signal>(signal.info.number));
+  set_ &= ~signal_bit(static_cast<Signal>(signal.info.number)) | without_entry_;
 }
 
 void RepeatedSignal::withdraw() {
@@ -92,11 +92,14 @@ void RepeatedSignal::withdraw() {
 Result<void> PendingSignals::add(const SignalInfo& info) {
   auto signal = static_cast<Signal>(info.number);
   bool is_real_time = signal >= Signal::kFirstRealTime;
-  if (!is_real_time && contains(set_, signal)) return {};
-  QueuedSignal* entry = allocate();
+  const bool is_merged = !is_real_time && contains(set_, signal);
+  QueuedSignal* entry = is_merged ? nullptr : allocate();
   if (!entry && is_real_time && info.code < 0) return Errno::kAGAIN;
   set_ |= signal_bit(signal);
-  if (!entry) return {};
+  if (!entry) {
+    without_entry_ |= signal_bit(signal);
+    return {};
+  }
   copy_signal_info(entry->info, info);
   queue_.push_back(*entry);
   return {};
@@ -112,7 +115,7 @@ void PendingSignals::take(Signal signal, SignalInfo& info) {
     if (more) break;
     found = &entry;
   }
-  if (!more) set_ &= ~signal_bit(signal);
+  if (!more) forget(signal_bit(signal));
   if (!found) {
     info = {number, 0, kCodeKernel, {0, 0, 0, 0, 0}};
     return;
@@ -130,7 +133,7 @@ void PendingSignals::take(Signal signal, SignalInfo& info) {
 
 void PendingSignals::discard(SignalSet which) {
   if ((set_ & which) == 0) return;
-  set_ &= ~which;
+  forget(which);
   for (QueuedSignal& entry : queue_)
     if (which & signal_bit(static_cast<Signal>(entry.info.number))) {
       queue_.remove(entry);

@@ -95,18 +95,6 @@ ResourceUsage Process::usage() {
   return usage;
 }
 
-char Process::state_letter() {
-  InterruptLockGuard guard(process_table_lock);
-  if (state_ == ProcessState::kZombie) return 'Z';
-  if (state_ == ProcessState::kStopped) return 'T';
-  char letter = 'S';
-  for (Thread& thread : threads_) {
-    if (thread.state == ThreadState::kNew || thread.state == ThreadState::kRunning || thread.state == ThreadState::kRunnable) return 'R';
-    if (thread.state == ThreadState::kSleeping && thread.sleep_kind == SleepKind::kUninterruptible) letter = 'D';
-  }
-  return letter;
-}
-
 MachineUsage ended_usage;
 
 MachineUsage machine_usage() {

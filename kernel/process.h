@@ -99,8 +99,6 @@ class Process : public RefCounted<Process>, public ListNode<AllProcessesTag>, pu
   const char* name() const { return name_; }
   ProgramLayout layout() const { return layout_; }
   uint64_t start_time() const { return start_time_; }  // monotonic nanoseconds
-  // The letter of /proc/PID/stat: R S D T Z.
-  char state_letter();
   uint32_t thread_count() const { return thread_count_; }
   Thread* main_thread() const { return main_thread_; }  // only under process_table_lock, or of oneself
 

@@ -178,7 +178,9 @@ class PendingSignals {
   friend struct RepeatedSignal;
   void remove(RepeatedSignal& signal);
   static void give_back(QueuedSignal* entry);
+  void forget(SignalSet which) { set_ &= ~which, without_entry_ &= ~which; }
   SignalSet set_ = 0;
+  SignalSet without_entry_ = 0;  // of the set, those sent when another's entry was there already, or none was to be had
   List<QueuedSignal> queue_;
   QueuedSignal spare_;
 };

@@ -12,6 +12,8 @@ HOST_DRIVER_CODE := drivers/keyboard_decoder.cpp $(wildcard drivers/terminal/lin
 HOST_TOOL_CODE := $(filter-out %/main.cpp,$(wildcard tools/replacement_simulator/*.cpp))
 HOST_CODE := $(wildcard lib/*.cpp mm/*.cpp fs/*.cpp fs/*/*.cpp host_tests/support/*.cpp) $(HOST_KERNEL_CODE) $(HOST_DRIVER_CODE) $(HOST_TOOL_CODE)
 HOST_TESTS := $(wildcard host_tests/*.cpp)
+# What the tests share, models and workloads, is as hot as the code under test.
+HOST_HOT_TESTS := $(shell grep -LE '^TEST' $(HOST_TESTS))
 HOST_FLAGS := -std=c++20 -O1 -g -fno-omit-frame-pointer $(warnings) -D_GLIBCXX_ASSERTIONS -DFAULTLINE_DEBUG=1 -fno-sanitize-recover=all -I. -idirafter host_tests/support -isystem $(GTEST)/include -isystem $(GTEST)
 
 # And memory on real threads under ThreadSanitizer, which wants all of what it looks at compiled for it.
@@ -43,7 +45,10 @@ $(call remember_flags,$(dir)/flags,$(HOST$(1)_CXX) $(HOST_FLAGS) $(HOST$(1)_SANI
 $(dir)/%.o: %.cpp $(dir)/flags
 	$(say) HOST$(1) $$<
 	$(Q)mkdir -p $$(@D)
-	$(Q)$(HOST$(1)_CXX) $(HOST_FLAGS) $(HOST$(1)_SANITIZE) -MD -MP -c -o $$@ $$<
+	$(Q)$(HOST$(1)_CXX) $(HOST_FLAGS) $$(HOST_OPTIMISATION) $(HOST$(1)_SANITIZE) -MD -MP -c -o $$@ $$<
+
+# A file of tests runs each of its lines once or so, and costs more to optimise than to run.
+$(filter-out $(HOST_HOT_TESTS:%.cpp=$(dir)/%.o),$(HOST$(1)_TESTS:%.cpp=$(dir)/%.o)): HOST_OPTIMISATION := -O0
 
 $(dir)/gtest.o: $(dir)/flags
 	$(say) HOST$(1) gtest

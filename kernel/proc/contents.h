@@ -48,7 +48,9 @@ void proc_put_escaped(FormatSink& sink, StringView text);
 // --- The parts, by file.
 extern const ProcNode kProcProcessNode;                        // process_directory.cpp
 Result<void> proc_show_stat(const ProcContext&, FormatSink&);  // process_stat.cpp
+// R S D T Z X: of one thread, or of a process, which is as its first thread is: Z once that has ended, though others go on.
 char proc_state_letter(const Thread& thread);
+char proc_state_letter_locked(const Process& process) REQUIRES(process_table_lock);
 Result<void> proc_show_statm(const ProcContext&, FormatSink&);
 Result<void> proc_show_status(const ProcContext&, FormatSink&);  // process_status.cpp
 Result<void> proc_show_comm(const ProcContext&, FormatSink&);

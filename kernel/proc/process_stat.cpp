@@ -17,6 +17,12 @@ char proc_state_letter(const Thread& thread) {
   return thread.sleep_kind == SleepKind::kUninterruptible ? 'D' : 'S';
 }
 
+char proc_state_letter_locked(const Process& process) {
+  const Thread* first = process.main_thread_;
+  if (process.state_ == ProcessState::kZombie || !first || first->id() != process.pid_) return 'Z';
+  return process.state_ == ProcessState::kStopped ? 'T' : proc_state_letter(*first);
+}
+
 namespace {
 
 // What is read under process_table_lock, in one go.
@@ -48,9 +54,9 @@ void view_signals(Process& process, StatView& view) {
 // Of the whole process, or of one thread. kSRCH: no such thread.
 Result<StatView> view_of(Process& process, uint32_t thread_id) {
   StatView view;
-  view.state = process.state_letter();
   if (thread_id == 0) view.usage = process.usage();
   InterruptLockGuard guard(process_table_lock);
+  view.state = proc_state_letter_locked(process);
   view.parent = process.parent_ ? process.parent_->pid() : 0;
   view.group = process.group_;
   view.session = process.session_;

@@ -31,9 +31,9 @@ struct ThreadView {
 
 ThreadView view_of(Process& process, uint32_t thread_id) {
   ThreadView view;
-  view.state = process.state_letter();
   if (thread_id == 0) view.usage = process.usage();
   InterruptLockGuard table(process_table_lock);
+  view.state = proc_state_letter_locked(process);
   memcpy(view.name, process.name(), sizeof view.name);
   for (Thread& thread : process.threads_) {
     if (thread_id != 0 ? thread.id() != thread_id : &thread != process.main_thread_) continue;

@@ -255,7 +255,7 @@ TEST(the_last_thread_ends_the_process) {
     });
     pthread_exit(nullptr);
   });
-  pause_a_little();
+  wait_state(child, "Z");  // the first thread is, though another goes on
   int status;
   CHECK_EQ(waitpid(child, &status, WNOHANG), 0);
   CHECK_OK(kill(child, SIGTERM));
@@ -428,6 +428,40 @@ void wait_for_second(int) {
 void note_second(int) { g_second_came = true; }
 
 // Both signals are for the first thread, which lets the second through no longer once it handles the first.
+// Whoever was told of it may end without having looked: the other must be told then, or it sleeps on.
+TEST(a_signal_told_to_a_thread_that_ends_is_not_lost) {
+  signal(SIGUSR1, note_taker);
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, SIGUSR1);
+  std::atomic<bool> go = false, ends = false;
+  std::atomic<int> ready = 0;
+  for (int round = 0; round < scale(100); round++) {
+    g_taken = 0;
+    ready = 0;
+    go = ends = false;
+    Joined passing([&] {  // stands before the sleeper
+      ready++;
+      while (!go) sched_yield();
+    });
+    Joined sleeper([&] {
+      ready++;
+      while (!ends) pause();
+      ready = 0;
+    });
+    while (ready != 2) sched_yield();
+    CHECK_OK(pthread_sigmask(SIG_BLOCK, &set, nullptr));  // not this one
+    go = true;
+    if (round & 1) sched_yield();
+    CHECK_OK(kill(getpid(), SIGUSR1));
+    passing.join();
+    while (g_taken == 0) pause_a_little();
+    ends = true;
+    for (; ready != 0; pause_a_little()) CHECK_EQ(pthread_kill(sleeper.id, SIGUSR1), 0);
+    sleeper.join();
+    CHECK_OK(pthread_sigmask(SIG_UNBLOCK, &set, nullptr));
+  }
+}
 TEST(a_signal_that_its_thread_blocks_meanwhile_goes_to_another) {
   struct sigaction first = {}, second = {};
   first.sa_handler = wait_for_second;

@@ -131,6 +131,24 @@ TEST(a_signal_waits_once_and_tells_how_often) {
   }
 }
 
+TEST(a_signal_that_somebody_else_sent_does_not_go_with_the_timer) {
+  block_signal(SIGUSR1);
+  for (bool deletes : {false, true}) {
+    int id = make(CLOCK_MONOTONIC, SIGUSR1);
+    set(id, 1);
+    while (!is_pending(SIGUSR1)) sleep_milli(1);
+    CHECK_OK(kill(getpid(), SIGUSR1));  // one with the timer's, as they do not queue
+    if (deletes)
+      CHECK_OK(syscall(kDelete, id));
+    else
+      set(id, 0);
+    CHECK(is_pending(SIGUSR1));
+    wait_signal(SIGUSR1);
+    CHECK(!is_pending(SIGUSR1));
+    if (!deletes) CHECK_OK(syscall(kDelete, id));
+  }
+}
+
 TEST(a_time_that_has_passed_counts_the_periods_since) {
   block_signal(SIGRTMIN);
   int id = make(CLOCK_MONOTONIC, SIGRTMIN);
