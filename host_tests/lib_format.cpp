@@ -48,6 +48,7 @@ TEST(Format, TextAndBraces) {
   EXPECT_EQ(formatted("{} {}", 1), "1 {?}");
   EXPECT_EQ(formatted("open {", 1), "open {");
   EXPECT_EQ(formatted("{x}", -1), "ffffffff");
+  EXPECT_EQ(formatted("{04X}", 0x1fau), "01FA");
   EXPECT_EQ(formatted("{}", static_cast<const char*>(nullptr)), "(null)");
 }
 

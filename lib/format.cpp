@@ -46,7 +46,7 @@ void put_padded(FormatSink& sink, StringView text, const Spec& spec) {
 void put_number(FormatSink& sink, uint64_t value, bool is_signed, const Spec& spec) {
   char digits[24];
   size_t at = sizeof digits;
-  uint32_t base = spec.type == 'x' ? 16 : spec.type == 'o' ? 8 : 10;
+  uint32_t base = spec.type == 'x' || spec.type == 'X' ? 16 : spec.type == 'o' ? 8 : 10;
   bool negative = is_signed && base == 10 && static_cast<int64_t>(value) < 0;
   if (negative) value = 0 - value;
   do {
@@ -60,7 +60,7 @@ void put_number(FormatSink& sink, uint64_t value, bool is_signed, const Spec& sp
       digit = static_cast<uint32_t>(value) & (base - 1);
       value >>= base == 16 ? 4 : 3;
     }
-    digits[--at] = "0123456789abcdef"[digit];
+    digits[--at] = (spec.type == 'X' ? "0123456789ABCDEF" : "0123456789abcdef")[digit];
   } while (value != 0);
   if (negative && spec.pad == '0') {
     sink.put("-");

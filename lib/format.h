@@ -1,5 +1,5 @@
 // Type-safe formatting into a sink, without a heap: format(sink, "{} at {08x}\n", name, address).
-// {}: decimal or text; {x}: hexadecimal; {08x}: zero-padded width; {8} and {-8}: right- and left-aligned width; {o}:
+// {}: decimal or text; {x}, {X}: hexadecimal; {08x}: zero-padded width; {8} and {-8}: right- and left-aligned width; {o}:
 // octal; {c}: a character; {{ a brace. Too few arguments print "{?}"; nothing here can fail or panic, for panic() uses it.
 #pragma once
 

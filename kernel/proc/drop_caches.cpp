@@ -4,6 +4,7 @@
 #include "fs/dentry.h"
 #include "fs/ext2/file_system.h"
 #include "fs/mount.h"
+#include "kernel/net/internet/internet.h"
 #include "kernel/net/unix_in_flight.h"
 #include "kernel/signal.h"
 #include "kernel/thread.h"
@@ -41,6 +42,7 @@ void drop_all_caches() {
 }
 
 uint32_t free_frames_without_caches() {
+  internet_forget_ended();
   drop_all_caches();
   reclaim_clean(~0u);
   reverse_maps_compact();

@@ -55,6 +55,7 @@
 #define LWIP_TCP_SACK_OUT 1
 #define LWIP_TCP_KEEPALIVE 1
 #define TCP_LISTEN_BACKLOG 1
+#define LWIP_TCP_RTO_TIME 1000  // RFC 6298
 #define TCP_MSL 30000  // TIME_WAIT lasts two of them: a minute, as Linux's
 #define LWIP_RANDOMIZE_INITIAL_LOCAL_PORTS 1
 #define LWIP_HOOK_TCP_ISN(local_ip, local_port, remote_ip, remote_port) lwip_port_random()
