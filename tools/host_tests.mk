@@ -47,8 +47,8 @@ $(dir)/%.o: %.cpp $(dir)/flags
 	$(Q)mkdir -p $$(@D)
 	$(Q)$(HOST$(1)_CXX) $(HOST_FLAGS) $$(HOST_OPTIMISATION) $(HOST$(1)_SANITIZE) -MD -MP -c -o $$@ $$<
 
-# A file of tests runs each of its lines once or so, and costs more to optimise than to run.
-$(filter-out $(HOST_HOT_TESTS:%.cpp=$(dir)/%.o),$(HOST$(1)_TESTS:%.cpp=$(dir)/%.o)): HOST_OPTIMISATION := -O0
+# A file of tests runs each of its lines once or so, and costs more to optimise than to run; not where an emulator runs it.
+$(if $(HOST$(1)_RUN),,$(filter-out $(HOST_HOT_TESTS:%.cpp=$(dir)/%.o),$(HOST$(1)_TESTS:%.cpp=$(dir)/%.o)): HOST_OPTIMISATION := -O0)
 
 $(dir)/gtest.o: $(dir)/flags
 	$(say) HOST$(1) gtest

@@ -3,7 +3,7 @@
 .PHONY: image
 image: $(BUILD)/root.img
 
-ROOT_MIB ?= 128
+ROOT_MIB ?= 160
 ROOT_FILES := $(shell find user/root -type f 2>/dev/null)
 TEST_SCRIPTS := $(wildcard user/tests/*.sh)
 
