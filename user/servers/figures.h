@@ -3,6 +3,7 @@
 
 #include <dirent.h>
 
+#include <atomic>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -10,7 +11,7 @@
 
 struct ServerFigures {
   const char* name = "";
-  unsigned connections = 0, requests = 0;  // open now; answered
+  std::atomic<unsigned> connections = 0, requests = 0;  // open now; answered: by any thread
 };
 inline ServerFigures server_figures;
 
@@ -55,8 +56,8 @@ inline std::string process_as_json(const char* pid) {
 
 inline std::string figures_as_json() {
   const std::string memory = text_of("/proc/meminfo"), up = text_of("/proc/uptime");
-  std::string json = "{\"server\":" + json_text(server_figures.name) + ",\"connections\":" + std::to_string(server_figures.connections) +
-                     ",\"requests\":" + std::to_string(server_figures.requests) + ",\"uptime\":" + std::to_string(atof(up.c_str()));
+  std::string json = "{\"server\":" + json_text(server_figures.name) + ",\"connections\":" + std::to_string(server_figures.connections.load()) +
+                     ",\"requests\":" + std::to_string(server_figures.requests.load()) + ",\"uptime\":" + std::to_string(atof(up.c_str()));
   for (auto [key, name] : {std::pair{"total", "MemTotal:"},
                            {"free", "MemFree:"},
                            {"cached", "Cached:"},

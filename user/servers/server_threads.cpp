@@ -23,7 +23,7 @@ static void* serve(void* argument) {
     if (!send_all(client, service)) break;
   }
   close(client);
-  __atomic_sub_fetch(&server_figures.connections, 1, __ATOMIC_RELAXED);
+  server_figures.connections--;
   return nullptr;
 }
 
@@ -36,10 +36,10 @@ int main(int count, char** arguments) {
   for (;;) {
     const int client = listener.accept(0);
     if (client < 0) die("accept");
-    __atomic_add_fetch(&server_figures.connections, 1, __ATOMIC_RELAXED);
+    server_figures.connections++;
     pthread_t thread;
     if (pthread_create(&thread, &small, serve, reinterpret_cast<void*>(static_cast<intptr_t>(client))) == 0) continue;
     close(client);  // no memory for another thread: the others go on
-    __atomic_sub_fetch(&server_figures.connections, 1, __ATOMIC_RELAXED);
+    server_figures.connections--;
   }
 }
