@@ -117,6 +117,7 @@ bool end_with_memory(Process& chosen, const AddressSpace* space) {
 bool end_somebody() {
   Choice choice = choose();
   if (!choice.process) {
+    if (frames_short_of_low() == 0) return true;  // the last who might have been has ended meanwhile
     log(LogLevel::kError, "Out of memory and no killable processes");
     return false;
   }

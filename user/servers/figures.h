@@ -56,7 +56,8 @@ inline std::string process_as_json(const char* pid) {
 
 inline std::string figures_as_json() {
   const std::string memory = text_of("/proc/meminfo"), up = text_of("/proc/uptime");
-  std::string json = "{\"server\":" + json_text(server_figures.name) + ",\"connections\":" + std::to_string(server_figures.connections.load()) +
+  std::string json = "{\"server\":" + json_text(server_figures.name) +
+                     ",\"connections\":" + std::to_string(server_figures.connections.load()) +
                      ",\"requests\":" + std::to_string(server_figures.requests.load()) + ",\"uptime\":" + std::to_string(atof(up.c_str()));
   for (auto [key, name] : {std::pair{"total", "MemTotal:"},
                            {"free", "MemFree:"},
