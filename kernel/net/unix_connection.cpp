@@ -84,6 +84,7 @@ Result<Ref<Socket>> UnixSocket::accept(bool waits) {
         own.readable_, [&] { return own.packet_count_.load(memory_order_acquire) != 0 || own.is_shut(UnixEndpoint::kShutReceive); },
         deadline, true));
   }
+  if (own.packet_count_.load(memory_order_acquire) != 0) own.readable_.wake(kPollIn | kPollReadNormal);  // for another who sleeps
   Ref<File> file(connection->files->file(0));
   auto& accepted = static_cast<UnixSocket&>(*file->socket());
   {

@@ -62,7 +62,13 @@ void UnixArrival::deliver(ControlWriter* control, uint32_t flags, uint32_t& told
     return;
   }
   if (wants_credentials) control->put(abi::kLevelSocket, abi::kControlCredentials, &credentials, sizeof credentials, told_flags);
-  if (files) open_files(*control, flags, told_flags);
+  if (!files) return;
+  open_files(*control, flags, told_flags);
+  // While the message stays in its queue, its files come to our caller by a way that the collector does not see. One that began to count before then
+  // must still find the queue's own socket held, so nobody closes that one until it is through.
+  if (flags & abi::kMessagePeek) {
+    LockGuard counted(unix_lock);
+  }
 }
 
 void UnixArrival::open_files(ControlWriter& control, uint32_t flags, uint32_t& told_flags) {

@@ -168,7 +168,7 @@ Result<size_t> UnixPacketSocket::receive(ReceiveRequest& request) {
   UnixArrival arrival;
   arrival.wants_credentials = has_option(abi::kOptionPassCredentials);
   arrival.take_credentials(*packet);
-  arrival.files = request.flags & abi::kMessagePeek ? packet->files : std::move(packet->files);
+  arrival.files = packet->files;  // who peeks at it may be copying this reference at the same time: it never changes
   arrival.deliver(request.control, request.flags, request.told_flags);
   return request.flags & abi::kMessageTruncated ? whole : part;
 }
@@ -191,8 +191,8 @@ uint32_t UnixPacketSocket::poll(PollTable* table) {
     LockGuard guard(unix_lock);
     UnixEndpoint* peer = own.peer();
     if (peer && is_full_for(own, *peer)) {
-      // Its reader will wake those in the list; a queue of the peer's would outlive this socket's connection with it.
-      if (table && !static_cast<ListNode<StalledTag>&>(own).is_linked()) peer->stalled_.push_back(own);
+      // Its reader will wake those in the list, once for each look; a queue of the peer's would outlive this socket's connection with it.
+      if (!static_cast<ListNode<StalledTag>&>(own).is_linked()) peer->stalled_.push_back(own);
       return events;
     }
   }

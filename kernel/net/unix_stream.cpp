@@ -135,11 +135,10 @@ void consume(UnixEndpoint& own, uint32_t at) REQUIRES(own.queue_lock_) {
   }
 }
 
-// One look at the queue: takes (or, with MSG_PEEK, copies from `skip` on) bytes up to the end of what came along with the same descriptors and, if
-// they matter, the same credentials.
-Result<size_t> take_between_marks(UnixEndpoint& own, IoBuffer& data, bool peeks, uint32_t skip, UnixArrival& arrival)
-    REQUIRES(own.queue_lock_) {
-  const uint32_t start = own.consumed_ + skip;
+// One look at the queue: takes (or, with MSG_PEEK, copies) bytes up to the end of what came along with the same descriptors and, if they matter,
+// the same credentials.
+Result<size_t> take_between_marks(UnixEndpoint& own, IoBuffer& data, bool peeks, UnixArrival& arrival) REQUIRES(own.queue_lock_) {
+  const uint32_t start = own.consumed_;
   uint32_t at = start;
   while (data.remaining() != 0 && at != own.produced_ && !arrival.files) {
     UnixMessage* mark = mark_at(own, at);
@@ -147,7 +146,7 @@ Result<size_t> take_between_marks(UnixEndpoint& own, IoBuffer& data, bool peeks,
     const uint32_t limit = (is_in_mark ? mark->end : mark ? mark->begin : own.produced_) - at;
     const abi::PeerCredentials credentials = is_in_mark && mark->has_credentials ? mark->credentials : UnixArrival().credentials;
     if (arrival.wants_credentials) {
-      const bool is_first = at == start && skip == 0 && !arrival.has_credentials;
+      const bool is_first = at == start && !arrival.has_credentials;
       if (!is_first && memcmp(&credentials, &arrival.credentials, sizeof credentials) != 0) break;
       arrival.credentials = credentials;
       arrival.has_credentials = true;
@@ -172,14 +171,14 @@ Result<size_t> take_between_marks(UnixEndpoint& own, IoBuffer& data, bool peeks,
   size_t total = 0;
   auto end = [&](Errno why) { return total != 0 ? Result<size_t>(total) : why; };
   for (;;) {
-    if (own.ring_.bytes() > (peeks ? total : 0)) {
+    if (own.ring_.bytes() != 0) {
       own.queue_lock_.lock();
       Result<size_t> moved = size_t{0};
       if (own.marks_.is_empty() && !peeks) [[likely]] {
         moved = own.ring_.take(data);
         own.consumed_ += static_cast<uint32_t>(moved.value_or(0));
       } else {
-        moved = take_between_marks(own, data, peeks, peeks ? static_cast<uint32_t>(total) : 0, arrival);
+        moved = take_between_marks(own, data, peeks, arrival);
       }
       const bool leaves_some = own.ring_.bytes() != 0;
       own.queue_lock_.unlock();
@@ -189,14 +188,14 @@ Result<size_t> take_between_marks(UnixEndpoint& own, IoBuffer& data, bool peeks,
       if (UnixEndpoint* peer = own.peer(); peer && peer->writable_.has_waiters() && peer->is_writable()) peer->wake_writers();
       if (moved.value() == 0 && leaves_some && (total != 0 || wanted == 0)) return total;  // other credentials; or nothing was asked for
     }
-    if (total >= (target != 0 ? target : 1) || arrival.files) return total;
-    if (own.ring_.bytes() > (peeks ? total : 0)) continue;
+    // Who peeks never waits for more, as on Linux: what it has seen may be gone by then.
+    if (total >= (target != 0 && !peeks ? target : 1) || arrival.files) return total;
+    if (own.ring_.bytes() != 0) continue;
     if (Errno error = own.take_error(); error != Errno{}) return end(error);
     if (own.is_shut(UnixEndpoint::kShutReceive)) return total;
     if (flags & abi::kMessageDontWait) return end(Errno::kAGAIN);
-    const uint32_t seen = peeks ? static_cast<uint32_t>(total) : 0;
     Result<void> waited = wait_on(
-        own.readable_, [&] { return own.ring_.bytes() > seen || own.is_shut(UnixEndpoint::kShutReceive); }, deadline, true);
+        own.readable_, [&] { return own.ring_.bytes() != 0 || own.is_shut(UnixEndpoint::kShutReceive); }, deadline, true);
     if (!waited.ok()) return end(waited.error());
   }
 }

@@ -157,6 +157,7 @@ Result<size_t> DatagramSocket::receive(ReceiveRequest& request) {
       NetworkCore core;
       drop_first();
     }
+    if (count_.load(memory_order_acquire) != 0) changed_.wake(kAnyEvents);  // for another who sleeps
     if (!copied.ok() || copied.value() < part) return Errno::kFAULT;
     return request.flags & abi::kMessageTruncated ? size_t{whole} : size_t{part};
   }

@@ -2,6 +2,7 @@
 // in lwIP's buffers until it has been copied out.
 #include <algorithm>
 
+#include "fs/hooks.h"
 #include "kernel/net/internet/tcp_socket.h"
 
 namespace faultline {
@@ -50,7 +51,10 @@ Result<size_t> TcpSocket::send(SendRequest& request) {
   PassingBuffer passing(request.data.remaining());
   size_t sent = 0;
   uint32_t from = 0, to = 0;  // what of the buffer was not sent yet
-  auto result = [&](Errno error) -> Result<size_t> { return sent != 0 ? Result<size_t>(sent) : error; };
+  auto result = [&](Errno error) -> Result<size_t> {
+    if (sent == 0 && error == Errno::kPIPE && !(request.flags & abi::kMessageNoSignal)) signal_broken_pipe();
+    return sent != 0 ? Result<size_t>(sent) : error;
+  };
   for (;;) {
     // An error that came after some bytes were sent is for the next call.
     if (sent != 0 && (connection_.error() != Errno{} || (from == to && request.data.remaining() == 0))) return sent;
@@ -70,7 +74,10 @@ Result<size_t> TcpSocket::send(SendRequest& request) {
     sent += written.value();
     from += static_cast<uint32_t>(written.value());
     if (from == to) continue;
-    if (!request.waits()) return result(Errno::kAGAIN);
+    if (!request.waits()) {
+      if (connection_.is_writable()) continue;  // if not, on_sent now tells epoll of the edge
+      return result(Errno::kAGAIN);
+    }
     Result<void> waited = wait_on(
         connection_.changed_, [this] { return connection_.state() != State::kConnected || connection_.is_writable(); }, deadline);
     if (!waited.ok()) return result(waited.error());
@@ -99,7 +106,7 @@ Result<size_t> TcpSocket::receive(ReceiveRequest& request) {
   size_t received = 0;
   while (request.data.remaining() != 0) {
     const uint32_t room = static_cast<uint32_t>(std::min<size_t>(request.data.remaining(), INT32_MAX));
-    const uint32_t wanted = std::min(room, request.flags & abi::kMessageWaitAll ? TCP_WND / 2u : receive_low_water());
+    const uint32_t wanted = std::min(room, request.flags & abi::kMessageWaitAll ? kMostAwaited : low_water());
     Result<void> waited = wait_for_input(wanted, request.waits(), deadline);
     LockGuard guard(connection_.read_lock_);
     const uint32_t bytes = std::min(connection_.received_bytes(), room);

@@ -73,6 +73,7 @@ void TcpConnection::detach() {
     tcp_sent(pcb_, nullptr);
     tcp_err(pcb_, nullptr);
     tcp_poll(pcb_, nullptr, 0);
+    pcb_->connected = nullptr;
   }
   pcb_ = nullptr;
 }
@@ -103,16 +104,6 @@ void TcpConnection::disconnect() {
   changed_.wake_all();
 }
 
-void TcpConnection::renew() {
-  detach();
-  received_.clear();
-  received_bytes_.store(0, memory_order_release);
-  input_ended_.store(false, memory_order_release);
-  receiving_shut_.store(false, memory_order_release);
-  sending_shut_.store(false, memory_order_release);
-  state_.store(State::kNew, memory_order_release);
-}
-
 void TcpConnection::destroy() {
   reset_pending();
   tcp_pcb* block = pcb_;
@@ -133,6 +124,9 @@ Result<tcp_pcb*> TcpConnection::block() {
 }
 
 Result<void> TcpConnection::connect(const InternetEndpoint& to) {
+  if (state() != State::kNew) return state() == State::kConnecting ? Errno::kALREADY : Errno::kISCONN;
+  input_ended_.store(false, memory_order_release);  // as an attempt that failed has left them
+  sending_shut_.store(false, memory_order_release);
   tcp_pcb* block = TRY(this->block());
   ip4_addr_t target = to.address;
   if (ip4_addr_isany_val(target)) IP4_ADDR(&target, 127, 0, 0, 1);
@@ -181,6 +175,7 @@ TcpConnection* TcpConnection::accept() {
 }
 
 Result<void> TcpConnection::shut_sending() {
+  if (sending_shut_.load(memory_order_relaxed)) return {};
   if (!pcb_) return state() == State::kEnded ? Result<void>() : Errno::kNOTCONN;
   TRY(internet_result(tcp_shutdown(pcb_, 0, 1)));
   sending_shut_.store(true, memory_order_release);
@@ -216,7 +211,8 @@ Result<size_t> TcpConnection::write(const uint8_t* data, uint32_t bytes, bool mo
   bytes = std::min(bytes, send_room());
   if (bytes == 0) return size_t{0};
   const err_t error = tcp_write(pcb_, data, static_cast<u16_t>(bytes), TCP_WRITE_FLAG_COPY | (more ? TCP_WRITE_FLAG_MORE : 0));
-  if (error == ERR_OK && !more) tcp_output(pcb_);
+  const bool has_whole_segments = pcb_->unsent && pcb_->unsent->next;
+  if (error == ERR_OK && (!more || has_whole_segments)) tcp_output(pcb_);
   publish_room();
   if (error == ERR_MEM) {  // there is none until on_sent or on_poll finds some
     send_room_.store(0, memory_order_seq_cst);
@@ -232,7 +228,7 @@ void TcpConnection::end(Errno error) {
   if (error != Errno{}) error_.store(error, memory_order_release);
   sending_shut_.store(true, memory_order_release);
   input_ended_.store(true, memory_order_release);
-  state_.store(State::kEnded, memory_order_release);
+  state_.store(state() == State::kConnecting ? State::kNew : State::kEnded, memory_order_release);
   changed_.wake_all();
 }
 
@@ -287,6 +283,7 @@ err_t TcpConnection::on_sent(void* self, tcp_pcb*, u16_t) NO_THREAD_SAFETY_ANALY
     it.short_of_room_.store(false, memory_order_seq_cst);
     it.changed_.wake_all(kOutputEvents);
   }
+  if (it.sending_shut_.load(memory_order_relaxed) && it.unacknowledged_bytes() == 0) it.changed_.wake_all();  // a close that lingers
   return ERR_OK;
 }
 

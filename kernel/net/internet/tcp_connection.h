@@ -20,6 +20,7 @@ namespace faultline {
 
 class TcpConnection final : public ListNode<> {
  public:
+  // An attempt to connect that fails leads back to kNew, so that nothing was received before; an end of a connection is final.
   enum class State : uint8_t { kNew, kListening, kConnecting, kConnected, kEnded };
 
   // Without a control block if `block` is null. Null: no memory.
@@ -29,6 +30,7 @@ class TcpConnection final : public ListNode<> {
 
   // Gives it a control block to be bound, if it has none. kNOBUFS.
   Result<tcp_pcb*> block() REQUIRES(network_lock);
+  // kISCONN, kALREADY unless it is kNew: of two threads who try, one does.
   Result<void> connect(const InternetEndpoint& to) REQUIRES(network_lock);
   Result<void> listen(uint32_t backlog) REQUIRES(network_lock);
   // The oldest connection that nobody has accepted; null: none.
@@ -39,15 +41,12 @@ class TcpConnection final : public ListNode<> {
   void disconnect() REQUIRES(network_lock);
   // Ends it with a reset, which the peer sees and its own side does not.
   void abort() REQUIRES(network_lock);
-  // One that has ended may connect once more.
-  void renew() REQUIRES(network_lock);
   // Forgets `bytes` of what was received, and lets the peer send as many more.
   void consume(uint32_t bytes) REQUIRES(network_lock);
 
   // Sends up to `bytes` of what is copied from `data`; 0: there is no room now. With `more` to come it may wait for that.
   Result<size_t> write(const uint8_t* data, uint32_t bytes, bool more) REQUIRES(network_lock);
   uint32_t unacknowledged_bytes() const REQUIRES(network_lock) { return pcb_ ? TCP_SND_BUF - pcb_->snd_buf : 0; }
-  bool is_all_acknowledged() const REQUIRES(network_lock) { return !pcb_ || (!pcb_->unsent && !pcb_->unacked); }
 
   // What setsockopt asks of lwIP: kept here, for there may be no control block yet, and for connections that a listener makes.
   struct Settings {

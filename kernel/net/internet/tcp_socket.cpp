@@ -50,11 +50,16 @@ void TcpSocket::linger_before_close() {
   }
   {
     NetworkCore core;
-    ignore_result(connection_.shut_sending());  // not connected: nothing to wait for
+    if (connection_.state() != State::kConnected) return;
+    // After the peer's end ours would be the last that is heard of the connection: it comes when all was acknowledged.
+    if (connection_.has_ended_input())
+      connection_.sending_shut_.store(true, memory_order_release);
+    else
+      ignore_result(connection_.shut_sending());
   }
   auto is_sent = [this] {
     NetworkCore core;
-    return connection_.is_all_acknowledged();
+    return connection_.unacknowledged_bytes() == 0;
   };
   const Deadline deadline{clock_monotonic() + static_cast<uint64_t>(seconds) * kNanosecondsPerSecond};
   ignore_result(wait_on(connection_.changed_, is_sent, deadline));  // close(2) succeeds all the same
@@ -84,17 +89,13 @@ Result<void> TcpSocket::connect(const SocketAddress& address, bool waits) {
   const InternetEndpoint peer = TRY(internet_endpoint(address));
   switch (connection_.state()) {
     case State::kListening:
+    case State::kEnded: return Errno::kISCONN;
     case State::kConnected: return untold_.exchange(false, memory_order_relaxed) ? Result<void>() : Errno::kISCONN;
-    case State::kEnded: {
-      if (Errno error = take_error(); error != Errno{}) return error;
-      NetworkCore core;
-      connection_.renew();
-      break;
-    }
     case State::kConnecting:
       if (!waits) return Errno::kALREADY;
       return wait_until_connected(send_deadline());
-    case State::kNew: break;
+    case State::kNew:
+      if (Errno error = take_error(); error != Errno{}) return error;  // of the last attempt
   }
   {
     NetworkCore core;
@@ -120,6 +121,8 @@ Result<Ref<Socket>> TcpSocket::accept(bool waits) {
       NetworkCore core;
       accepted = connection_.accept();
     }
+    // A thread that was woken stays first in the queue until it runs: who came meanwhile woke nobody else.
+    if (accepted && connection_.has_pending()) connection_.changed_.wake(kPollIn | kPollReadNormal);
     if (accepted) return Ref<Socket>(TRY(create(0, caller_credentials(), accepted)));
     if (!waits) return Errno::kAGAIN;
     TRY(wait_on(
@@ -165,7 +168,7 @@ uint32_t TcpSocket::poll(PollTable* table) {
   if (state == State::kConnecting) return events;
   if ((no_input && no_output) || state == State::kNew || state == State::kEnded) events |= kPollHangUp;
   if (no_input) events |= kPollIn | kPollReadNormal | kPollReadHangUp;
-  if (has_input(receive_low_water())) events |= kPollIn | kPollReadNormal;
+  if (has_input(low_water())) events |= kPollIn | kPollReadNormal;
   if (no_output || state == State::kNew || connection_.is_writable()) events |= kPollOut | kPollWriteNormal;
   return events;
 }

@@ -44,6 +44,9 @@ class TcpSocket final : public Socket {
   Result<void> check_sendable(bool waits, Deadline deadline);
   Result<void> wait_for_input(uint32_t wanted, bool waits, Deadline deadline);
   bool has_input(uint32_t wanted) const;
+  // How many bytes are worth waiting for. None are consumed meanwhile, so it must be less than the smallest window, which has no scale.
+  static constexpr uint32_t kMostAwaited = 0xffff / 2;
+  uint32_t low_water() const { return receive_low_water() < kMostAwaited ? receive_low_water() : kMostAwaited; }
 
   Atomic<bool> untold_{false};  // that a connect which did not wait has succeeded: the next one says so
   TcpConnection& connection_;   // until last_reference_gone()
