@@ -1,5 +1,7 @@
 // AF_INET over loopback: connections, what ends them and what poll tells of it, options, datagrams. The same on Linux. Who waits for what is in
 // tcp_waits.cpp.
+#include <net/if.h>
+
 #include "user/tests/internet_support.h"
 
 TEST(a_connection_carries_bytes_both_ways) {
@@ -59,6 +61,7 @@ TEST(the_end_of_one_direction_leaves_the_other) {
   CHECK_EQ(recv(c.other, text, sizeof text, 0), 0);
   CHECK_EQ(recv(c.other, text, sizeof text, 0), 0);
   CHECK_ERR(send(c.client, "x", 1, MSG_NOSIGNAL), EPIPE);
+  CHECK_OK(shutdown(c.client, SHUT_WR));  // once more is no error
   CHECK_EQ(send(c.other, "still", 5, 0), 5);
   CHECK_EQ(recv(c.client, text, sizeof text, 0), 5);
   CHECK_EQ(poll_of(c.client), POLLOUT);
@@ -288,6 +291,47 @@ TEST(datagrams_keep_their_borders_and_tell_who_sent_them) {
   CHECK_EQ(sendto(third, large, 60000, 0, generic(to), sizeof to), 60000);
   CHECK_EQ(recv(b, large, sizeof large, 0), 60000);
   close(a), close(b), close(third);
+}
+
+// The address of a network card, which may still be on its way; 0: there is no card.
+static uint32_t address_of_card() {
+  int fd = socket_of(SOCK_DGRAM);
+  uint32_t found = 0;
+  for (int i = 0; i < 1000 && !found; i++) {
+    ifreq records[16], card = {};
+    ifconf list = {sizeof records, {(char*)records}};
+    CHECK_OK(ioctl(fd, SIOCGIFCONF, &list));
+    for (unsigned k = 0; k < list.ifc_len / sizeof(ifreq); k++) {
+      uint32_t address = ntohl(((sockaddr_in*)&records[k].ifr_addr)->sin_addr.s_addr);
+      if (address >> 24 != 127) found = address;
+    }
+    strcpy(card.ifr_name, "eth0");
+    if (!found && ioctl(fd, SIOCGIFFLAGS, &card)) break;
+    if (!found) usleep(20000);
+  }
+  close(fd);
+  return found;
+}
+TEST(datagrams_to_the_cards_own_address_are_answered) {
+  const uint32_t address = address_of_card();
+  if (!address) SKIP("no network card");
+  for (uint32_t bound_to : {INADDR_ANY, address}) {
+    int server = socket_of(SOCK_DGRAM), client = socket_of(SOCK_DGRAM);
+    sockaddr_in a = at_port(0, bound_to), from = {};
+    CHECK_OK(bind(server, generic(a), sizeof a));
+    a = at_port(ntohs(own(server).sin_port), address);
+    CHECK_OK(connect(client, generic(a), sizeof a));
+    CHECK_EQ(send(client, "ask", 3, 0), 3);
+    char text[8];
+    socklen_t bytes = sizeof from;
+    wait_for(server, POLLIN);
+    CHECK_EQ(recvfrom(server, text, sizeof text, 0, (sockaddr*)&from, &bytes), 3);
+    CHECK_EQ(ntohl(from.sin_addr.s_addr), address);
+    CHECK_EQ(sendto(server, "answer", 6, 0, generic(from), sizeof from), 6);
+    wait_for(client, POLLIN);
+    CHECK_EQ(recv(client, text, sizeof text, 0), 6);
+    close(client), close(server);
+  }
 }
 
 TEST(types_and_protocols_that_do_not_exist) {

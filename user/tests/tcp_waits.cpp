@@ -84,19 +84,11 @@ TEST(a_listener_has_nothing_to_linger_for) {
   close(server);
 }
 
-TEST(closing_lingers_until_the_peer_has_it_and_no_longer) {
+// A close sleeps until the peer, who keeps its end open, has all that was sent, and no longer.
+static void check_lingering_close(bool after_the_peers_end) {
   Connection c;
-  linger_for_ever(c.client);
-  CHECK_EQ(send(c.client, "abc", 3, 0), 3);
-  Connection::close_fd(c.client);  // the peer keeps its own end open
-  char text[4];
-  CHECK_EQ(recv(c.other, text, sizeof text, 0), 3);
-}
-
-TEST(closing_lingers_after_the_peers_end_too) {
-  Connection c;
-  CHECK_OK(shutdown(c.other, SHUT_WR));
-  wait_for(c.client, POLLRDHUP);
+  if (after_the_peers_end) CHECK_OK(shutdown(c.other, SHUT_WR));
+  if (after_the_peers_end) wait_for(c.client, POLLRDHUP);
   long sent = stuff(c.client);
   linger_for_ever(c.client);
   char* is_last = map_pages(1, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS);
@@ -112,6 +104,8 @@ TEST(closing_lingers_after_the_peers_end_too) {
   drain(c.other, sent);
   CHECK_EXIT(closer, 0);
 }
+TEST(closing_lingers_until_the_peer_has_it_and_no_longer) { check_lingering_close(false); }
+TEST(closing_lingers_after_the_peers_end_too) { check_lingering_close(true); }
 
 TEST(whole_segments_do_not_wait_for_more) {
   Connection c;
@@ -124,7 +118,6 @@ TEST(an_end_is_final) {
   Connection c;
   sockaddr_in a = own(c.server);
   CHECK_OK(shutdown(c.client, SHUT_WR));
-  CHECK_OK(shutdown(c.client, SHUT_WR));  // once more is no error
   CHECK_EQ(send(c.other, "left", 4, 0), 4);
   Connection::close_fd(c.other);
   wait_for(c.client, POLLHUP);
@@ -180,4 +173,29 @@ TEST(of_two_who_connect_one_does) {
     close(g_race.fd);
   }
   close(server), close(closed);
+}
+
+static void* sender(void*) {
+  static char block[3000];
+  while (send(g_race.fd, block, sizeof block, MSG_NOSIGNAL) > 0) continue;
+  return (void*)(intptr_t)errno;
+}
+TEST(who_sends_while_another_ends_it_has_a_broken_pipe) {
+  for (int round = 0; round < scale(100); round++) {
+    Connection c;
+    g_race.fd = c.client;
+    pthread_t thread;
+    CHECK_EQ(pthread_create(&thread, nullptr, sender, nullptr), 0);
+    pid_t reader = in_child([&] {
+      static char block[65536];
+      close(c.client);
+      while (recv(c.other, block, sizeof block, 0) > 0) continue;
+    });
+    spin(round * 1000);
+    CHECK_OK(shutdown(c.client, SHUT_WR));
+    void* error;
+    CHECK_EQ(pthread_join(thread, &error), 0);
+    CHECK_EQ((intptr_t)error, EPIPE);
+    CHECK_EXIT(reader, 0);
+  }
 }

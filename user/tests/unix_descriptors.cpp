@@ -1,4 +1,6 @@
 // AF_UNIX: descriptors and credentials in messages. Sockets that only lie in each other's queues must go; the harness counts what is left.
+#include <pthread.h>
+
 #include "user/tests/socket_support.h"
 
 static int text_file(const char* text) {
@@ -90,6 +92,38 @@ TEST(peeking_opens_them_too) {
     CHECK_EQ(receive_files(p.fd[1], &second, 1), 1);
     CHECK(first != second);
     close(first), close(second);
+  }
+}
+
+// Each message is taken once, while others look at it.
+static int g_peeked[2];
+TEST(peeking_at_descriptors_that_another_takes) {
+  for (int type : {SOCK_STREAM, SOCK_DGRAM, SOCK_SEQPACKET}) {
+    Pair p(type);
+    memcpy(g_peeked, p.fd, sizeof g_peeked);
+    pthread_t peekers[2];
+    for (pthread_t& t : peekers)
+      CHECK_EQ(pthread_create(
+                   &t, nullptr,
+                   [](void*) -> void* {
+                     Message m;
+                     for (ssize_t n = 1; n == 1;) {
+                       int fd = -1;
+                       m.room(CMSG_SPACE(sizeof fd));
+                       n = recvmsg(g_peeked[1], &m.header, MSG_PEEK);
+                       if (cmsghdr* c = m.found(SCM_RIGHTS)) memcpy(&fd, CMSG_DATA(c), sizeof fd);
+                       if (fd >= 0) close(fd);
+                     }
+                     return nullptr;
+                   },
+                   nullptr),
+               0);
+    for (int i = 0; i < scale(500); i++) {
+      CHECK_EQ(send_file(p.fd[0], 1), 1);
+      close(receive_file(p.fd[1]));
+    }
+    CHECK_OK(shutdown(p.fd[1], SHUT_RD));
+    for (pthread_t t : peekers) CHECK_EQ(pthread_join(t, nullptr), 0);
   }
 }
 

@@ -207,7 +207,7 @@ void TcpConnection::publish_room() {
 }
 
 Result<size_t> TcpConnection::write(const uint8_t* data, uint32_t bytes, bool more) {
-  if (!pcb_) return Errno::kPIPE;
+  if (!pcb_ || sending_shut_.load(memory_order_relaxed)) return Errno::kPIPE;  // perhaps since the caller looked
   bytes = std::min(bytes, send_room());
   if (bytes == 0) return size_t{0};
   const err_t error = tcp_write(pcb_, data, static_cast<u16_t>(bytes), TCP_WRITE_FLAG_COPY | (more ? TCP_WRITE_FLAG_MORE : 0));

@@ -1,5 +1,6 @@
 // AF_INET datagram sockets, see udp(7).
 #include <lwip/udp.h>
+#include <lwip_hooks.h>
 
 #include "fs/anonymous.h"
 #include "kernel/net/internet/datagram_socket.h"
@@ -27,7 +28,13 @@ class UdpSocket final : public DatagramSocket {
     udp_disconnect(block_);
     return ERR_OK;
   }
-  err_t send_packet(pbuf* packet, const InternetEndpoint& to) override { return udp_sendto(block_, packet, &to.address, to.port); }
+  // To one of our own addresses it goes by loopback, and comes from that same address, as on Linux: only then does its answer fit.
+  err_t send_packet(pbuf* packet, const InternetEndpoint& to) override {
+    netif* way = lwip_port_route(&to.address);
+    if (!way) return udp_sendto(block_, packet, &to.address, to.port);
+    const ip4_addr_t& from = ip4_addr_isany_val(block_->local_ip) ? to.address : block_->local_ip;
+    return udp_sendto_if_src(block_, packet, &to.address, to.port, way, &from);
+  }
   InternetEndpoint own_endpoint() override { return {block_->local_ip, block_->local_port}; }
   ip_pcb& control_block() override { return *reinterpret_cast<ip_pcb*>(block_); }
   pbuf_layer layer() const override { return PBUF_TRANSPORT; }

@@ -23,14 +23,18 @@ constinit NetworkDevice* card = nullptr;  // set once, at boot
 
 class Input final : public FrameReceiver {
  public:
-  // The frame goes into a buffer of just its size: what a socket keeps is no more than was sent to it.
+  // The frame goes into a buffer of just its size: what a socket keeps is no more than was sent to it. A short one is padded, as a wire does:
+  // lwIP reads all of an ARP packet without asking how long it is.
   void take(std::span<const uint8_t> frame) override {
-    pbuf* packet = frame.size() < kEthernetHeader ? nullptr : pbuf_alloc(PBUF_RAW, static_cast<u16_t>(frame.size()), PBUF_RAM);
+    constexpr size_t kLeastFrame = 60;
+    const size_t bytes = frame.size() < kLeastFrame ? kLeastFrame : frame.size();
+    pbuf* packet = frame.size() < kEthernetHeader ? nullptr : pbuf_alloc(PBUF_RAW, static_cast<u16_t>(bytes), PBUF_RAM);
     if (!packet) {
       ethernet.received.dropped++;
       return;
     }
     memcpy(packet->payload, frame.data(), frame.size());
+    memset(static_cast<uint8_t*>(packet->payload) + frame.size(), 0, bytes - frame.size());
     ethernet.received.count(static_cast<uint32_t>(frame.size()));
     if (ethernet.input(packet, &ethernet) != ERR_OK) pbuf_free(packet);
   }

@@ -90,3 +90,12 @@ struct netif* lwip_port_route(const ip4_addr_t* destination) {
       return &faultline::loopback;
   return nullptr;
 }
+
+int lwip_port_refuse(pbuf* packet, const netif* input) {
+  if (input == &faultline::loopback || packet->len < sizeof(ip_hdr)) return 0;
+  ip4_addr_t source;
+  ip4_addr_copy(source, static_cast<const ip_hdr*>(packet->payload)->src);
+  if (!ip4_addr_isloopback(&source) && !lwip_port_route(&source)) return 0;
+  pbuf_free(packet);
+  return 1;
+}

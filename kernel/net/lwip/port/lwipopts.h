@@ -32,6 +32,7 @@
 #define LWIP_NETIF_LOOPBACK 0
 #define LWIP_HOOK_FILENAME "lwip_hooks.h"
 #define LWIP_HOOK_IP4_ROUTE_SRC(source, destination) lwip_port_route(destination)
+#define LWIP_HOOK_IP4_INPUT(packet, input) lwip_port_refuse(packet, input)
 #define LWIP_BROADCAST_PING 0
 #define IP_SOF_BROADCAST 1
 #define SO_REUSE 1
@@ -55,8 +56,9 @@
 #define LWIP_TCP_SACK_OUT 1
 #define LWIP_TCP_KEEPALIVE 1
 #define TCP_LISTEN_BACKLOG 1
-#define LWIP_TCP_RTO_TIME 1000  // RFC 6298
-#define TCP_MSL 30000  // TIME_WAIT lasts two of them: a minute, as Linux's
+#define TCP_OOSEQ_MAX_PBUFS 256  // out of order, a window of whole segments is 90; lwIP walks them all for each that comes
+#define LWIP_TCP_RTO_TIME 1000   // RFC 6298
+#define TCP_MSL 30000            // TIME_WAIT lasts two of them: a minute, as Linux's
 #define LWIP_RANDOMIZE_INITIAL_LOCAL_PORTS 1
 #define LWIP_HOOK_TCP_ISN(local_ip, local_port, remote_ip, remote_port) lwip_port_random()
 
