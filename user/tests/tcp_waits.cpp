@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <sys/epoll.h>
 
+#include "user/tests/injection.h"
 #include "user/tests/internet_support.h"
 #include "user/tests/two_sleepers.h"
 
@@ -142,6 +143,44 @@ TEST(who_was_refused_may_try_again) {
   char c;
   CHECK_EQ(recv(other, &c, 1, 0), 1);
   for (int each : {fd, other, server, closed}) close(each);
+}
+
+TEST(a_connection_is_not_lost_for_want_of_memory) {
+  if (!on_faultline()) SKIP("no /proc/self/fail-nth");
+  int server = listener(8, SOCK_NONBLOCK), client = connected(server);
+  Injection injection;
+  for (int nth = 1, failed = 1; failed; nth++) {
+    CHECK(nth < kForEver);
+    injection.arm(nth, 1);
+    int fd = accept(server, nullptr, nullptr), error = errno;
+    failed = injection.left() == 0;
+    injection.disarm();
+    if (fd < 0) {
+      CHECK(failed && (error == ENOMEM || error == ENOBUFS));
+      continue;
+    }
+    close(client), close(fd);
+    if (failed) client = connected(server);
+  }
+  close(server);
+}
+
+// On a machine with little memory, they would leave none to the others.
+TEST(single_bytes_that_nobody_reads) {
+  Connection c;
+  set_option(c.client, IPPROTO_TCP, TCP_NODELAY, 1);
+  CHECK_OK(fcntl(c.client, F_SETFL, O_NONBLOCK));
+  int sent = 0;
+  for (char byte = 0; sent < 200000 && send(c.client, &byte, 1, 0) == 1; byte = char(++sent % 127)) continue;
+  CHECK(sent > 1000);
+  Connection other;
+  char block[1024];
+  CHECK_EQ(send(other.client, block, sizeof block, 0), (long)sizeof block);
+  CHECK_EQ(recv(other.other, block, sizeof block, MSG_WAITALL), (long)sizeof block);
+  for (int got = 0, n; got < sent; got += n) {
+    CHECK((n = int(recv(c.other, block, sizeof block, 0))) > 0);
+    for (int i = 0; i < n; i++) CHECK_EQ(block[i], (got + i) % 127);
+  }
 }
 
 // Threads who connect the same socket at the same time.

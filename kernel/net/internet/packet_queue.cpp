@@ -8,6 +8,7 @@ void PacketQueue::free_first() {
   first_ = first->next;
   if (!first_) last_ = nullptr;
   offset_ = 0;
+  buffers_--;
   first->next = nullptr;
   first->tot_len = first->len;
   pbuf_free(first);

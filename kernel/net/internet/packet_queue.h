@@ -17,9 +17,10 @@ class PacketQueue {
   // Takes over a chain.
   void append(pbuf* chain) REQUIRES(network_lock) {
     (last_ ? last_->next : first_) = chain;
-    for (last_ = chain; last_->next; last_ = last_->next) {
-    }
+    buffers_++;
+    for (last_ = chain; last_->next; last_ = last_->next) buffers_++;
   }
+  uint32_t buffers() const REQUIRES(network_lock) { return buffers_; }
   // Frees `bytes` from the front, which are there.
   void drop(uint32_t bytes) REQUIRES(network_lock);
   void clear() REQUIRES(network_lock);
@@ -30,7 +31,8 @@ class PacketQueue {
  private:
   void free_first() REQUIRES(network_lock);
   pbuf *first_ = nullptr, *last_ = nullptr;
-  uint32_t offset_ = 0;  // how much of the first is gone
+  uint32_t offset_ = 0;   // how much of the first is gone
+  uint32_t buffers_ = 0;  // changed under network_lock
 };
 
 }  // namespace faultline

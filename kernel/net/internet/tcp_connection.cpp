@@ -17,6 +17,9 @@ constexpr uint32_t kInputEvents = kPollIn | kPollReadNormal, kOutputEvents = kPo
 constexpr uint8_t kPollInterval = 2;      // of on_poll, in half seconds
 constexpr uint8_t kMostHalfOpen = 255;    // connections whose handshake is under way, of one listener: lwIP counts them in a byte
 constexpr uint32_t kWindowStep = 0xffff;  // what lwIP takes at a time
+// A window full of single bytes would be a hundred times its size in buffers. Beyond these lwIP keeps what comes next, takes no more, and offers it
+// again by its timer.
+constexpr uint32_t kMostBuffers = 4096;
 
 TcpConnection& connection(void* self) { return *static_cast<TcpConnection*>(self); }
 
@@ -174,6 +177,14 @@ TcpConnection* TcpConnection::accept() {
   return oldest;
 }
 
+void TcpConnection::put_back(TcpConnection& accepted) {
+  if (state() != State::kListening) return accepted.destroy();
+  pending_.push_front(accepted);
+  pending_count_.store(pending_count_.load(memory_order_relaxed) + 1, memory_order_release);
+  update_backlog();
+  changed_.wake(kInputEvents);
+}
+
 Result<void> TcpConnection::shut_sending() {
   if (sending_shut_.load(memory_order_relaxed)) return {};
   if (!pcb_) return state() == State::kEnded ? Result<void>() : Errno::kNOTCONN;
@@ -261,6 +272,7 @@ err_t TcpConnection::on_connected(void* self, tcp_pcb*, err_t) NO_THREAD_SAFETY_
 err_t TcpConnection::on_received(void* self, tcp_pcb*, pbuf* data, err_t) NO_THREAD_SAFETY_ANALYSIS {
   TcpConnection& it = connection(self);
   if (data) {
+    if (it.received_.buffers() >= kMostBuffers) return ERR_MEM;
     const uint32_t bytes = data->tot_len;
     it.received_.append(data);
     it.received_bytes_.store(it.received_bytes() + bytes, memory_order_release);

@@ -35,6 +35,8 @@ class TcpConnection final : public ListNode<> {
   Result<void> listen(uint32_t backlog) REQUIRES(network_lock);
   // The oldest connection that nobody has accepted; null: none.
   TcpConnection* accept() REQUIRES(network_lock);
+  // It could not be taken after all: the next accept shall have it.
+  void put_back(TcpConnection& accepted) REQUIRES(network_lock);
   // Nothing more will be sent. kNOTCONN.
   Result<void> shut_sending() REQUIRES(network_lock);
   // Stops listening or connecting.

@@ -17,7 +17,8 @@ TcpSocket::TcpSocket(Ref<Inode> inode, uint32_t flags, TcpConnection& connection
 
 Result<Ref<TcpSocket>> TcpSocket::create(uint32_t flags, const Credentials& who, TcpConnection* connection) {
   Result<Ref<Inode>> inode = anonymous_inode_create(FileType::kSocket, 0777, who);
-  if (inode.ok() && !connection) {
+  const bool is_new = !connection;
+  if (inode.ok() && is_new) {
     NetworkCore core;
     connection = TcpConnection::create(nullptr);
   }
@@ -25,7 +26,7 @@ Result<Ref<TcpSocket>> TcpSocket::create(uint32_t flags, const Credentials& who,
                             : !connection ? Result<TcpSocket*>(Errno::kNOBUFS)
                                           : slab_new<TcpSocket>(inode.release_value(), flags, *connection);
   if (made.ok()) return Ref<TcpSocket>::adopt(made.value());
-  if (connection) {
+  if (connection && is_new) {
     NetworkCore core;
     connection->destroy();
   }
@@ -123,7 +124,13 @@ Result<Ref<Socket>> TcpSocket::accept(bool waits) {
     }
     // A thread that was woken stays first in the queue until it runs: who came meanwhile woke nobody else.
     if (accepted && connection_.has_pending()) connection_.changed_.wake(kPollIn | kPollReadNormal);
-    if (accepted) return Ref<Socket>(TRY(create(0, caller_credentials(), accepted)));
+    if (accepted) {
+      Result<Ref<TcpSocket>> made = create(0, caller_credentials(), accepted);
+      if (made.ok()) return Ref<Socket>(made.release_value());
+      NetworkCore core;
+      connection_.put_back(*accepted);
+      return made.error();
+    }
     if (!waits) return Errno::kAGAIN;
     TRY(wait_on(
         connection_.changed_, [this] { return connection_.has_pending() || !is_listening(); }, deadline, true));

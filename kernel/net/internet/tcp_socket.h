@@ -8,7 +8,7 @@ namespace faultline {
 
 class TcpSocket final : public Socket {
  public:
-  // Takes over `connection`; null: a new one. kNOMEM, kNOBUFS.
+  // Takes over `connection`, unless it fails; null: a new one. kNOMEM, kNOBUFS.
   static Result<Ref<TcpSocket>> create(uint32_t flags, const Credentials& who, TcpConnection* connection);
 
   Result<void> bind(const SocketAddress& address) override;
