@@ -65,18 +65,44 @@ void say_place(const char* what, uint32_t address) {
     say("{} {08x} {}+0x{x}", what, address, place.name.substring(0, 180), place.offset);
 }
 
-// Follows the frame pointers (every function keeps one): [frame] is the caller's, [frame + 4] the return address. The stack
-// grows down, so each must be above the last.
-void backtrace(uint32_t frame) {
+// Where the stack of the running code is now, for Callers.
+[[gnu::always_inline]] inline uint32_t stack_here() {
+  return static_cast<uint32_t>(reinterpret_cast<uintptr_t>(__builtin_frame_address(0)));
+}
+
+// Follows the frame pointers (every function keeps one): [frame] is the caller's, [frame + 4] the return address. The stack grows down, so each
+// must be above the last, and none farther from `stack` than a stack is long: the last link is whatever user space had in ebp.
+class Callers {
+ public:
+  Callers(uint32_t stack, uint32_t frame) : frame_(frame), lowest_(stack), end_(stack + kKernelStackPages * kPageSize) {}
+
+  // The next return address, innermost first; 0 when there are no more.
+  uint32_t next() {
+    if (frame_ < lowest_ || frame_ >= end_ || !is_readable(frame_) || !is_readable(frame_ + 4)) return 0;
+    const auto* words = reinterpret_cast<const uint32_t*>(frame_);
+    lowest_ = frame_ + 1;
+    frame_ = words[0];
+    return words[1];
+  }
+
+ private:
+  uint32_t frame_, lowest_;
+  const uint32_t end_;
+};
+
+void backtrace(Callers callers) {
   for (uint32_t depth = 0; depth < kMaxDepth; depth++) {
-    if (!is_readable(frame) || !is_readable(frame + 4)) return;
-    const auto* words = reinterpret_cast<const uint32_t*>(frame);
-    if (words[1] == 0) return;
-    say_place("  by", words[1]);
-    if (words[0] <= frame) return;
-    frame = words[0];
+    uint32_t caller = callers.next();
+    if (caller == 0) return;
+    say_place("  by", caller);
   }
   say("  and more");
+}
+
+// Where the stack was when the trap came: a trap in the kernel leaves no esp and ss, and the frame's end is where it was.
+uint32_t stack_of(const TrapFrame& frame) {
+  bool has_stack = frame.from_user() || frame.vector == 8;
+  return has_stack ? frame.esp : static_cast<uint32_t>(reinterpret_cast<uintptr_t>(&frame.esp));
 }
 
 StringView exception_name(uint32_t vector) {
@@ -104,11 +130,8 @@ StringView exception_name(uint32_t vector) {
 }
 
 void say_registers(const TrapFrame& frame) {
-  // A trap in the kernel leaves no esp and ss: the frame's end is where the stack was.
-  bool has_stack = frame.from_user() || frame.vector == 8;
-  uint32_t esp = has_stack ? frame.esp : static_cast<uint32_t>(reinterpret_cast<uintptr_t>(&frame.esp));
   say("eax {08x} ebx {08x} ecx {08x} edx {08x}", frame.eax, frame.ebx, frame.ecx, frame.edx);
-  say("esi {08x} edi {08x} ebp {08x} esp {08x}", frame.esi, frame.edi, frame.ebp, esp);
+  say("esi {08x} edi {08x} ebp {08x} esp {08x}", frame.esi, frame.edi, frame.ebp, stack_of(frame));
   say("eflags {08x} cs {x} ds {x} es {x} fs {x} gs {x} cr3 {08x}", frame.eflags, frame.cs, frame.ds, frame.es, frame.fs, frame.gs,
       PhysAddr::of(mmu_active_directory()).value());
 }
@@ -124,7 +147,7 @@ void say_page_fault(const TrapFrame& frame) {
 void panic_at(const char* file, int line, const char* message) {
   begin();
   say("{} at {}:{} on cpu {}", message, file, line, this_cpu());
-  backtrace(static_cast<uint32_t>(reinterpret_cast<uintptr_t>(__builtin_frame_address(0))));
+  backtrace({stack_here(), stack_here()});
   power_panic_exit();
 }
 
@@ -139,19 +162,14 @@ void panic_with_notes(const char* file, int line, const char* message, const Pan
       say_place("  by", static_cast<uint32_t>(note->stack->callers[i]));
   }
   say("and here:");
-  backtrace(static_cast<uint32_t>(reinterpret_cast<uintptr_t>(__builtin_frame_address(0))));
+  backtrace({stack_here(), stack_here()});
   power_panic_exit();
 }
 
 void stack_trace_here(StackTrace& trace) {
-  auto frame = static_cast<uint32_t>(reinterpret_cast<uintptr_t>(__builtin_frame_address(0)));
-  for (uintptr_t& caller : trace.callers) {
-    if (!is_readable(frame) || !is_readable(frame + 4)) return;
-    const auto* words = reinterpret_cast<const uint32_t*>(frame);
-    caller = words[1];
-    if (words[0] <= frame) return;
-    frame = words[0];
-  }
+  Callers callers(stack_here(), stack_here());
+  for (uintptr_t& caller : trace.callers)
+    if ((caller = callers.next()) == 0) return;
 }
 #endif
 
@@ -162,7 +180,7 @@ void panic_trap(const TrapFrame& frame, const char* reason) {
   if (frame.vector == 8) say("last fault address {08x}", page_fault_address().value());
   say_place("eip", frame.eip);
   say_registers(frame);
-  if (!frame.from_user()) backtrace(frame.ebp);
+  if (!frame.from_user()) backtrace({stack_of(frame), frame.ebp});
   power_panic_exit();
 }
 
