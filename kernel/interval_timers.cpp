@@ -37,21 +37,10 @@ TimerSetting exchange_real_timer(Process& process, const TimerSetting* wanted) {
 
 // ---------------------------------------------------------------- processor time
 
-// What the process and its ended threads have used, as far as samples can tell it apart.
-struct ProcessorTime {
-  uint64_t user = 0, total = 0;
-};
-
-ProcessorTime processor_time_locked(Process& process) REQUIRES(process_table_lock) {
-  ResourceUsage usage = process.ended_threads_;
-  for (Thread& thread : process.threads_) usage.add(thread_usage(thread));
-  return {usage.user_time, usage.user_time + usage.kernel_time};
-}
-
 TimerSetting exchange_processor_timer(Process& process, uint32_t which, const TimerSetting* wanted) {
   InterruptLockGuard guard(process_table_lock);
-  ProcessorTime used = processor_time_locked(process);
-  uint64_t now = which == kVirtual ? used.user : used.total;
+  ResourceUsage used = process_usage_locked(process);
+  uint64_t now = which == kVirtual ? used.user_time : used.processor_time();
   ProcessorTimer& timer = which == kVirtual ? process.virtual_timer_ : process.profiling_timer_;
   TimerSetting before{timer.end == 0 ? 0 : timer.end > now + kMicrosecond ? timer.end - now : kMicrosecond, timer.interval};
   if (wanted) {
@@ -99,14 +88,14 @@ void process_tick(Process& process) {
   bool has_limit = limit.current != kUnlimited || limit.maximum != kUnlimited;
   if (!has_limit && !process.has_processor_timers_.load(memory_order_relaxed)) return;
   InterruptLockGuard guard(process_table_lock);
-  ProcessorTime used = processor_time_locked(process);
-  run_processor_timer_locked(process, process.virtual_timer_, used.user, Signal::kVirtualAlarm);
-  run_processor_timer_locked(process, process.profiling_timer_, used.total, Signal::kProfile);
+  ResourceUsage used = process_usage_locked(process);
+  run_processor_timer_locked(process, process.virtual_timer_, used.user_time, Signal::kVirtualAlarm);
+  run_processor_timer_locked(process, process.profiling_timer_, used.processor_time(), Signal::kProfile);
   if (!process.processor_timers_.is_empty()) {
     uint64_t run_time = process_run_time_locked(process);  // once: there may be as many timers as threads
     for (PosixTimer& timer : process.processor_timers_) timer.look_at_processor_time_locked(running_thread(), run_time);
   }
-  if (has_limit) check_time_limit_locked(process, used.total);
+  if (has_limit) check_time_limit_locked(process, used.processor_time());
 }
 
 Result<uint32_t> sys_setitimer(uint32_t which, UserPtr<UserTimer> wanted, UserPtr<UserTimer> old) {

@@ -84,12 +84,17 @@ Ref<File> Process::executable() {
   return executable_;
 }
 
+ResourceUsage process_usage_locked(Process& process) {
+  ResourceUsage usage = process.ended_threads_;
+  for (Thread& thread : process.threads_) usage.add(thread_usage(thread));
+  return usage;
+}
+
 ResourceUsage Process::usage() {
   uint32_t peak = 0;
   if (Ref<AddressSpace> space = shared_space()) peak = space->peak_resident_pages();
   InterruptLockGuard guard(process_table_lock);
-  ResourceUsage usage = ended_threads_;
-  for (Thread& thread : threads_) usage.add(thread_usage(thread));
+  ResourceUsage usage = process_usage_locked(*this);
   if (peak_resident_pages_ > peak) peak = peak_resident_pages_;
   usage.peak_resident_pages = peak;
   return usage;

@@ -39,6 +39,7 @@ extern InterruptSpinLock<LockRank::kProcessTable> process_table_lock;
 // What a process has used: its own, or the sum over children it has waited for.
 struct ResourceUsage {
   uint64_t user_time = 0, kernel_time = 0;  // nanoseconds
+  uint64_t processor_time() const { return user_time + kernel_time; }
   uint64_t minor_faults = 0, major_faults = 0;
   uint64_t voluntary_switches = 0, involuntary_switches = 0;
   uint32_t peak_resident_pages = 0;

@@ -7,11 +7,13 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <sys/epoll.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
@@ -54,6 +56,16 @@ double seconds() {
   return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) / 1e9;
 }
 
+// For us and for the server, a descriptor each client. Who is not root cannot have more than it is allowed.
+void allow_descriptors(rlim_t count) {
+  rlimit files;
+  if (getrlimit(RLIMIT_NOFILE, &files) < 0) return;
+  const rlimit wanted = {std::max(files.rlim_max, count), std::max(files.rlim_max, count)};
+  if (setrlimit(RLIMIT_NOFILE, &wanted) == 0) return;
+  files.rlim_cur = files.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &files);
+}
+
 // A connection to the port of this machine, or -1.
 int connect_to(int port) {
   const int client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -68,12 +80,17 @@ int connect_to(int port) {
 }
 
 pid_t start(const std::string& server, int port) {
+  if (const int other = connect_to(port); other >= 0) {
+    fprintf(stderr, "server_load: somebody serves port %d already (-p takes another)\n", port);
+    exit(1);
+  }
   const pid_t pid = fork();
   if (pid < 0) fail("fork");
   if (pid == 0) {
+    prctl(PR_SET_PDEATHSIG, SIGKILL);  // whatever becomes of us, the port is free afterwards
     const int nowhere = open("/dev/null", O_WRONLY);
     dup2(nowhere, 2);
-    execl(server.c_str(), server.c_str(), std::to_string(port).c_str(), nullptr);
+    execlp(server.c_str(), server.c_str(), std::to_string(port).c_str(), nullptr);
     _exit(127);
   }
   for (int attempt = 0; attempt < 500; attempt++) {
@@ -129,12 +146,19 @@ void put_load(const std::vector<int>& clients, int requests) {
 }
 
 struct Measured {
-  double seconds;
-  long resident, threads;
-  double processor_time;
+  double seconds, processor_time;          // of the load alone
+  long threads, resident, machine_memory;  // KiB: of the server; what the machine has less with all connections, both ends
 };
 
+double processor_seconds(pid_t pid) {
+  clockid_t clock;
+  timespec used = {};
+  if (clock_getcpuclockid(pid, &clock) == 0) clock_gettime(clock, &used);
+  return static_cast<double>(used.tv_sec) + static_cast<double>(used.tv_nsec) / 1e9;
+}
+
 Measured measure(const Options& options, const std::string& server) {
+  const long free_before = number_behind(text_of("/proc/meminfo"), "MemFree:");
   const pid_t pid = start(server, options.port);
   std::vector<int> idle, active;
   for (int i = 0; i < options.idle + options.active; i++) {
@@ -142,19 +166,15 @@ Measured measure(const Options& options, const std::string& server) {
     if (client < 0) fail("connect");
     (i < options.idle ? idle : active).push_back(client);
   }
-  const double begin = seconds();
+  const double begin = seconds(), used_before = processor_seconds(pid);
   put_load(active, options.requests);
-  Measured measured = {seconds() - begin, 0, 0, 0};
   const std::string status = text_of("/proc/" + std::to_string(pid) + "/status");
-  measured.resident = number_behind(status, "VmRSS:");
-  measured.threads = number_behind(status, "Threads:");
+  const Measured measured = {seconds() - begin, processor_seconds(pid) - used_before, number_behind(status, "Threads:"),
+                             number_behind(status, "VmRSS:"), free_before - number_behind(text_of("/proc/meminfo"), "MemFree:")};
   for (const std::vector<int>* clients : {&idle, &active})
     for (int client : *clients) close(client);
   kill(pid, SIGKILL);
-  rusage usage;
-  wait4(pid, nullptr, 0, &usage);
-  auto of = [](timeval time) { return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6; };
-  measured.processor_time = of(usage.ru_utime) + of(usage.ru_stime);
+  waitpid(pid, nullptr, 0);
   return measured;
 }
 
@@ -164,17 +184,14 @@ int main(int count, char** arguments) {
   Options options = options_of(count, arguments);
   if (options.servers.empty()) options.servers = {"/bin/server_threads", "/bin/server_poll", "/bin/server_epoll"};
   signal(SIGPIPE, SIG_IGN);
-  rlimit files;
-  if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
-    files.rlim_cur = files.rlim_max;
-    setrlimit(RLIMIT_NOFILE, &files);
-  }
+  allow_descriptors(static_cast<rlim_t>(options.idle + options.active) + 64);
   printf("%d requests by %d clients, %d more are idle\n", options.requests, options.active, options.idle);
-  printf("%-16s %12s %16s %9s %14s\n", "server", "requests/s", "its CPU time", "threads", "resident");
+  printf("%-16s %12s %16s %9s %14s %14s\n", "server", "requests/s", "its CPU time", "threads", "resident", "machine");
   for (const std::string& server : options.servers) {
     const Measured measured = measure(options, server);
-    printf("%-16s %12.0f %13.1f us %9ld %10ld KiB\n", server.substr(server.rfind('/') + 1).c_str(), options.requests / measured.seconds,
-           measured.processor_time / options.requests * 1e6, measured.threads, measured.resident);
+    printf("%-16s %12.0f %13.1f us %9ld %10ld KiB %10ld KiB\n", server.substr(server.rfind('/') + 1).c_str(),
+           options.requests / measured.seconds, measured.processor_time / options.requests * 1e6, measured.threads, measured.resident,
+           measured.machine_memory);
     fflush(stdout);
   }
 }

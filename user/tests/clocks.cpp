@@ -1,5 +1,6 @@
 // Time: clocks, sleeping, alarms and interval timers. Only lower bounds and order are checked, never how fast it went.
 #include "user/tests/harness.h"
+#include <pthread.h>
 #include <sys/time.h>
 #include <sys/times.h>
 #include <utility>
@@ -16,6 +17,9 @@ static void count_ticks(int number) {
   CHECK_OK(sigaction(number, &action, nullptr));
 }
 
+// As clock_getcpuclockid(3) makes them.
+static clockid_t made_clock(pid_t of, int what) { return (~of << 3) | what; }
+
 TEST(clocks_go_forwards) {
   for (clockid_t clock :
        {CLOCK_MONOTONIC, CLOCK_REALTIME, CLOCK_PROCESS_CPUTIME_ID, CLOCK_MONOTONIC_COARSE, CLOCK_REALTIME_COARSE, CLOCK_BOOTTIME}) {
@@ -31,6 +35,34 @@ TEST(clocks_go_forwards) {
   }
   timespec t;
   CHECK_ERR(clock_gettime(9999, &t), EINVAL);
+}
+TEST(clocks_of_other_processes_and_threads) {
+  Gate started, go_on;
+  pid_t child = in_child([&] {
+    while (now(CLOCK_PROCESS_CPUTIME_ID) < 20'000'000) {
+    }
+    started.open();
+    go_on.wait();
+  });
+  started.wait();
+  clockid_t childs, own, threads, user = made_clock(child, 1), both = made_clock(child, 0);
+  CHECK_EQ(clock_getcpuclockid(child, &childs), 0);
+  CHECK(now(childs) >= 20'000'000);
+  CHECK_EQ(now(childs), now(childs));  // it sleeps
+  CHECK(now(user) <= now(both));
+  timespec t;
+  CHECK_ERR(clock_gettime(made_clock(child, 3), &t), EINVAL);
+  CHECK_ERR(clock_gettime(made_clock(child, 2 | 4), &t), EINVAL);  // a thread, but of another process
+  go_on.open();
+  CHECK_EXIT(child, 0);
+  CHECK_ERR(clock_gettime(childs, &t), EINVAL);
+
+  CHECK_EQ(clock_getcpuclockid(getpid(), &own), 0);
+  CHECK_EQ(pthread_getcpuclockid(pthread_self(), &threads), 0);
+  for (clockid_t clock : {own, threads, made_clock(0, 2), made_clock(0, 2 | 4)}) {
+    const long long before = now(CLOCK_THREAD_CPUTIME_ID), between = now(clock), after = now(CLOCK_PROCESS_CPUTIME_ID);
+    CHECK(before <= between && between <= after);
+  }
 }
 TEST(clocks_go_forwards_on_every_processor) {
   long long* last = (long long*)map_pages(1, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS);

@@ -20,6 +20,9 @@ DESCRIPTORS = 64
 class Client:
     def __init__(self, port):
         self.socket = socket.create_connection(("127.0.0.1", port), PATIENCE)
+        # QEMU's forwarded port has an accept queue of one, emptied once in each turn of its loop: who comes while it is full is let in by this
+        # machine only when its system repeats the request, a second later.
+        time.sleep(0.02)
 
     def send(self, data):
         self.socket.sendall(data)

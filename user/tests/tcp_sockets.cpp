@@ -175,6 +175,34 @@ TEST(a_port_in_use) {
   close(second);
 }
 
+// Its end of the connection is in TIME_WAIT for a minute: but not for itself, on one machine, after a second.
+TEST(who_left_first_may_come_again_soon) {
+  int server = listener();
+  sockaddr_in to = own(server), from = at_port(0, INADDR_ANY);
+  auto connects = [&] {
+    int client = socket_of(SOCK_STREAM);
+    set_option(client, SOL_SOCKET, SO_REUSEADDR, 1);
+    CHECK_OK(bind(client, generic(from), sizeof from));
+    from.sin_port = own(client).sin_port;
+    bool is_connected = connect(client, generic(to), sizeof to) == 0;
+    if (!is_connected) CHECK_EQ(errno, EADDRNOTAVAIL);
+    if (is_connected) {
+      int other = CHECK_OK(accept(server, nullptr, nullptr));
+      CHECK_OK(shutdown(client, SHUT_WR));
+      char byte;
+      CHECK_EQ(read(other, &byte, 1), 0);
+      close(other);
+    }
+    close(client);
+    return is_connected;
+  };
+  CHECK(connects());
+  int attempts = 0;
+  while (attempts < 100 && !connects()) attempts++, usleep(100000);
+  CHECK(attempts < 100);
+  close(server);
+}
+
 TEST(a_listener_tells_of_connections_and_resets_those_it_leaves) {
   int server = listener();
   CHECK_EQ(poll_of(server), 0);

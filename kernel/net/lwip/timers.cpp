@@ -7,6 +7,7 @@
 #include <lwip/priv/tcp_priv.h>
 #include <lwip/sys.h>
 #include <lwip/timeouts.h>
+#include <lwip_hooks.h>
 
 #include "arch/clock.h"
 #include "kernel/time.h"
@@ -26,12 +27,24 @@ struct Timer {
   void start(uint64_t now) { due = now + milliseconds * kMillisecond; }
 };
 
+// A connection in TIME_WAIT keeps its ports until no wire can hold segments of it any more. Between addresses of ours there is no wire, and a
+// second is enough (Linux, too, takes such ports again after one): who connects ten thousand times does not run out of ports.
+void run_tcp() {
+  constexpr uint32_t kSecond = 1000 / TCP_SLOW_INTERVAL;
+  tcp_tmr();
+  for (tcp_pcb* block = tcp_tw_pcbs; block;) {
+    tcp_pcb* next = block->next;
+    if (tcp_ticks - block->tmr > kSecond && lwip_port_route(&block->remote_ip)) tcp_abort(block);
+    block = next;
+  }
+}
+
 bool is_tcp_wanted() { return tcp_active_pcbs || tcp_tw_pcbs; }
 bool always() { return true; }
 
 enum : uint32_t { kTcp, kReassembly, kFirstOfEthernet, kArp = kFirstOfEthernet, kDhcp, kDhcpLease };
 constinit Timer timers[] GUARDED_BY(network_lock) = {
-    {tcp_tmr, TCP_TMR_INTERVAL, is_tcp_wanted},
+    {run_tcp, TCP_TMR_INTERVAL, is_tcp_wanted},
     {ip_reass_tmr, IP_TMR_INTERVAL, always},
     {etharp_tmr, ARP_TMR_INTERVAL, always},
     {dhcp_fine_tmr, DHCP_FINE_TIMER_MSECS, always},

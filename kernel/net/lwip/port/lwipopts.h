@@ -59,6 +59,13 @@
 #define TCP_OOSEQ_MAX_PBUFS 256  // out of order, a window of whole segments is 90; lwIP walks them all for each that comes
 #define LWIP_TCP_RTO_TIME 1000   // RFC 6298
 #define TCP_MSL 30000            // TIME_WAIT lasts two of them: a minute, as Linux's
+// Ports for who does not name one: Linux's.
+#define TCP_LOCAL_PORT_RANGE_START 32768
+#define TCP_LOCAL_PORT_RANGE_END 61000
+#define TCP_ENSURE_LOCAL_PORT_RANGE(port) ((u16_t)((port) % (TCP_LOCAL_PORT_RANGE_END - TCP_LOCAL_PORT_RANGE_START) + TCP_LOCAL_PORT_RANGE_START))
+#define UDP_LOCAL_PORT_RANGE_START TCP_LOCAL_PORT_RANGE_START
+#define UDP_LOCAL_PORT_RANGE_END TCP_LOCAL_PORT_RANGE_END
+#define UDP_ENSURE_LOCAL_PORT_RANGE(port) TCP_ENSURE_LOCAL_PORT_RANGE(port)
 #define LWIP_RANDOMIZE_INITIAL_LOCAL_PORTS 1
 #define LWIP_HOOK_TCP_ISN(local_ip, local_port, remote_ip, remote_port) lwip_port_random()
 
