@@ -27,16 +27,32 @@ struct Timer {
   void start(uint64_t now) { due = now + milliseconds * kMillisecond; }
 };
 
+// How long what waits has waited: lwIP stamps a block when it is made and when it enters TIME_WAIT.
+bool is_older_than(const tcp_pcb& block, uint32_t seconds) { return tcp_ticks - block.tmr > seconds * 1000 / TCP_SLOW_INTERVAL; }
+
 // A connection in TIME_WAIT keeps its ports until no wire can hold segments of it any more. Between addresses of ours there is no wire, and a
 // second is enough (Linux, too, takes such ports again after one): who connects ten thousand times does not run out of ports.
-void run_tcp() {
-  constexpr uint32_t kSecond = 1000 / TCP_SLOW_INTERVAL;
-  tcp_tmr();
-  for (tcp_pcb* block = tcp_tw_pcbs; block;) {
-    tcp_pcb* next = block->next;
-    if (tcp_ticks - block->tmr > kSecond && lwip_port_route(&block->remote_ip)) tcp_abort(block);
-    block = next;
+bool has_waited_enough(const tcp_pcb& block) { return is_older_than(block, 1) && lwip_port_route(&block.remote_ip); }
+
+// A handshake may take twenty seconds; but when half of a listener's queue is handshakes, those that got no answer to our second SYN make room:
+// nobody keeps others out by beginning and not going on.
+bool is_in_the_way(const tcp_pcb& block) {
+  return block.state == SYN_RCVD && block.listener && block.listener->accepts_pending > block.listener->backlog / 2 &&
+         is_older_than(block, 3);
+}
+
+void abort_those(tcp_pcb* list, bool (*is_over)(const tcp_pcb&)) {
+  while (list) {
+    tcp_pcb* next = list->next;
+    if (is_over(*list)) tcp_abort(list);
+    list = next;
   }
+}
+
+void run_tcp() {
+  tcp_tmr();
+  abort_those(tcp_tw_pcbs, &has_waited_enough);
+  abort_those(tcp_active_pcbs, &is_in_the_way);
 }
 
 bool is_tcp_wanted() { return tcp_active_pcbs || tcp_tw_pcbs; }
