@@ -1,6 +1,7 @@
-// Pipes against a queue of bytes, descriptor tables against a set of numbers, locks against a byte map, all under random operations.
-#include <deque>
-#include <map>
+// Pipes against a count of bytes, descriptor tables against a set of numbers, locks against a byte map, all under random operations.
+#include <algorithm>
+#include <cstring>
+#include <vector>
 
 #include "fs/file_locks.h"
 #include "fs/pipe.h"
@@ -15,47 +16,46 @@ TEST_F(Pipes, BytesComeOutInOrderUnderRandomSizes) {
   uint32_t before = free_frames();
   {
     PipeEnds ends = pipe_create(kOpenNonBlocking, who).release_value();
-    std::deque<uint8_t> model;
+    constexpr size_t kMost = 150'000, kPeriod = 256;
+    std::vector<uint8_t> memory(kMost), pattern(kMost + kPeriod);  // what the stream holds, from any place of a period on
+    for (size_t i = 0; i < pattern.size(); i++) pattern[i] = static_cast<uint8_t>(i * 31);
+    size_t written = 0, read = 0, capacity = Pipe::kDefaultBytes;
     Dice dice(7);
-    std::vector<uint8_t> memory(200'000);
-    uint8_t next = 0;
-    size_t capacity = Pipe::kDefaultBytes;
     for (int step = 0; step < 5000; step++) {
-      size_t bytes = dice.below(3) == 0 ? dice.below(150'000) : dice.below(6000);
-      IoBuffer buffer = IoBuffer::kernel(memory.data(), bytes);
+      size_t bytes = dice.below(3) == 0 ? dice.below(kMost) : dice.below(6000);
       if (dice.below(2) == 0) {
-        for (size_t i = 0; i < bytes; i++) memory[i] = static_cast<uint8_t>(next + i * 31);
+        IoBuffer buffer = IoBuffer::kernel(pattern.data() + written % kPeriod, bytes);
         Result<size_t> moved = ends.writer->write(buffer);
-        size_t room = capacity - model.size();
+        size_t room = capacity - (written - read);
         size_t expected = bytes <= Pipe::kAtomic ? (bytes <= room ? bytes : 0) : (bytes < room ? bytes : room);
         if (expected == 0 && bytes != 0) {
           ASSERT_FALSE(moved.ok());
           EXPECT_EQ(moved.error(), Errno::kAGAIN);
         } else {
           ASSERT_EQ(moved.value_or(0), expected);
-          model.insert(model.end(), memory.begin(), memory.begin() + static_cast<ptrdiff_t>(expected));
-          next = static_cast<uint8_t>(next + expected * 31);
+          written += expected;
         }
       } else {
+        IoBuffer buffer = IoBuffer::kernel(memory.data(), bytes);
         Result<size_t> moved = ends.reader->read(buffer);
-        size_t expected = bytes < model.size() ? bytes : model.size();
+        size_t expected = std::min(bytes, written - read);
         if (expected == 0 && bytes != 0) {
           EXPECT_EQ(moved.error(), Errno::kAGAIN);
         } else {
           ASSERT_EQ(moved.value_or(~0u), expected);
-          for (size_t i = 0; i < expected; i++) ASSERT_EQ(memory[i], model[i]);
-          model.erase(model.begin(), model.begin() + static_cast<ptrdiff_t>(expected));
+          ASSERT_EQ(memcmp(memory.data(), pattern.data() + read % kPeriod, expected), 0);
+          read += expected;
         }
       }
       if (dice.below(50) == 0) {
         uint32_t wanted = 4096u << dice.below(6);
         Result<uint32_t> changed = pipe_of(*ends.reader)->set_capacity(wanted);
         if (changed.ok()) capacity = changed.value();
-        if (wanted < model.size()) {
+        if (wanted < written - read) {
           EXPECT_FALSE(changed.ok());
         }
       }
-      ASSERT_EQ(pipe_of(*ends.writer)->bytes(), model.size());
+      ASSERT_EQ(pipe_of(*ends.writer)->bytes(), written - read);
     }
   }
   EXPECT_EQ(free_frames(), before);
@@ -90,16 +90,18 @@ TEST_F(Descriptors, TheLowestFreeNumberIsGivenAlways) {
     Ref<DescriptorTable> table = DescriptorTable::create().release_value();
     Ref<File> file;
     ASSERT_EQ(open("f", kOpenCreate | kOpenReadWrite, &file), 0);
-    std::map<uint32_t, bool> model;  // open numbers and their close-on-exec flag
+    enum class Slot : uint8_t { kClosed, kOpen, kClosedByExec };
+    constexpr uint32_t kNumbers = 5200, kLimit = 5000;
+    std::vector<Slot> model(kNumbers + 101, Slot::kClosed);
+    auto is_open = [&](uint32_t number) { return model[number] != Slot::kClosed; };
     auto lowest = [&](uint32_t from) {
-      while (model.count(from)) from++;
-      return from;
+      return static_cast<uint32_t>(std::find(model.begin() + from, model.end(), Slot::kClosed) - model.begin());
     };
     Dice dice(3);
-    constexpr uint64_t kLimit = 5000;
     for (int step = 0; step < 40'000; step++) {
-      uint32_t number = dice.below(4) == 0 ? dice.below(5200) : dice.below(80);
+      uint32_t number = dice.below(4) == 0 ? dice.below(kNumbers) : dice.below(80);
       CloseOnExec flag = dice.below(2) ? CloseOnExec::kYes : CloseOnExec::kNo;
+      Slot opened = flag == CloseOnExec::kYes ? Slot::kClosedByExec : Slot::kOpen;
       switch (dice.below(6)) {
         case 0:
         case 1:
@@ -111,33 +113,37 @@ TEST_F(Descriptors, TheLowestFreeNumberIsGivenAlways) {
             EXPECT_EQ(got.error(), Errno::kMFILE);
           } else {
             ASSERT_EQ(got.value_or(~0u), expected);
-            model[expected] = flag == CloseOnExec::kYes;
+            model[expected] = opened;
           }
           break;
         }
-        case 3: EXPECT_EQ(table->close(number).ok(), model.erase(number) == 1); break;
+        case 3:
+          EXPECT_EQ(table->close(number).ok(), is_open(number));
+          model[number] = Slot::kClosed;
+          break;
         case 4:
           EXPECT_EQ(table->replace(number, file, flag, kLimit).ok(), number < kLimit);
-          if (number < kLimit) model[number] = flag == CloseOnExec::kYes;
+          if (number < kLimit) model[number] = opened;
           break;
         default: {
-          ASSERT_EQ(table->get(number).ok(), model.count(number) == 1);
+          ASSERT_EQ(table->get(number).ok(), is_open(number));
           if (dice.below(500) == 0) {
             table = table->copy().release_value();
           } else if (dice.below(500) == 0) {
             table->close_for_exec();
-            for (auto at = model.begin(); at != model.end();) at = at->second ? model.erase(at) : std::next(at);
+            std::replace(model.begin(), model.end(), Slot::kClosedByExec, Slot::kClosed);
           } else if (dice.below(500) == 0) {
             table->close_range(number, number + 100);
-            model.erase(model.lower_bound(number), model.upper_bound(number + 100));
+            std::fill_n(model.begin() + number, 101, Slot::kClosed);
           }
         }
       }
     }
-    EXPECT_EQ(file->reference_count(), model.size() + 1);
+    const auto open = static_cast<uint32_t>(model.size() - static_cast<size_t>(std::count(model.begin(), model.end(), Slot::kClosed)));
+    EXPECT_EQ(file->reference_count(), open + 1);
     uint32_t found = 0;
-    for (uint32_t i = table->next_open(0); i < DescriptorTable::kLimit; i = table->next_open(i + 1)) found += model.count(i);
-    EXPECT_EQ(found, model.size());
+    for (uint32_t i = table->next_open(0); i < DescriptorTable::kLimit; i = table->next_open(i + 1)) found += is_open(i);
+    EXPECT_EQ(found, open);
     table = nullptr;
     EXPECT_EQ(file->reference_count(), 1u);
   }

@@ -419,3 +419,38 @@ TEST(priority_goes_along_a_chain_and_comes_back) {
   CHECK_EQ(priority_of(a.tid), 5);
   release = true;
 }
+
+// A mutex with a ceiling lends its holder that priority: glibc does it with sched_setparam, which must take effect and be told.
+TEST(a_mutex_with_a_priority_ceiling) {
+  pthread_mutexattr_t kind;
+  pthread_mutex_t mutex;
+  int ceiling;
+  CHECK_EQ(pthread_mutexattr_init(&kind), 0);
+  CHECK_EQ(pthread_mutexattr_setprotocol(&kind, PTHREAD_PRIO_PROTECT), 0);
+  CHECK_EQ(pthread_mutexattr_setprioceiling(&kind, 20), 0);
+  CHECK_EQ(pthread_mutex_init(&mutex, &kind), 0);
+  auto use_policy = [](int policy, int priority) {
+    sched_param wanted = {priority};
+    CHECK_EQ(pthread_setschedparam(pthread_self(), policy, &wanted), 0);
+  };
+  auto priority = [] {
+    sched_param now;
+    CHECK_OK(sched_getparam(0, &now));
+    return now.sched_priority;
+  };
+  CHECK_EQ(pthread_mutex_lock(&mutex), EINVAL);  // who has no fixed priority cannot be lent one
+  use_policy(SCHED_FIFO, 10);
+  CHECK_EQ(pthread_mutex_lock(&mutex), 0);
+  CHECK_EQ(priority(), 20);
+  CHECK_EQ(pthread_mutex_unlock(&mutex), 0);
+  use_policy(SCHED_FIFO, 30);
+  CHECK_EQ(pthread_mutex_lock(&mutex), EINVAL);
+  use_policy(SCHED_FIFO, 5);
+  CHECK_EQ(pthread_mutex_setprioceiling(&mutex, 40, &ceiling), 0);
+  CHECK_EQ(ceiling, 20);
+  CHECK_EQ(pthread_mutex_trylock(&mutex), 0);
+  CHECK_EQ(priority(), 40);
+  CHECK_EQ(pthread_mutex_unlock(&mutex), 0);
+  sched_param none = {};
+  CHECK_OK(sched_setscheduler(0, SCHED_OTHER, &none));  // glibc's own call takes a ceiling for the least that it may set from then on
+}
