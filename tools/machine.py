@@ -54,11 +54,6 @@ def network_options(host_port, guest_port):
     return ["-netdev", "user,id=net0,hostfwd=tcp:127.0.0.1:%s-:%s" % (host_port, guest_port), "-device", "virtio-net-pci,netdev=net0,romfile="]
 
 
-def wire_options(host_port, guest_port):
-    """QEMU's options for a network card on a bare wire: its frames go to one UDP port of this machine, and those sent to the other come to it."""
-    return ["-netdev", "socket,id=net0,udp=127.0.0.1:%s,localaddr=127.0.0.1:%s" % (host_port, guest_port), "-device", "virtio-net-pci,netdev=net0,romfile="]
-
-
 def make_swap(path, mib):
     """A disk to swap to, as big as it is told."""
     with open(path, "wb") as file:

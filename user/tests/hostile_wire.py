@@ -3,9 +3,9 @@
 
 usage: hostile_wire.py [--frames N] [--seed N] [OPTION OF tools/run]...
 
-Connections are reset in every state that they can be in, left half open by hundreds, and N frames (20000) of noise come: random bytes, and
-frames of every protocol with some of it changed, half of them with sums that are right again. After each the guest must serve as before, and
-at the end its free memory must be what it was.
+Connections are reset in every state that they can be in, left half open by hundreds, and send every second byte first; somebody says that he is
+the guest itself; and N frames (20000) of noise come: random bytes, and frames of every protocol with some of it changed, half of them with sums
+that are right again. After each the guest must serve as before, and at the end its free memory must be what it was.
 """
 import argparse
 import json
@@ -24,6 +24,9 @@ GUEST, US = bytes([192, 0, 2, 2]), bytes([192, 0, 2, 1])
 GUEST_MAC, OUR_MAC = bytes([0x52, 0x54, 0, 0x12, 0x34, 0x56]), bytes([0x52, 0x54, 0, 0, 0, 1])
 FIN, SYN, RST, PSH, ACK = 1, 2, 4, 8, 16
 PATIENCE = 180  # seconds
+# A connection to port 81 ends it. Nothing here sends to the guest's own loopback.
+SCRIPT = """ifconfig eth0 192.0.2.2 netmask 255.255.255.0; server_epoll 80 & nc -l -p 81; set -- $(grep lo: /proc/net/dev)
+[ "$3" = 0 ] || { echo "packets on lo: $3"; exit 1; }"""
 
 
 def checksum(data):
@@ -116,11 +119,11 @@ class Connection:
     def __init__(self, wire):
         self.wire, self.received, self.ended, self.was_reset = wire, b"", False, False
         Connection.next_port += 1
-        self.port, self.sequence, self.acknowledged = Connection.next_port, random.getrandbits(32), 0
+        self.port, self.to, self.sequence, self.acknowledged = Connection.next_port, 80, random.getrandbits(32), 0
         self.segments = wire.ends[self.port] = queue.Queue()
 
     def send(self, flags, data=b"", **more):
-        self.wire.send(tcp(self.port, 80, self.sequence, self.acknowledged, flags, data, **more))
+        self.wire.send(tcp(self.port, self.to, self.sequence, self.acknowledged, flags, data, **more))
         self.sequence += len(data) + (1 if flags & (SYN | FIN) else 0)
         return self
 
@@ -147,8 +150,8 @@ class Connection:
             if flags & wanted == wanted:
                 return True
 
-    def connect(self):
-        first = self.sequence
+    def connect(self, to=80):
+        self.to, first = to, self.sequence
         for _ in range(PATIENCE // 5):
             self.sequence = first
             if self.send(SYN, options=b"\x02\x04\x05\xb4").wait(SYN | ACK):
@@ -220,6 +223,31 @@ def check_resets(wire):
             connection = make()
             connection.reset()
             connection.forget()
+
+
+def check_out_of_order(wire):
+    """Every second byte, then those between: of what comes out of order only so much is kept."""
+    connection = Connection(wire).connect()
+    first, count, most = connection.sequence, 1000, 0
+    for number, at in enumerate([*range(1, 2 * count, 2), *range(0, 2 * count, 2)]):
+        wire.send(tcp(connection.port, 80, first + at, connection.acknowledged, ACK, b"x"))
+        if number % 32 == 0:
+            time.sleep(0.01)  # as below
+    while True:
+        try:
+            most = max(most, (struct.unpack("!I", connection.segments.get(timeout=1)[8:12])[0] - first) & 0xffffffff)
+        except queue.Empty:
+            break
+    connection.sequence = first + most
+    connection.reset().forget()
+    if not 0 < most < count:
+        raise AssertionError("%d of %d bytes that came out of order were kept" % (most, 2 * count))
+
+
+def check_impostors(wire):
+    """Nobody has this port: the answer would go to the guest itself."""
+    for source in (bytes([127, 0, 0, 1]), GUEST, bytes([127, 9, 9, 9])):
+        wire.send(ip(17, struct.pack("!HHHH", 9, 9, 8, 0), source))
 
 
 def check_half_open(wire):
@@ -302,25 +330,27 @@ def main():
     parser.add_argument("--seed", type=int, default=random.getrandbits(30))
     options, more = parser.parse_known_args()
     wire = Wire()
-    guest = subprocess.Popen([os.path.join(TOP, "tools", "run"), "--timeout", "900", *more, "sh", "-c",
-                              "ifconfig eth0 192.0.2.2 netmask 255.255.255.0 && exec server_epoll 80"],
-                             env=dict(os.environ, QEMUEXTRA=wire.options()), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    guest = subprocess.Popen([os.path.join(TOP, "tools", "run"), "--timeout", "900", *more, "sh", "-c", SCRIPT],
+                             env=dict(os.environ, QEMUEXTRA=wire.options()), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     try:
         check_resets(wire)
         check_noise(wire, options.seed, 2000)
         before = free_kib(wire)
-        for name, check in (("resets", check_resets), ("half-open connections", check_half_open),
-                            ("noise", lambda wire: check_noise(wire, options.seed, options.frames))):
+        for name, check in (("resets", check_resets), ("half-open connections", check_half_open), ("bytes out of order", check_out_of_order),
+                            ("impostors", check_impostors), ("noise", lambda wire: check_noise(wire, options.seed, options.frames))):
             check(wire)
             get(wire, "/hello")
             print("served after " + name, flush=True)
         check_memory(wire, before)
         print("as much memory is free as before")
-        return 0
+        Connection(wire).connect(81).reset()
+        said, _ = guest.communicate(timeout=PATIENCE)
+        print(said if guest.returncode else "nobody believed an impostor")
+        return guest.returncode
     except AssertionError as error:
         print("seed %d: %s" % (options.seed, error))
         if guest.poll() is not None:
-            print("tools/run ended with %d: %s" % (guest.returncode, guest.stderr.read()))
+            print("tools/run ended with %d: %s" % (guest.returncode, guest.stdout.read()))
         return 1
     finally:
         guest.terminate()
