@@ -1,19 +1,13 @@
-// The only door to <atomic>: lock-free integers and pointers, orderings spelt out by the caller where they matter.
+// Lock-free integers and pointers, orderings spelt out by the caller where they matter.
 #pragma once
 
-#include <atomic>
-
 #include <machine/atomic_inline.h>
+
+#include "lib/builtin_atomic.h"
 
 namespace faultline {
 
 using machine::Atomic;
-
-using std::memory_order_acq_rel;
-using std::memory_order_acquire;
-using std::memory_order_relaxed;
-using std::memory_order_release;
-using std::memory_order_seq_cst;
 
 // A field that is written under a lock and also read without it, by who can do with what was true a moment ago, or will look again under the lock.
 // What was written before it is seen by whoever sees it.

@@ -2,12 +2,12 @@
 // host_tests/support/machine/.
 #pragma once
 
-#include <atomic>
+#include "lib/builtin_atomic.h"
 
 namespace faultline::machine {
 
 template <typename T>
-using Atomic = std::atomic<T>;
+using Atomic = BuiltinAtomic<T>;
 
 // What lib/atomic.h's Published is kept in. Here every load acquires and every store releases, and whoever needs more than a hint looks again under
 // the lock, so it is a plain field, which the compiler may compare where it is.

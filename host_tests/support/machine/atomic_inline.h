@@ -1,18 +1,18 @@
-// std::atomic that tells of every access beforehand: with a choice at each of them, and at nothing else, all that sequentially consistent
+// An atomic that tells of every access beforehand: with a choice at each of them, and at nothing else, all that sequentially consistent
 // processors could do can be played by switching between threads (what is shared and not atomic is under a lock, or ThreadSanitizer says so).
 #pragma once
 
-#include <atomic>
-
 #include <machine/schedule_point.h>
+
+#include "lib/builtin_atomic.h"
 
 namespace faultline::machine {
 
 template <typename T>
-class Atomic : public std::atomic<T> {
-  using Base = std::atomic<T>;
-  using Order = std::memory_order;
-  static constexpr Order kStrongest = std::memory_order_seq_cst;
+class Atomic : public BuiltinAtomic<T> {
+  using Base = BuiltinAtomic<T>;
+  using Order = MemoryOrder;
+  static constexpr Order kStrongest = memory_order_seq_cst;
 
  public:
   using Base::Base;
@@ -55,8 +55,8 @@ class PublishedCell {
  public:
   constexpr PublishedCell() = default;
   constexpr explicit PublishedCell(T value) : value_(value) {}
-  T load() const { return value_.load(std::memory_order_acquire); }
-  void store(T value) { value_.store(value, std::memory_order_release); }
+  T load() const { return value_.load(memory_order_acquire); }
+  void store(T value) { value_.store(value, memory_order_release); }
 
  private:
   Atomic<T> value_{};
