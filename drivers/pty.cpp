@@ -272,8 +272,8 @@ class MasterFile final : public File {
     pair_.master_closed();
     pair_.terminal().release();
   }
-  Result<size_t> read(IoBuffer& buffer) override { return pair_.master_read(buffer, is_non_blocking()); }
-  Result<size_t> write(IoBuffer& buffer) override { return pair_.master_write(buffer, is_non_blocking()); }
+  Result<size_t> read(IoBuffer& buffer) override { return pair_.master_read(buffer, may_not_wait(buffer)); }
+  Result<size_t> write(IoBuffer& buffer) override { return pair_.master_write(buffer, may_not_wait(buffer)); }
   uint32_t poll(PollTable* poll_table) override { return pair_.master_poll(poll_table); }
   Result<uint32_t> ioctl(uint32_t request, uint32_t argument) override { return pair_.master_ioctl(request, argument); }
 

@@ -15,6 +15,7 @@
 namespace faultline {
 
 class Epoll;
+class Ring;
 class SignalFile;
 class TimerFile;
 class Socket;
@@ -42,6 +43,8 @@ class File : public RefCounted<File>, public RegionBacking {
   bool is_writable() const { return ((flags() & kOpenAccessMode) + 1) & 2; }
   bool is_path_only() const { return flags() & kOpenPath; }
   bool is_non_blocking() const { return flags() & kOpenNonBlocking; }
+  // Whether a read or write of these bytes is not to sleep.
+  bool may_not_wait(const IoBuffer& buffer) const { return is_non_blocking() || buffer.is_impatient(); }
 
   // read(2), write(2) at the file's own position, and pread, pwrite at `offset`. Return bytes moved. The syscall layer has checked the access
   // mode. Positional calls on streams are kSPIPE.
@@ -59,6 +62,8 @@ class File : public RefCounted<File>, public RegionBacking {
   // The object that mmap of this file maps, or kNODEV. Private and shared mappings alike. Devices may return one of their own (/dev/zero: a null
   // Ref means "as anonymous").
   virtual Result<Ref<Object>> map_object() { return Errno::kNODEV; }
+  // The same for a file that has several objects, each at an offset of its own: `first`, in pages, becomes that within the object.
+  virtual Result<Ref<Object>> map_object_at(PageIndex& first) { return (void)first, map_object(); }
   Result<void> synchronize(bool data_only) override;
   Result<void> punch_hole(PageIndex first, uint32_t pages) override;
   // Itself, if it is one of timerfd_create's.
@@ -67,6 +72,10 @@ class File : public RefCounted<File>, public RegionBacking {
   virtual SignalFile* signal_file() { return nullptr; }
   // What is behind it, if it is one of epoll_create's.
   virtual Epoll* epoll() { return nullptr; }
+  // Whether it is one of eventfd's.
+  virtual bool counts_events() const { return false; }
+  // What is behind it, if it is one of io_uring_setup's.
+  virtual Ring* ring() { return nullptr; }
   // Lines of its kind for /proc/PID/fdinfo.
   virtual void describe_state(FormatSink& sink) { (void)sink; }
 

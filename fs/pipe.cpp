@@ -131,8 +131,8 @@ class PipeFile final : public File {
   ~PipeFile() override = default;
 
   Pipe& pipe() const { return *pipe_; }
-  Result<size_t> read(IoBuffer& buffer) override { return pipe_->read(buffer, is_non_blocking()); }
-  Result<size_t> write(IoBuffer& buffer) override { return pipe_->write(buffer, is_non_blocking()); }
+  Result<size_t> read(IoBuffer& buffer) override { return pipe_->read(buffer, may_not_wait(buffer)); }
+  Result<size_t> write(IoBuffer& buffer) override { return pipe_->write(buffer, may_not_wait(buffer)); }
   Result<size_t> read_at(uint64_t, IoBuffer&) override { return Errno::kSPIPE; }
   Result<size_t> write_at(uint64_t, IoBuffer&) override { return Errno::kSPIPE; }
   Result<void> synchronize(bool) override { return Errno::kINVAL; }

@@ -5,6 +5,7 @@
 #include "fs/namespace.h"
 #include "kernel/calls.h"
 #include "kernel/fault_watch.h"
+#include "kernel/io_uring/ring_user.h"
 #include "kernel/scheduler.h"
 #include "kernel/signal_internal.h"
 #include "kernel/time_internal.h"
@@ -220,6 +221,7 @@ Result<void> exec_program(StringView name, const ExecStrings& strings) {
   space->set_break_start(image.layout.break_start);
   space->set_reading_executes(image.reading_executes);
   TRY(become_only_thread(process));
+  RingUser::end_current();
   TRY(unshare_for_exec(process));
 
   thread_release_words(self);

@@ -5,6 +5,7 @@
 #include "kernel/calls.h"
 #include "kernel/fault_watch.h"
 #include "kernel/futex.h"
+#include "kernel/io_uring/ring_user.h"
 #include "kernel/job_control.h"
 #include "kernel/pid.h"
 #include "kernel/power.h"
@@ -69,6 +70,7 @@ void give_children_to_init_locked(Process& process, ReapedList& reaped) REQUIRES
 }
 
 void give_up_resources(Process& process) {
+  RingUser::end_current();
   process.real_timer_.stop();
   posix_timers_end(process);
   if (process.leads_session()) terminal_session_leader_exits(process.session());

@@ -94,7 +94,7 @@ Result<size_t> FaultWatch::read(IoBuffer& buffer) {
   bool over = is_over();
   if (!has_record()) {
     if (over) return size_t{0};
-    if (is_non_blocking()) return Errno::kAGAIN;
+    if (may_not_wait(buffer)) return Errno::kAGAIN;
     TRY(wait_restartable(changed_, [&] { return (over = is_over()) || has_record(); }));
   }
   size_t moved = 0;

@@ -20,6 +20,7 @@
 #include "kernel/boot_information.h"
 #include "kernel/files/epoll_nesting.h"
 #include "kernel/files/kernel_log_file.h"
+#include "kernel/io_uring/ring_workers.h"
 #include "kernel/log.h"
 #include "kernel/net/address_family.h"
 #include "kernel/net/internet/internet.h"
@@ -101,6 +102,7 @@ void start_system(void*) {
   mounts_initialize();
   anonymous_initialize();
   epoll_initialize();
+  RingWorkers::initialize();
   networks_initialize();
   rename_initialize();
   swap_areas_initialize();

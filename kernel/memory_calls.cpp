@@ -24,7 +24,7 @@ Result<void> attach_file(MapRequest& request, File& file) {
     request.max_protection = kProtRead | kProtExecute;
   }
   if (request.shared && (request.protection & kProtWrite) && file.inode()) TRY(file.inode()->check_not_swapped_to());
-  request.object = TRY(file.map_object());
+  request.object = TRY(file.map_object_at(request.object_offset));
   if (request.grows_down) return Errno::kINVAL;                    // only private memory of the program's own grows
   if (request.object) request.backing = Ref<RegionBacking>(file);  // a null object stands for anonymous memory (/dev/zero)
   return {};

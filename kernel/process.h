@@ -26,6 +26,7 @@ namespace faultline {
 
 class DescriptorTable;
 class NameContext;
+class RingUser;
 
 struct AllProcessesTag;
 struct PosixTimersTag;
@@ -170,6 +171,8 @@ class Process : public RefCounted<Process>, public ListNode<AllProcessesTag>, pu
   RealTimer real_timer_{*this};
   List<PosixTimer, PosixTimersTag> posix_timers_;  // timer_create
   uint32_t posix_timer_count_ = 0, next_posix_timer_ = 0;
+
+  Atomic<RingUser*> ring_user_{nullptr};  // a reference; written under lock_ (kernel/io_uring/ring_user.h)
 
   // The process' own.
   Signal parent_death_signal_ = Signal::kNone;

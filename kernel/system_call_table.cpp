@@ -4,6 +4,7 @@
 #include "kernel/calls.h"
 #include "kernel/files/calls.h"
 #include "kernel/futex.h"
+#include "kernel/io_uring/calls.h"
 #include "kernel/net/calls.h"
 #include "kernel/system_call.h"
 #include "kernel/thread.h"
@@ -310,6 +311,9 @@ constexpr SystemCallRow kRows[] = {
     {421, "rt_sigtimedwait_time64", entry<sys_rt_sigtimedwait_time64>},
     {422, "futex_time64", futex_entry<sys_futex_time64>},
     {423, "sched_rr_get_interval_time64", entry<sys_sched_rr_get_interval_time64>},
+    {425, "io_uring_setup", entry<sys_io_uring_setup>},
+    {426, "io_uring_enter", entry<sys_io_uring_enter>},
+    {427, "io_uring_register", entry<sys_io_uring_register>},
     {435, "clone3", entry<sys_clone3>},
     {436, "close_range", entry<sys_close_range>},
     {439, "faccessat2", entry<sys_faccessat2>},

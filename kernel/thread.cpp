@@ -105,6 +105,22 @@ Result<Thread*> Thread::create_boot() { return ThreadCache::make_without_stack()
 
 void Thread::destroy(Thread* thread) { thread_ended(thread); }
 
+// The scheduler takes a thread with a process for one with registers and a trap frame of its own.
+void Thread::work_for(Process* process) {
+  InterruptGuard interrupts_off;
+  if (process) {
+    process->acquire();
+    frame().vector = 0;
+    tls = {};
+    float_state_initialize(float_state);
+    process_ = process;
+    scheduler_switch_space(&process->space());
+  } else {
+    scheduler_switch_space(nullptr);
+    ThreadCache::release_process(*this);
+  }
+}
+
 // Interrupts may be off; the thread is on no CPU any more.
 void thread_ended(Thread* thread) {
   ThreadCache::release_process(*thread);

@@ -74,6 +74,9 @@ class Thread : public ThreadHead, public ListNode<RunQueueTag>, public ListNode<
   bool is_kernel_thread() const { return process_ == nullptr; }
   uint32_t id() const { return id_; }
   void set_id(uint32_t id) { id_ = id; }
+  // For kernel threads, of themselves: works for a process, in its memory, until called with null. Signals do not see it; the process must not
+  // end or run another program meanwhile.
+  void work_for(Process* process);
   void add_work(uint32_t bits) { work.fetch_or(bits, memory_order_seq_cst); }
   void clear_work(uint32_t bits) { work.fetch_and(~bits, memory_order_relaxed); }
 

@@ -52,7 +52,8 @@ class InterruptsOff {
 }
 
 // The queue of an epoll instance is woken from the callback on a queue of what it watches, which may be an instance too. None is in itself, at any
-// distance, so these locks are a tree.
+// distance, so these locks are a tree. A ring of io_uring has two queues: its completions are told in the one, by threads only, and what comes from others'
+// queues goes to the other, on which threads sleep.
 bool may_nest(LockRank held, LockRank rank) { return held == rank && rank == LockRank::kWaitQueue; }
 
 void check_order(const HeldLocks& own, const void* lock, LockRank rank, SpinKind kind, bool was_try) {

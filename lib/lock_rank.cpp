@@ -14,6 +14,7 @@ const char* lock_rank_name(LockRank rank) {
     case LockRank::kDirectory: return "directory";
     case LockRank::kEventNesting: return "event nesting";
     case LockRank::kEventPoll: return "event poll";
+    case LockRank::kRingSubmission: return "ring submission";
     case LockRank::kTerminal: return "terminal";
     case LockRank::kPipe: return "pipe";
     case LockRank::kNetwork: return "network";
@@ -34,6 +35,7 @@ const char* lock_rank_name(LockRank rank) {
     case LockRank::kDescriptors: return "descriptors";
     case LockRank::kFileWatches: return "file watches";
     case LockRank::kUnixSockets: return "Unix sockets";
+    case LockRank::kRing: return "ring";
     case LockRank::kFileLocks: return "file locks";
     case LockRank::kPageTable: return "page table";
     case LockRank::kReclaimQueue: return "reclaim queue";
@@ -46,6 +48,7 @@ const char* lock_rank_name(LockRank rank) {
     case LockRank::kBlockQueue: return "block queue";
     case LockRank::kTimer: return "timer";
     case LockRank::kWaitQueue: return "wait queue";
+    case LockRank::kRingReady: return "ring ready";
     case LockRank::kPriorityLoans: return "priority loans";
     case LockRank::kRunQueue: return "run queue";
     case LockRank::kFrameAllocator: return "frame allocator";

@@ -16,6 +16,7 @@ enum class LockRank : uint8_t {
   kDirectory,     // entries of one directory (parents before children)
   kEventNesting,  // who puts one epoll instance into another, one at a time
   kEventPoll,     // an epoll instance, before those in it; files are asked and user memory is written under it
+  kRingSubmission,  // a ring's queue of submissions; user memory is read under it, no file is asked
   kTerminal,
   kPipe,
   kNetwork,     // the protocol engine's core; no user memory is touched under it
@@ -38,6 +39,7 @@ enum class LockRank : uint8_t {
   kDescriptors,
   kFileWatches,   // who watches open files
   kUnixSockets,   // how AF_UNIX sockets are connected, and what is on its way between them
+  kRing,          // the requests of one io_uring, or of one process; its completions
   kFileLocks,     // advisory locks of one inode
   kPageTable,     // one page-table page, the lock is in its frame
   kReclaimQueue,  // the page cache's replacement queue; the reclaimer tries objects and tables under it
@@ -50,6 +52,7 @@ enum class LockRank : uint8_t {
   kBlockQueue,
   kTimer,
   kWaitQueue,  // an epoll instance's under that of what it watches: the one rank that nests (lib/lock_order.cpp)
+  kRingReady,      // requests that are to go on; under the queue that woke them
   kPriorityLoans,  // who waits for whom, and lends it its priority
   kRunQueue,
   kFrameAllocator,

@@ -28,6 +28,11 @@ class IoBuffer {
     return buffer;
   }
 
+  // Whoever moves the bytes is not to sleep for them to come or for room: kAGAIN, or fewer, instead (O_NONBLOCK for one call, regular files and
+  // disks included). The caller's own memory may still fault.
+  void set_impatient(bool impatient) { is_impatient_ = impatient; }
+  bool is_impatient() const { return is_impatient_; }
+
   size_t remaining() const { return remaining_; }
   size_t done() const { return done_; }
 
@@ -77,6 +82,7 @@ class IoBuffer {
   uint8_t* kernel_ = nullptr;
   size_t remaining_ = 0;
   size_t done_ = 0;
+  bool is_impatient_ = false;
 };
 
 }  // namespace faultline

@@ -45,6 +45,11 @@ bool Object::is_resident(PageIndex index) const {
   LockGuard guard(lock_);
   return lookup_locked(index) != nullptr;
 }
+bool Object::is_at_hand(PageIndex index) const {
+  LockGuard guard(lock_);
+  const Frame* frame = lookup_locked(index);
+  return frame && !frame->is(kFrameBusy);
+}
 uint32_t Object::dirty_pages() const {
   LockGuard guard(lock_);
   return tagged_;

@@ -124,6 +124,7 @@ class Object : public ListNode<DirtyList> {
   uint32_t resident_pages() const;
   uint32_t swapped_pages() const;
   bool is_resident(PageIndex index) const;
+  bool is_at_hand(PageIndex index) const;  // resident, and nobody is filling it
   // Of shared anonymous memory, which has pages in memory and in swap: both, and either.
   uint32_t pages() const;
   bool has_page(PageIndex index) const;

@@ -14,6 +14,7 @@ Result<size_t> Object::read(uint64_t offset, IoBuffer& buffer) {
     uint32_t within = static_cast<uint32_t>(offset & kPageMask), bytes = kPageSize - within;
     if (bytes > end - offset) bytes = static_cast<uint32_t>(end - offset);
     if (bytes > buffer.remaining()) bytes = static_cast<uint32_t>(buffer.remaining());
+    if (buffer.is_impatient() && !is_at_hand(PageIndex::of_byte(offset))) return done > 0 ? Result<size_t>(done) : Errno::kAGAIN;
     auto page = pin_page(PageIndex::of_byte(offset), Missing::kRead);
     if (!page.ok() && page.error() == Errno::kNOMEM && reclaim_or_end_somebody()) continue;
     if (!page.ok() && page.error() == Errno::kINVAL) break;  // truncated since we looked

@@ -15,8 +15,8 @@ class TerminalFile final : public File {
         generation_(how == TerminalOpen::kConsole ? Terminal::kNeverHungUp : terminal_->hangup_generation()) {}
   ~TerminalFile() override { terminal_->closed(); }
 
-  Result<size_t> read(IoBuffer& buffer) override { return terminal_->read(buffer, is_non_blocking(), generation_); }
-  Result<size_t> write(IoBuffer& buffer) override { return terminal_->write(buffer, is_non_blocking(), generation_); }
+  Result<size_t> read(IoBuffer& buffer) override { return terminal_->read(buffer, may_not_wait(buffer), generation_); }
+  Result<size_t> write(IoBuffer& buffer) override { return terminal_->write(buffer, may_not_wait(buffer), generation_); }
   uint32_t poll(PollTable* table) override { return terminal_->poll(table, generation_); }
   Result<uint32_t> ioctl(uint32_t request, uint32_t argument) override { return terminal_->ioctl(request, argument, generation_); }
 

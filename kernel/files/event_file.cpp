@@ -27,7 +27,7 @@ class EventFile final : public File {
       return true;
     };
     if (!take()) {
-      if (is_non_blocking()) return Errno::kAGAIN;
+      if (may_not_wait(buffer)) return Errno::kAGAIN;
       TRY(wait_restartable(changed_, take));
     }
     changed_.wake(kPollOut);
@@ -47,7 +47,7 @@ class EventFile final : public File {
       return true;
     };
     if (!add()) {
-      if (is_non_blocking()) return Errno::kAGAIN;
+      if (may_not_wait(buffer)) return Errno::kAGAIN;
       TRY(wait_restartable(changed_, add));
     }
     changed_.wake(kPollIn);
@@ -59,6 +59,7 @@ class EventFile final : public File {
     LockGuard guard(lock_);
     return (count_ != 0 ? kPollIn : 0) | (count_ < kMaximum ? kPollOut : 0);
   }
+  bool counts_events() const override { return true; }
   Result<size_t> read_at(uint64_t, IoBuffer&) override { return Errno::kSPIPE; }
   Result<size_t> write_at(uint64_t, IoBuffer&) override { return Errno::kSPIPE; }
   Result<void> synchronize(bool) override { return Errno::kINVAL; }

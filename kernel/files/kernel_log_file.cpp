@@ -46,7 +46,7 @@ class KernelLogFile final : public File {
     for (;;) {
       uint64_t wanted;
       Result<size_t> taken = take(buffer, wanted);
-      if (taken.ok() || taken.error() != Errno::kAGAIN || is_non_blocking()) return taken;
+      if (taken.ok() || taken.error() != Errno::kAGAIN || may_not_wait(buffer)) return taken;
       TRY(wait_restartable(log_news(), [wanted] { return log_extent().end > wanted; }));
     }
   }

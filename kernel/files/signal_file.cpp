@@ -84,7 +84,7 @@ class SignalFile final : public File {
     while (buffer.remaining() >= sizeof(SignalRecord)) {
       if (!take()) {
         if (moved != 0) break;
-        if (is_non_blocking()) return Errno::kAGAIN;
+        if (may_not_wait(buffer)) return Errno::kAGAIN;
         TRY(wait_restartable(signal_news(current_process()), take));
       }
       SignalRecord record = record_of(info);

@@ -51,8 +51,11 @@ Result<Path> resolve_at(int32_t directory, UserPtr<const char> user_name, uint32
 }
 
 namespace {
-// kAGAIN cannot be: standard signals do not queue.
-void signal_to_self(Signal signal) { ignore_result(signal_send_thread(running_thread(), signal_info_from_kernel(signal))); }
+// kAGAIN cannot be: standard signals do not queue. A thread of the kernel's that works for a process has no signals of its own.
+void signal_to_self(Signal signal) {
+  const SignalInfo info = signal_info_from_kernel(signal);
+  ignore_result(running_thread().id() != 0 ? signal_send_thread(running_thread(), info) : signal_send(current_process(), info));
+}
 }  // namespace
 
 bool current_is_superuser() { return running_thread().is_kernel_thread() || current_process().credentials().is_superuser(); }

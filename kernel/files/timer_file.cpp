@@ -45,7 +45,7 @@ class TimerFile final : public File, private ClockTimer {
       return taken != 0 || is_cancelled;
     };
     if (!take()) {
-      if (is_non_blocking()) return Errno::kAGAIN;
+      if (may_not_wait(buffer)) return Errno::kAGAIN;
       TRY(wait_restartable(expired_, take));
     }
     if (is_cancelled) return Errno::kCANCELED;

@@ -53,9 +53,10 @@ void WatchAccount::destroy(WatchAccount* account) {
   slab_delete(account);
 }
 
-Result<void> WatchAccount::take() {
-  if (watches_.fetch_add(1, memory_order_relaxed) < limit()) return {};
-  give_back();
+Result<void> WatchAccount::take(uint32_t count) {
+  const uint32_t before = watches_.fetch_add(count, memory_order_relaxed), most = limit();
+  if (before < most && count <= most - before) return {};
+  give_back(count);
   return Errno::kNOSPC;
 }
 

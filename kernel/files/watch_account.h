@@ -1,4 +1,4 @@
-// How many files a user's epoll instances watch: kernel memory that no other limit bounds. /proc/sys/fs/epoll/max_user_watches.
+// How many files a user's epoll instances and rings watch, entries of rings included: kernel memory that no other limit bounds. /proc/sys/fs/epoll/max_user_watches.
 #pragma once
 
 #include "lib/ref.h"
@@ -12,8 +12,8 @@ class WatchAccount : public RefCounted<WatchAccount> {
   static Result<Ref<WatchAccount>> of_user(uint32_t uid);  // kNOMEM
   static void destroy(WatchAccount* account);
 
-  Result<void> take();  // kNOSPC
-  void give_back() { watches_.fetch_sub(1, memory_order_relaxed); }
+  Result<void> take(uint32_t count = 1);  // kNOSPC
+  void give_back(uint32_t count = 1) { watches_.fetch_sub(count, memory_order_relaxed); }
 
   static uint32_t limit();
   static void set_limit(uint32_t watches);

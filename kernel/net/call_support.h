@@ -24,6 +24,9 @@ inline Result<SocketHandle> socket_at(int32_t descriptor) {
   return SocketHandle(std::move(file));
 }
 
+// accept4(2) once `socket` is known: the new descriptor.
+Result<void> check_accept_flags(uint32_t flags);  // kINVAL
+Result<uint32_t> accept_connection(Socket& socket, VirtAddr address, UserPtr<int32_t> bytes, uint32_t flags, bool waits);
 // kINVAL for an impossible length, kFAULT.
 Result<void> read_address(SocketAddress& address, VirtAddr from, int32_t bytes);
 // As much of the address as `bytes` has room for; `bytes` then says how long it is. kFAULT, kINVAL.

@@ -9,13 +9,13 @@ namespace faultline {
 Result<size_t> Socket::read(IoBuffer& buffer) {
   if (buffer.remaining() == 0) return size_t{0};
   ReceiveRequest request{buffer};
-  if (is_non_blocking()) request.flags = abi::kMessageDontWait;
+  if (may_not_wait(buffer)) request.flags = abi::kMessageDontWait;
   return receive(request);
 }
 
 Result<size_t> Socket::write(IoBuffer& buffer) {
   SendRequest request{buffer};
-  if (is_non_blocking()) request.flags = abi::kMessageDontWait;
+  if (may_not_wait(buffer)) request.flags = abi::kMessageDontWait;
   if (type_ == abi::kSocketSequentialPacket) request.flags |= abi::kMessageEndOfRecord;
   return send(request);
 }

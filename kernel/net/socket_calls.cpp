@@ -103,14 +103,14 @@ Result<uint32_t> sys_listen(int32_t descriptor, uint32_t backlog) {
   return 0u;
 }
 
+Result<void> check_accept_flags(uint32_t flags) { return flags & ~kTypeFlags ? Result<void>(Errno::kINVAL) : Result<void>(); }
+
 // The descriptor is set aside first: a connection that was taken must not be lost for want of one.
-Result<uint32_t> sys_accept4(int32_t descriptor, VirtAddr user_address, UserPtr<int32_t> bytes, uint32_t flags) {
-  SocketHandle socket = TRY(socket_at(descriptor));
-  if (flags & ~kTypeFlags) return Errno::kINVAL;
+Result<uint32_t> accept_connection(Socket& socket, VirtAddr user_address, UserPtr<int32_t> bytes, uint32_t flags, bool waits) {
   DescriptorTable& table = current_process().descriptors();
   uint32_t made = TRY(table.reserve(descriptor_limit()));
   auto take = [&]() -> Result<Ref<Socket>> {
-    Ref<Socket> connection = TRY(socket->accept(!socket->is_non_blocking()));
+    Ref<Socket> connection = TRY(socket.accept(waits));
     if (flags & kOpenNonBlocking) connection->set_status_flags(connection->flags() | kOpenNonBlocking);
     if (user_address.value() == 0) return connection;
     SocketAddress address;
@@ -125,6 +125,12 @@ Result<uint32_t> sys_accept4(int32_t descriptor, VirtAddr user_address, UserPtr<
   }
   table.install(made, connection.release_value(), close_on_exec_of(flags));
   return made;
+}
+
+Result<uint32_t> sys_accept4(int32_t descriptor, VirtAddr address, UserPtr<int32_t> bytes, uint32_t flags) {
+  SocketHandle socket = TRY(socket_at(descriptor));
+  TRY(check_accept_flags(flags));
+  return accept_connection(*socket, address, bytes, flags, !socket->is_non_blocking());
 }
 
 Result<uint32_t> sys_getsockname(int32_t descriptor, VirtAddr user_address, UserPtr<int32_t> bytes) {

@@ -29,6 +29,7 @@ Result<void> UnixAttachment::read_rights(std::span<const uint8_t> data, size_t m
     int32_t descriptor;
     memcpy(&descriptor, data.data() + i * sizeof descriptor, sizeof descriptor);
     FileHandle file = TRY(current_process().descriptors().get(static_cast<uint32_t>(descriptor)));
+    if (file->ring()) return Errno::kINVAL;  // it could hold the socket in whose queue it lies
     files->add(file.share());
   }
   return {};

@@ -105,7 +105,7 @@ Result<Ref<UnixMessage>> mark_for(UnixAttachment& attached, bool credentials_pas
 
 Result<size_t> UnixStream::write(IoBuffer& buffer) {
   UnixAttachment nothing;
-  return send_bytes(buffer, is_non_blocking() ? abi::kMessageDontWait : 0, nothing);
+  return send_bytes(buffer, may_not_wait(buffer) ? abi::kMessageDontWait : 0, nothing);
 }
 
 Result<size_t> UnixStream::send(SendRequest& request) {
@@ -204,7 +204,7 @@ Result<size_t> UnixStream::read(IoBuffer& buffer) {
   if (buffer.remaining() == 0) return size_t{0};
   UnixArrival arrival;
   arrival.wants_credentials = has_option(abi::kOptionPassCredentials);
-  return receive_bytes(buffer, is_non_blocking() ? abi::kMessageDontWait : 0, arrival);
+  return receive_bytes(buffer, may_not_wait(buffer) ? abi::kMessageDontWait : 0, arrival);
 }
 
 Result<size_t> UnixStream::receive(ReceiveRequest& request) {

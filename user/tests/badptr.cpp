@@ -22,7 +22,7 @@ struct Row {
   Kind kind;
 };
 
-static int g_file, g_pipe[2], g_dir;
+static int g_file, g_pipe[2], g_dir, g_ring;
 static iovec g_bad_vector;
 static sigset_t g_no_signals;
 static timespec g_soon = {0, 1000};
@@ -131,6 +131,11 @@ static const Row* rows(size_t* count) {
       {"sendfile offset", SYS_sendfile, {0x101, 0x100, P, 10}, 4, kIn},
       {"ioctl FIONREAD", SYS_ioctl, {0x101, 0x541b, P}, 4, kOut},
       {"mincore", SYS_mincore, {0x104, kPage, P}, 1, kOut},
+      {"io_uring_setup", SYS_io_uring_setup, {8, P}, 120, kIn},
+      {"io_uring_setup result", SYS_io_uring_setup, {8, P}, 120, kOut},
+      {"io_uring_enter", SYS_io_uring_enter, {0x105, 0, 1, 9, P, 24}, 24, kIn},  // GETEVENTS, EXT_ARG
+      {"io_uring_register eventfd", SYS_io_uring_register, {0x105, 4, P, 1}, 4, kIn},
+      {"io_uring_register probe", SYS_io_uring_register, {0x105, 8, P, 1}, 24, kOut},
   };
   *count = sizeof table / sizeof *table;
   return table;
@@ -145,6 +150,7 @@ static long value_of(long argument, long pointer) {
     case 0x102: CHECK_OK(lseek(g_dir, 0, SEEK_SET)); return g_dir;
     case 0x103: return in_child([] {});
     case 0x104: return long(g_area);
+    case 0x105: return g_ring;
   }
   return argument;
 }
@@ -161,6 +167,8 @@ static void each_row(F body) {
   CHECK_EQ(write(g_file, zeros, sizeof zeros), sizeof zeros);
   g_dir = CHECK_OK(open(".", O_RDONLY | O_DIRECTORY));
   CHECK_OK(pipe(g_pipe));
+  char parameters[120] = {};
+  g_ring = CHECK_OK(syscall(SYS_io_uring_setup, 8, parameters));
   g_area = map_pages(4);
   *g_area = 1;
   gid_t groups[] = {1, 2};
