@@ -51,6 +51,7 @@ class Transfer : public RequestOf<T> {
   }
 
   bool fell_short(uint32_t result) const override { return result != wanted_; }
+  uint32_t done() const override { return static_cast<uint32_t>(buffer_.done()); }
 
  private:
   Result<size_t> move() {

@@ -46,16 +46,19 @@ void Request::run(Patience patience) {
 // Null: it waits, or was the last.
 Request* Request::proceed(Patience patience) {
   for (;;) {
-    Result<uint32_t> result = Errno::kCANCELED;
-    if (!is_cancelled()) [[likely]]
-      result = attempt(patience);
-    else if (is_refused())
-      result = refusal_;
+    if (is_cancelled()) [[unlikely]]
+      return finish(result_of_cancelling(), true);
+    Result<uint32_t> result = attempt(patience);
     const bool is_to_wait = !result.ok() && result.error() == Errno::kAGAIN && waits_ && patience == Patience::kNone;
-    if (!is_to_wait) return finish(result);
+    if (!is_to_wait) return finish(result, false);
     if (wait()) return nullptr;
     state_.store(kRunning, memory_order_seq_cst);  // the news so far will be seen
   }
+}
+
+Result<uint32_t> Request::result_of_cancelling() const {
+  if (is_refused()) return refusal_;
+  return done() != 0 ? Result<uint32_t>(done()) : Errno::kCANCELED;
 }
 
 // False: it is to be tried again at once. True: it is not the caller's any more.
@@ -84,13 +87,12 @@ bool Request::park() {
   return state_.compare_exchange_strong(running, kParked, memory_order_seq_cst);
 }
 
-Request* Request::finish(Result<uint32_t> result) {
+Request* Request::finish(Result<uint32_t> result, bool was_cancelled) {
   if (is_armed_) disarm();
   const bool failed = result.ok() ? fell_short(result.value()) : !succeeds_by(result.error());
   Request* next = next_;
   // Who cancels is perhaps of another process, and could not go on with what is linked.
-  const bool was_cancelled = !result.ok() && result.error() == Errno::kCANCELED;
-  if (next && failed && (breaks_link_ || was_cancelled)) next->is_broken_ = true;
+  if (next && (was_cancelled || (failed && breaks_link_))) next->is_broken_ = true;
   if (!result.ok() && static_cast<uint32_t>(result.error()) >= static_cast<uint32_t>(Errno::kRESTARTSYS)) result = Errno::kINTR;
   completion_.result = result.ok() ? static_cast<int32_t>(result.value()) : -static_cast<int32_t>(result.error());
   Ref<Ring> ring = std::move(ring_);

@@ -71,6 +71,8 @@ class Request : public ListNode<RingRequestsTag>, public ListNode<UserRequestsTa
   virtual void disarm();
   // A result that breaks a link though it is none of an error.
   virtual bool fell_short(uint32_t result) const { return (void)result, false; }
+  // What has been moved so far: the result, if it is cancelled then.
+  virtual uint32_t done() const { return 0; }
   // An error that does not break a link.
   virtual bool succeeds_by(Errno error) const { return (void)error, false; }
 
@@ -91,7 +93,8 @@ class Request : public ListNode<RingRequestsTag>, public ListNode<UserRequestsTa
   Request* proceed(Patience patience);
   bool wait();
   bool park();
-  Request* finish(Result<uint32_t> result);
+  Result<uint32_t> result_of_cancelling() const;
+  Request* finish(Result<uint32_t> result, bool was_cancelled);
   void enlist();
 
   struct Hook : WaitEntry {

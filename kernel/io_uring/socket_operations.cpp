@@ -18,42 +18,46 @@ class Message : public RequestOf<T> {
     if (submission.offset != 0 || submission.file_index != 0) return Errno::kINVAL;
     buffer_ = user_buffer(VirtAddr(static_cast<uint32_t>(submission.address)), submission.length);
     wanted_ = buffer_.remaining();
+    wants_all_ = (submission.operation_flags & (abi::kMessageWaitAll | abi::kMessagePeek | abi::kMessageDontWait)) == abi::kMessageWaitAll;
     flags_ = submission.operation_flags | abi::kMessageDontWait | abi::kMessageNoSignal;
     if (submission.operation_flags & abi::kMessageDontWait) this->set_does_not_wait();
     this->set_interest(interest);
     return {};
   }
   Socket& socket() const { return *this->file().socket(); }
-  bool wants_all() const {
-    return (flags_ & abi::kMessageWaitAll) && !(flags_ & abi::kMessagePeek) && socket().type() == abi::kSocketStream;
-  }
-  // `moved` is what a call returned. Who wants all goes on until there is no more; what came before an error counts.
-  Result<uint32_t> result(Result<size_t> moved) const {
-    if (!wants_all() || (!moved.ok() && buffer_.done() == 0)) return static_cast<uint32_t>(TRY(std::move(moved)));
-    const bool may_go_on = moved.ok() ? moved.value() != 0 : moved.error() == Errno::kAGAIN;
-    if (may_go_on && buffer_.remaining() != 0) return Errno::kAGAIN;
+  bool wants_all() const { return wants_all_ && socket().type() == abi::kSocketStream; }
+  virtual Result<size_t> move() = 0;
+  // Who wants all asks until the socket itself says that there is no more: its end, behind the last bytes, may have been told already. What came
+  // before an error counts.
+  Result<uint32_t> attempt(Request::Patience) override {
+    Result<size_t> moved = move();
+    if (!wants_all()) return static_cast<uint32_t>(TRY(std::move(moved)));
+    while (moved.ok() && moved.value() != 0 && buffer_.remaining() != 0) moved = move();
+    if (!moved.ok() && (buffer_.done() == 0 || moved.error() == Errno::kAGAIN)) return moved.error();
     return static_cast<uint32_t>(buffer_.done());
   }
+  uint32_t done() const override { return static_cast<uint32_t>(buffer_.done()); }
   bool fell_short(uint32_t result) const override { return wants_all() && result != wanted_; }
 
   IoBuffer buffer_ = IoBuffer::kernel(nullptr, 0);
   uint32_t flags_ = 0;
   size_t wanted_ = 0;
+  bool wants_all_ = false;
 };
 
 class Send final : public Message<Send> {
   Result<void> prepare(const abi::RingSubmission& submission) override { return prepare_message(submission, kOutput); }
-  Result<uint32_t> attempt(Patience) override {
+  Result<size_t> move() override {
     SendRequest request{buffer_, flags_};
-    return result(socket().send(request));
+    return socket().send(request);
   }
 };
 
 class Receive final : public Message<Receive> {
   Result<void> prepare(const abi::RingSubmission& submission) override { return prepare_message(submission, kInput); }
-  Result<uint32_t> attempt(Patience) override {
+  Result<size_t> move() override {
     ReceiveRequest request{buffer_, flags_};
-    return result(socket().receive(request));
+    return socket().receive(request);
   }
 };
 

@@ -50,17 +50,19 @@ class Listener {
     fprintf(stderr, "%s: listening on port %d\n", server_figures.name, port);
   }
   int fd() const { return fd_; }
+  // A client that has just been accepted.
+  static int welcome(int client) {
+    const int on = 1;
+    setsockopt(client, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    return client;
+  }
 
   // The next client, or -1 with errno. When descriptors have run out it is hung up on: it would stand in the queue for ever, and the queue
   // would be ready for ever.
   int accept(int flags) {
     for (;;) {
       int client = accept4(fd_, nullptr, nullptr, SOCK_CLOEXEC | flags);
-      if (client >= 0) {
-        const int on = 1;
-        setsockopt(client, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-        return client;
-      }
+      if (client >= 0) return welcome(client);
       if (errno == ECONNABORTED || errno == EINTR) continue;
       if (errno != EMFILE && errno != ENFILE) return -1;
       close(spare_);

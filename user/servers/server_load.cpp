@@ -182,7 +182,7 @@ Measured measure(const Options& options, const std::string& server) {
 
 int main(int count, char** arguments) {
   Options options = options_of(count, arguments);
-  if (options.servers.empty()) options.servers = {"/bin/server_threads", "/bin/server_poll", "/bin/server_epoll"};
+  if (options.servers.empty()) options.servers = {"/bin/server_threads", "/bin/server_poll", "/bin/server_epoll", "/bin/server_uring"};
   signal(SIGPIPE, SIG_IGN);
   allow_descriptors(static_cast<rlim_t>(options.idle + options.active) + 64);
   printf("%d requests by %d clients, %d more are idle\n", options.requests, options.active, options.idle);

@@ -294,6 +294,20 @@ TEST(sockets) {
   CHECK_EQ(ring.run(IORING_OP_CONNECT, nobody, (void*)16, 0, 20), -EFAULT);
 }
 
+// One piece of news for both.
+TEST(the_end_comes_right_behind_the_last_bytes) {
+  Ring ring;
+  for (int i = 0; i < 50; i++) {
+    Pair pair;
+    char text[10];
+    ring.add(IORING_OP_RECV, pair.fd[0], text, 10, 0, 1).msg_flags = MSG_WAITALL;
+    CHECK_EQ(ring.submit(), 1);
+    CHECK_EQ(send(pair.fd[1], "zy", 2, 0), 2);
+    pair.close_one(1);
+    CHECK_EQ(ring.result(1), 2);
+  }
+}
+
 TEST(time_passes) {
   Ring ring;
   CHECK_EQ(ring.run(IORING_OP_TIMEOUT, -1, &kShort, 1), -ETIME);

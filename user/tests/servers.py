@@ -2,7 +2,7 @@
 """The servers of user/servers in the guest, asked from this machine by clients that behave and by some that do not.
 
 usage: servers.py [SERVER]... [-- OPTION OF tools/run...]
-Each SERVER (server_threads, server_poll and server_epoll) has a machine of its own, in which it may open few descriptors.
+Each SERVER (server_threads, server_poll, server_epoll and server_uring) has a machine of its own, in which it may open few descriptors.
 """
 import hashlib
 import os
@@ -183,7 +183,7 @@ def check(server, options):
 def main():
     arguments = sys.argv[1:]
     split = arguments.index("--") if "--" in arguments else len(arguments)
-    servers = arguments[:split] or ["server_threads", "server_poll", "server_epoll"]
+    servers = arguments[:split] or ["server_threads", "server_poll", "server_epoll", "server_uring"]
     return 0 if all([check(server, arguments[split + 1:]) for server in servers]) else 1
 
 
