@@ -9,13 +9,13 @@ namespace faultline {
 enum class LockRank : uint8_t {
   // Sleeping locks, outermost first. Nothing that sleeps may be held with a spin lock.
   kMountTable = 1,
-  kRename,        // one rename that moves a directory at a time
-  kFile,          // the position of one open file: held across the whole read or write, so before the inode's
-  kInodeContent,  // serialises write, truncate and append of one inode; held across user copies, so *before* the
-                  // space: a fault taken while copying may take the space, and the fault path never takes this one
-  kDirectory,     // entries of one directory (parents before children)
-  kEventNesting,  // who puts one epoll instance into another, one at a time
-  kEventPoll,     // an epoll instance, before those in it; files are asked and user memory is written under it
+  kRename,          // one rename that moves a directory at a time
+  kFile,            // the position of one open file: held across the whole read or write, so before the inode's
+  kInodeContent,    // serialises write, truncate and append of one inode; held across user copies, so *before* the
+                    // space: a fault taken while copying may take the space, and the fault path never takes this one
+  kDirectory,       // entries of one directory (parents before children)
+  kEventNesting,    // who puts one epoll instance into another, one at a time
+  kEventPoll,       // an epoll instance, before those in it; files are asked and user memory is written under it
   kRingSubmission,  // a ring's queue of submissions; user memory is read under it, no file is asked
   kTerminal,
   kPipe,
@@ -51,7 +51,7 @@ enum class LockRank : uint8_t {
   kDevice,
   kBlockQueue,
   kTimer,
-  kWaitQueue,  // an epoll instance's under that of what it watches: the one rank that nests (lib/lock_order.cpp)
+  kWaitQueue,      // an epoll instance's under that of what it watches: the one rank that nests (lib/lock_order.cpp)
   kRingReady,      // requests that are to go on; under the queue that woke them
   kPriorityLoans,  // who waits for whom, and lends it its priority
   kRunQueue,
