@@ -63,16 +63,4 @@ Result<size_t> IoBuffer::take_by_pieces(void* destination, size_t bytes) {
       [&](VirtAddr from, size_t at, size_t n) { return user_copy_in(to + at, from, n); });
 }
 
-Result<void> IoBuffer::put_all(const void* source, size_t bytes) {
-  if (bytes > remaining_) return Errno::kINVAL;
-  if (TRY(put(source, bytes)) != bytes) return Errno::kFAULT;
-  return {};
-}
-
-Result<void> IoBuffer::take_all(void* destination, size_t bytes) {
-  if (bytes > remaining_) return Errno::kINVAL;
-  if (TRY(take(destination, bytes)) != bytes) return Errno::kFAULT;
-  return {};
-}
-
 }  // namespace faultline

@@ -51,8 +51,14 @@ class IoBuffer {
     return is_simple(bytes) ? advance(bytes, user_copy_in(destination, current_.address, bytes)) : take_by_pieces(destination, bytes);
   }
   // As put and take, but nothing moved counts as failure even in part (fixed-size records).
-  Result<void> put_all(const void* source, size_t bytes);
-  Result<void> take_all(void* destination, size_t bytes);
+  Result<void> put_all(const void* source, size_t bytes) {
+    if (bytes > remaining_) return Errno::kINVAL;
+    return TRY(put(source, bytes)) == bytes ? Result<void>() : Errno::kFAULT;
+  }
+  Result<void> take_all(void* destination, size_t bytes) {
+    if (bytes > remaining_) return Errno::kINVAL;
+    return TRY(take(destination, bytes)) == bytes ? Result<void>() : Errno::kFAULT;
+  }
   void shrink_to(size_t bytes) { remaining_ = bytes < remaining_ ? bytes : remaining_; }
 
  private:

@@ -97,6 +97,21 @@ copy_refused:
 
 // From %edx to %eax, %ecx bytes, one of them in user space.
 copy_many:
+    cmpl $8, %ecx
+    jne copy_any
+copy_8:  // a time, a counter
+    movl (%edx), %ecx
+copy_8_first:
+    movl %ecx, (%eax)
+copy_8_high:
+    movl 4(%edx), %ecx
+copy_8_second:
+    movl %ecx, 4(%eax)
+    xorl %eax, %eax
+    ret
+copy_8_faulted:
+    movl $8, %ecx
+copy_any:
     pushl %edi
     pushl %esi
     movl %eax, %edi
@@ -118,6 +133,10 @@ copy_done:
 copy_dwords_faulted:
     leal (%edx, %ecx, 4), %ecx
     jmp copy_bytes
+    may_fault copy_8, copy_8_faulted
+    may_fault copy_8_first, copy_8_faulted
+    may_fault copy_8_high, copy_8_faulted
+    may_fault copy_8_second, copy_8_faulted
     may_fault copy_dwords, copy_dwords_faulted
     may_fault copy_bytes, copy_done
 

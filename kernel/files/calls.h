@@ -38,8 +38,9 @@ Result<uint32_t> sys_signalfd4(int32_t descriptor, UserPtr<SignalSet> mask, uint
 Result<uint32_t> sys_signalfd(int32_t descriptor, UserPtr<SignalSet> mask, uint32_t bytes);
 
 // kernel/files/io_calls.cpp
-Result<uint32_t> sys_read(int32_t descriptor, VirtAddr address, uint32_t bytes);
-Result<uint32_t> sys_write(int32_t descriptor, VirtAddr address, uint32_t bytes);
+// These two take their arguments from the frame themselves: nothing is called more often.
+Result<uint32_t> sys_read(uint32_t number, TrapFrame& frame);
+Result<uint32_t> sys_write(uint32_t number, TrapFrame& frame);
 Result<uint32_t> sys_readv(int32_t descriptor, UserPtr<const IoPiece> pieces, uint32_t count);
 Result<uint32_t> sys_writev(int32_t descriptor, UserPtr<const IoPiece> pieces, uint32_t count);
 Result<uint32_t> sys_pread64(int32_t descriptor, VirtAddr address, uint32_t bytes, uint32_t low, uint32_t high);

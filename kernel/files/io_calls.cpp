@@ -18,15 +18,15 @@ uint32_t moved(size_t bytes) { return static_cast<uint32_t>(bytes); }
 
 }  // namespace
 
-Result<uint32_t> sys_read(int32_t descriptor, VirtAddr address, uint32_t bytes) {
-  FileHandle file = TRY(readable_file(descriptor));
-  IoBuffer buffer = user_buffer(address, bytes);
+Result<uint32_t> sys_read(uint32_t, TrapFrame& frame) {
+  FileHandle file = TRY(readable_file(static_cast<int32_t>(frame.ebx)));
+  IoBuffer buffer = user_buffer(VirtAddr(frame.ecx), frame.edx);
   return moved(TRY(file->read(buffer)));
 }
 
-Result<uint32_t> sys_write(int32_t descriptor, VirtAddr address, uint32_t bytes) {
-  FileHandle file = TRY(writable_file(descriptor));
-  IoBuffer buffer = user_buffer(address, bytes);
+Result<uint32_t> sys_write(uint32_t, TrapFrame& frame) {
+  FileHandle file = TRY(writable_file(static_cast<int32_t>(frame.ebx)));
+  IoBuffer buffer = user_buffer(VirtAddr(frame.ecx), frame.edx);
   return moved(TRY(file->write(buffer)));
 }
 

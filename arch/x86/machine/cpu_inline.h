@@ -16,9 +16,9 @@ struct CpuAreaHead {
 };
 
 inline uint64_t cycles() {
-  uint32_t low, high;
-  asm volatile("rdtsc" : "=a"(low), "=d"(high));
-  return uint64_t{high} << 32 | low;
+  uint64_t count;
+  asm volatile("rdtsc" : "=A"(count));
+  return count;
 }
 
 inline void relax() { asm volatile("pause" ::: "memory"); }
