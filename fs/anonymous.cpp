@@ -1,6 +1,7 @@
 // The internal file system of files without names, and places for them when /proc leads there.
 #include "fs/anonymous.h"
 
+#include "fs/file.h"
 #include "fs/namespace.h"
 #include "lib/late.h"
 #include "mm/slab.h"
@@ -56,8 +57,10 @@ Result<Ref<Inode>> anonymous_inode_create(FileType type, uint32_t permissions, c
   return Ref<Inode>::adopt(TRY(slab_new<AnonymousInode>(*file_system, number, type, permissions, who)));
 }
 
-Result<Path> path_of_anonymous(Ref<Inode> inode) {
-  Ref<Dentry> dentry = TRY(Dentry::create_root(std::move(inode)));
+Result<Path> path_of_file(const File& file) {
+  if (file.path()) return Path(file.path());
+  if (!file.inode()) return Errno::kBADF;
+  Ref<Dentry> dentry = TRY(Dentry::create_root(Ref<Inode>(*file.inode())));
   Ref<Mount> place = TRY(Mount::create(*file_system, dentry, "none", 0));
   return Path{std::move(place), std::move(dentry)};
 }

@@ -7,6 +7,8 @@
 
 namespace faultline {
 
+class File;
+
 inline constexpr uint32_t kPathLimit = 4096;  // PATH_MAX, its NUL included
 inline constexpr uint32_t kNameLimit = 255;
 inline constexpr uint32_t kSymlinkLimit = 40;
@@ -80,8 +82,8 @@ Result<StringView> path_text(const Path& path, const Path& root, std::span<char>
 // The same for people: with " (deleted)" and the like instead of errors.
 void path_describe(const Path& path, FormatSink& sink);
 
-// A place outside the tree for a file without a name (a pipe's inode reached through /proc/PID/fd). kNOMEM.
-Result<Path> path_of_anonymous(Ref<Inode> inode);
+// The place of an open file; one outside the tree if it has no name (a pipe reached through /proc/PID/fd). kNOMEM; kBADF: it has no inode either.
+Result<Path> path_of_file(const File& file);
 
 // The root of the tree: set by the boot; init's NameContext starts with it.
 Path root_path();

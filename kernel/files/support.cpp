@@ -22,10 +22,7 @@ Result<void> UserPath::read(UserPtr<const char> source) {
 }
 
 Result<Path> descriptor_path(int32_t descriptor) {
-  FileHandle file = TRY(current_process().descriptors().get(static_cast<uint32_t>(descriptor)));
-  if (file->path()) return Path(file->path());
-  if (!file->inode()) return Errno::kBADF;
-  return path_of_anonymous(Ref<Inode>(*file->inode()));
+  return path_of_file(*TRY(current_process().descriptors().get(static_cast<uint32_t>(descriptor))));
 }
 
 Result<void> AtCaller::start_at(int32_t directory, const UserPath& name) {

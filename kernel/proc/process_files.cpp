@@ -1,4 +1,5 @@
 // /proc/PID/fd, fdinfo, exe, cwd and root: magic links to what a process has open.
+#include "fs/anonymous.h"
 #include "fs/descriptor_table.h"
 #include "fs/namespace.h"
 #include "kernel/proc/contents.h"
@@ -32,7 +33,7 @@ Result<void> link_descriptor(const ProcContext& context, FormatSink& sink) {
   TRY(open_file(context))->describe(sink);
   return {};
 }
-Result<Path> target_of_descriptor(const ProcContext& context) { return TRY(open_file(context))->path(); }
+Result<Path> target_of_descriptor(const ProcContext& context) { return path_of_file(*TRY(open_file(context))); }
 
 Result<void> show_descriptor(const ProcContext& context, FormatSink& sink) {
   Ref<File> file = TRY(open_file(context));

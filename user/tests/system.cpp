@@ -1,5 +1,7 @@
 // What the system says about itself: uname, sysinfo, /proc, and the devices that are always there.
 #include "user/tests/harness.h"
+#include <sys/eventfd.h>
+#include <sys/socket.h>
 #include <sys/sysinfo.h>
 #include <sys/sysmacros.h>
 #include <sys/utsname.h>
@@ -85,6 +87,27 @@ TEST(proc_names_descriptors) {
   CHECK_EQ(seen, 3);
   CHECK_ERR(open("/proc/self/fd/999", O_RDONLY), ENOENT);
   CHECK_TEXT("/proc/self/comm", strcat(strncpy(link, strrchr(g_program, '/') + 1, 15), "\n"));
+}
+// Once the kernel fell over this.
+TEST(proc_leads_to_files_that_have_no_name) {
+  int p[2], sockets[2];
+  CHECK_OK(pipe(p));
+  CHECK_OK(socketpair(AF_UNIX, SOCK_STREAM, 0, sockets));
+  char path[40], c = 0;
+  struct stat direct, through;
+  auto link_of = [&](int fd) { return snprintf(path, sizeof path, "/proc/self/fd/%d", fd), path; };
+  int writer = CHECK_OK(open(link_of(p[0]), O_WRONLY | O_NONBLOCK));
+  CHECK_EQ(write(writer, "x", 1), 1);
+  CHECK_EQ(read(p[0], &c, 1), 1);
+  CHECK_OK(fstat(p[0], &direct));
+  CHECK_OK(stat(link_of(p[0]), &through));
+  CHECK(direct.st_ino == through.st_ino && S_ISFIFO(through.st_mode));
+  int place = CHECK_OK(open(link_of(p[1]), O_PATH));
+  CHECK_ERR(read(place, &c, 1), EBADF);
+  CHECK_ERR(open(link_of(sockets[0]), O_RDWR), ENXIO);
+  CHECK_ERR(open(link_of(eventfd(0, 0)), O_RDWR), ENXIO);
+  CHECK_ERR(openat(AT_FDCWD, strcat(link_of(p[0]), "/x"), O_RDONLY), ENOTDIR);
+  CHECK_ERR(chdir(link_of(p[0])), ENOTDIR);
 }
 // Every mapping is listed, in order, with its rights, and none overlaps another.
 TEST(proc_maps_are_true) {
