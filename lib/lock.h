@@ -65,7 +65,11 @@ class CAPABILITY("ticket lock") TicketLock {
     return next_.compare_exchange_strong(expected, static_cast<uint16_t>(serving + 1), memory_order_acquire);
   }
   void unlock_raw() { serving_.store(static_cast<uint16_t>(serving_.load(memory_order_relaxed) + 1), memory_order_release); }
-  bool is_locked() const { return next_.load(memory_order_relaxed) != serving_.load(memory_order_relaxed); }
+  // Whoever held it before it was seen to be free has done all that it did under it.
+  bool is_locked() const {
+    uint16_t next = next_.load(memory_order_relaxed);
+    return serving_.load(memory_order_acquire) != next;
+  }
 
  private:
   // Out of line, so that it takes no registers from those who need not wait.

@@ -23,10 +23,14 @@ class WaitEntry : public ListNode<> {
 
   explicit WaitEntry(Notify notify, bool exclusive = false) : notify_(notify), exclusive_(exclusive) {}
 
+  // Whether a queue has it. False as soon as it has been taken out; its callback may be running still.
+  bool is_waiting() const { return is_waiting_.load(memory_order_acquire); }
+
  private:
   friend class WaitQueue;
   Notify notify_;
-  bool exclusive_;  // a wake with a limit stops after this many exclusive entries
+  bool exclusive_;                  // a wake with a limit stops after this many exclusive entries
+  Atomic<bool> is_waiting_{false};  // written under the queue's lock
 };
 
 class WaitQueue {
@@ -39,8 +43,11 @@ class WaitQueue {
 
   // Any context. Non-exclusive entries stand before exclusive ones.
   void add(WaitEntry& entry);
-  // No-op if the entry has been removed by its own verdict. Afterwards its callback is not running on any CPU.
-  void remove(WaitEntry& entry);
+  // No-op if the entry has been removed by its own verdict. Afterwards its callback is not running on any CPU: whoever took it out did so under the
+  // lock, and mostly has let go of it.
+  void remove(WaitEntry& entry) {
+    if (entry.is_waiting() || lock_.is_locked()) remove_slow(entry);
+  }
   // Calls the entries' callbacks; at most `exclusive_limit` exclusive ones. Any context. Cheap when nobody waits.
   void wake(uint32_t events = kAllEvents, uint32_t exclusive_limit = 1) {
     if (has_waiters()) wake_slow(events, exclusive_limit);
@@ -51,13 +58,20 @@ class WaitQueue {
 
  private:
   void wake_slow(uint32_t events, uint32_t exclusive_limit);
+  void remove_slow(WaitEntry& entry);
+  // Whoever sees that it is out may destroy it once the lock is free.
+  void take_out_locked(WaitEntry& entry) REQUIRES(lock_) {
+    entries_.remove(entry);
+    waiters_.fetch_sub(1, memory_order_relaxed);
+    entry.is_waiting_.store(false, memory_order_release);
+  }
 
   InterruptSpinLock<LockRank::kWaitQueue> lock_;
   List<WaitEntry> entries_ GUARDED_BY(lock_);
   Atomic<uint32_t> waiters_{0};
 };
 
-// An entry that wakes the thread which made it.
+// An entry that wakes the thread which made it, once: to be woken again it must be added again.
 class ThreadWaitEntry : public WaitEntry {
  public:
   explicit ThreadWaitEntry(bool exclusive = false) : WaitEntry(&notify, exclusive), thread_(*current_thread()) {}
@@ -65,7 +79,7 @@ class ThreadWaitEntry : public WaitEntry {
  private:
   static Verdict notify(WaitEntry& self, uint32_t) {
     faultline::wake(static_cast<ThreadWaitEntry&>(self).thread_);
-    return Verdict::kKeep;
+    return Verdict::kRemove;
   }
   Thread& thread_;
 };
@@ -83,12 +97,12 @@ Result<void> wait_until(WaitQueue& queue, Condition condition, SleepKind kind = 
   bool looks = !machine::planted(machine::Bug::kSleepUnchecked);
   while (!std::exchange(looks, true) || !condition()) {
     result = block(kind, deadline);
-    if (!result.ok()) {
-      if (condition()) result = {};
-      break;
-    }
+    if (!result.ok() || condition()) break;
+    if (!entry.is_waiting()) queue.add(entry);
   }
   queue.remove(entry);
+  // Who gives up looks when no wake-up can reach it any more: the last one was perhaps for it alone.
+  if (!result.ok() && !machine::planted(machine::Bug::kWakeUpKept) && condition()) result = {};
   return result;
 }
 

@@ -40,6 +40,8 @@ enum class Bug : uint8_t {
   kUnshareUnchecked,
   kLastUserAskedLate,
   kSleepUnchecked,
+  kPollUnchecked,
+  kWakeUpKept,
   kFreedInFlight,
   kCount,
 };

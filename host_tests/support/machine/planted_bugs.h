@@ -38,6 +38,8 @@ enum class Bug : uint8_t {
   kUnshareUnchecked,   // two threads un-share the same table, and neither looks whether the other has
   kLastUserAskedLate,  // whether a frame has lost its last user is asked when its lock has been let go
   kSleepUnchecked,     // whoever is about to sleep does not look once more
+  kPollUnchecked,      // whoever is about to poll does not look once more
+  kWakeUpKept,         // whoever gives up waiting does not look whether it was woken
   kFreedInFlight,      // a frame is freed while the swap device fills it
   kCount,
 };
