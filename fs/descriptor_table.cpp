@@ -26,8 +26,20 @@ DescriptorTable::Slot* DescriptorTable::slot(uint32_t descriptor) const {
   return chunk ? &chunk->slots[descriptor & (kPerChunk - 1)] : nullptr;
 }
 
-// Out of line, where there is one descriptor only to look up.
-uintptr_t DescriptorTable::load_far(uint32_t descriptor) const { return slot_value_far(descriptor); }
+uintptr_t DescriptorTable::load_far(uint32_t descriptor) const {
+  const Slot* found = slot(descriptor);
+  return found ? found->load(memory_order_acquire) : 0;
+}
+
+// A table with one user has no other before the call ends.
+File* DescriptorTable::Scan::peek_elsewhere(uint32_t descriptor) {
+  const Slot* found = table_.slot(descriptor);
+  if (!found || peeking_ == Peeking::kForbidden || table_.reference_count() != 1) return nullptr;
+  first_ = descriptor < kInline ? 0 : descriptor & ~(kPerChunk - 1);
+  count_ = descriptor < kInline ? kInline : kPerChunk;
+  slots_ = found - (descriptor - first_);
+  return file_of(found->load(memory_order_acquire));
+}
 
 // Memory for the slot, allocated without the lock and installed with compare-exchange: it is never taken away again.
 Result<DescriptorTable::Slot*> DescriptorTable::slot_or_new(uint32_t descriptor) {

@@ -52,11 +52,7 @@ class DescriptorTable final : public RefCounted<DescriptorTable> {
       return FileHandle(file, false);
     return get_shared(descriptor);
   }
-  // The same for who looks at many and keeps none: null if there is none. Only while the caller is the only user, so that nobody closes it meanwhile.
-  bool has_one_user() const { return reference_count() == 1; }
-  [[gnu::always_inline]] File* peek(uint32_t descriptor) const {
-    return file_of(descriptor < kInline ? inline_[descriptor].load(memory_order_acquire) : slot_value_far(descriptor));
-  }
+  class Scan;
   // For other processes (/proc/PID/fd): null if there is none.
   Ref<File> find(uint32_t descriptor);
   // The lowest open descriptor at or above `from`, or kLimit.
@@ -107,12 +103,6 @@ class DescriptorTable final : public RefCounted<DescriptorTable> {
     return load_far(descriptor);
   }
   uintptr_t load_far(uint32_t descriptor) const;
-  [[gnu::always_inline]] uintptr_t slot_value_far(uint32_t descriptor) const {
-    Directory* directory = directory_.load(memory_order_acquire);
-    if (!directory || descriptor >= kLimit) return 0;
-    Chunk* chunk = directory->chunks[descriptor >> kChunkShift].load(memory_order_acquire);
-    return chunk ? chunk->slots[descriptor & (kPerChunk - 1)].load(memory_order_acquire) : 0;
-  }
   Result<FileHandle> get_shared(uint32_t descriptor);
   Slot* slot(uint32_t descriptor) const;
   Result<Slot*> slot_or_new(uint32_t descriptor);
@@ -127,6 +117,30 @@ class DescriptorTable final : public RefCounted<DescriptorTable> {
   SpinLock<LockRank::kDescriptors> lock_;      // all changes
   uint32_t first_free_ GUARDED_BY(lock_) = 0;  // nothing below is free
   uint32_t end_ GUARDED_BY(lock_) = 0;         // nothing at or above is open
+};
+
+// For one who looks up many descriptors and keeps none of their files: remembers where the slots beside the last one are.
+class DescriptorTable::Scan {
+ public:
+  enum class Peeking : uint8_t { kAllowed, kForbidden };
+  // Of the running process' table, for the time of a call.
+  Scan(DescriptorTable& table, Peeking peeking) : table_(table), peeking_(peeking) {}
+  // The file; or null, if there is none or it must be borrowed, because others use the table as well and may close it meanwhile, or the caller has
+  // said so: get() knows.
+  [[gnu::always_inline]] File* peek(uint32_t descriptor) {
+    uint32_t index = descriptor - first_;
+    File* file = index < count_ ? file_of(slots_[index].load(memory_order_acquire)) : nullptr;
+    return file ? file : peek_elsewhere(descriptor);
+  }
+  Result<FileHandle> get(uint32_t descriptor) { return table_.get(descriptor); }
+
+ private:
+  File* peek_elsewhere(uint32_t descriptor);
+
+  DescriptorTable& table_;
+  const Peeking peeking_;
+  const Slot* slots_ = nullptr;  // of `first_` and those after it
+  uint32_t first_ = 0, count_ = 0;
 };
 
 }  // namespace faultline

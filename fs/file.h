@@ -37,9 +37,7 @@ class File : public RefCounted<File>, public RegionBacking {
   // F_SETFL's part: O_APPEND, O_NONBLOCK, O_DIRECT, O_NOATIME.
   void set_status_flags(uint32_t flags);
   // O_PATH files are neither. Access mode 3 (for ioctl only) is neither too.
-  bool is_readable() const {
-    return (flags() & (kOpenAccessMode | kOpenPath)) == kOpenReadOnly || (flags() & kOpenAccessMode) == kOpenReadWrite;
-  }
+  bool is_readable() const { return !(flags() & (kOpenWriteOnly | kOpenPath)); }
   bool is_writable() const { return ((flags() & kOpenAccessMode) + 1) & 2; }
   bool is_path_only() const { return flags() & kOpenPath; }
   bool is_non_blocking() const { return flags() & kOpenNonBlocking; }
@@ -57,6 +55,8 @@ class File : public RefCounted<File>, public RegionBacking {
 
   // Returns the events that are true now; registers the caller with the queues that will wake when they change.
   virtual uint32_t poll(PollTable* table) { return (void)table, kPollIn | kPollOut | kPollReadNormal | kPollWriteNormal; }
+  // The same, for who only wants to know. Inlined where many are asked.
+  [[gnu::always_inline]] uint32_t events_now() { return readiness_ ? readiness_->events() : poll(nullptr); }
   virtual Result<uint32_t> ioctl(uint32_t request, uint32_t argument) { return (void)request, (void)argument, Errno::kNOTTY; }
   virtual Result<void> read_directory(DirectorySink& sink) { return (void)sink, Errno::kNOTDIR; }
   // The object that mmap of this file maps, or kNODEV. Private and shared mappings alike. Devices may return one of their own (/dev/zero: a null
@@ -108,6 +108,8 @@ class File : public RefCounted<File>, public RegionBacking {
  protected:
   virtual ~File();
   virtual void last_reference_gone() = 0;  // usually slab_delete(this)
+  // For the file's whole life.
+  void keeps_readiness(const Readiness& readiness) { readiness_ = &readiness; }
   uint64_t position_ GUARDED_BY(position_lock_) = 0;
   Mutex<LockRank::kFile> position_lock_;
 
@@ -117,7 +119,8 @@ class File : public RefCounted<File>, public RegionBacking {
   Ref<Inode> inode_;
   Path path_;
   Atomic<uint32_t> flags_;
-  Atomic<bool> was_watched_{false};  // now or before
+  const Readiness* readiness_ = nullptr;  // what poll would answer; null: it has to be asked
+  Atomic<bool> was_watched_{false};       // now or before
   List<FileWatch> watches_ GUARDED_BY(file_watches_lock);
   bool counted_as_writer_ = false;
   bool runs_ = false;

@@ -16,6 +16,7 @@ class PathFile final : public File {
  public:
   using File::File;
   ~PathFile() override = default;
+  uint32_t poll(PollTable*) override { return kPollInvalid; }
 
  private:
   void last_reference_gone() override { slab_delete(this); }

@@ -11,33 +11,43 @@ namespace faultline {
 Result<Ref<Pipe>> Pipe::create() {
   Ref<Pipe> pipe = Ref<Pipe>::adopt(TRY(slab_new<Pipe>()));
   TRY(pipe->ring_.reserve(kDefaultBytes));
+  {
+    LockGuard guard(pipe->lock_);
+    pipe->bytes_went_locked();
+  }
   return pipe;
 }
 
 void Pipe::destroy(Pipe* pipe) { slab_delete(pipe); }
 
+// False at the end: nothing is there, and nobody will write.
+[[gnu::always_inline]] inline Result<bool> Pipe::wait_for_bytes(bool non_blocking) {
+  if (writers() == 0) return bytes() != 0;  // in this order: what the last one wrote is seen
+  if (non_blocking) return Errno::kAGAIN;
+  TRY(wait_restartable(
+      readable_, [this] { return bytes() != 0 || writers() == 0; }, true));
+  return true;
+}
+
+// 0: another reader was faster.
+[[gnu::always_inline]] inline Result<size_t> Pipe::take(IoBuffer& buffer) {
+  lock_.lock();
+  Result<size_t> moved = ring_.take(buffer);
+  bool leaves_some = bytes() != 0;
+  bytes_went_locked();
+  lock_.unlock();
+  if (leaves_some) readable_.wake(kPollIn | kPollReadNormal);
+  if (moved.ok() && moved.value() != 0) writable_.wake(kPollOut | kPollWriteNormal);
+  return moved;
+}
+
 [[gnu::always_inline]] inline Result<size_t> Pipe::read(IoBuffer& buffer, bool non_blocking) {
-  if (buffer.remaining() == 0) return size_t{0};
-  for (;;) {
-    if (bytes() != 0) {
-      lock_.lock();
-      Result<size_t> moved = ring_.take(buffer);
-      bool leaves_some = bytes() != 0;
-      lock_.unlock();
-      if (leaves_some) readable_.wake(kPollIn | kPollReadNormal);
-      if (!moved.ok()) return moved.error();
-      if (moved.value() != 0) {
-        writable_.wake(kPollOut | kPollWriteNormal);
-        return moved;
-      }
-    } else if (writers() == 0) {
-      if (bytes() == 0) return size_t{0};
-    } else {
-      if (non_blocking) return Errno::kAGAIN;
-      TRY(wait_restartable(
-          readable_, [this] { return bytes() != 0 || writers() == 0; }, true));
-    }
+  size_t moved = 0;
+  while (moved == 0 && buffer.remaining() != 0) {
+    if (bytes() == 0 && !TRY(wait_for_bytes(non_blocking))) break;
+    moved = TRY(take(buffer));
   }
+  return moved;
 }
 
 [[gnu::always_inline]] inline Result<size_t> Pipe::write(IoBuffer& buffer, bool non_blocking) {
@@ -50,7 +60,10 @@ void Pipe::destroy(Pipe* pipe) { slab_delete(pipe); }
     }
     lock_.lock();
     Result<size_t> moved = size_t{0};
-    if (ring_.space() >= needed) moved = ring_.put(buffer, ring_.space());
+    if (ring_.space() >= needed) {
+      moved = ring_.put(buffer, ring_.space());
+      bytes_came_locked();
+    }
     lock_.unlock();
     if (!moved.ok()) return total != 0 ? Result<size_t>(total) : moved;
     total += moved.value();
@@ -65,25 +78,38 @@ void Pipe::destroy(Pipe* pipe) { slab_delete(pipe); }
   return total;
 }
 
+// A writer never hears of readers that come, nor a reader of writers.
+void Pipe::ends_changed_locked() {
+  for_readers_.become(kPollHangUp, writers() == 0);
+  for_writers_.become(kPollError, readers() == 0);
+}
+
 void Pipe::add_end(bool reads, bool writes) {
-  if (reads) {
-    readers_.fetch_add(1, memory_order_acq_rel);
-    reader_opens_.fetch_add(1, memory_order_acq_rel);
-  }
-  if (writes) {
-    writers_.fetch_add(1, memory_order_acq_rel);
-    writer_opens_.fetch_add(1, memory_order_acq_rel);
+  {
+    LockGuard guard(ends_lock_);
+    readers_.fetch_add(reads, memory_order_acq_rel);
+    reader_opens_.fetch_add(reads, memory_order_acq_rel);
+    writers_.fetch_add(writes, memory_order_acq_rel);
+    writer_opens_.fetch_add(writes, memory_order_acq_rel);
+    ends_changed_locked();
   }
   opened_.wake_all();
 }
 
 void Pipe::remove_end(bool reads, bool writes) {
-  if (reads && readers_.fetch_sub(1, memory_order_acq_rel) == 1) writable_.wake_all(kPollOut | kPollError);
-  if (writes && writers_.fetch_sub(1, memory_order_acq_rel) == 1) readable_.wake_all(kPollIn | kPollHangUp);
+  {
+    LockGuard guard(ends_lock_);
+    readers_.fetch_sub(reads, memory_order_acq_rel);
+    writers_.fetch_sub(writes, memory_order_acq_rel);
+    ends_changed_locked();
+  }
+  if (reads && readers() == 0) writable_.wake_all(kPollOut | kPollError);
+  if (writes && writers() == 0) readable_.wake_all(kPollIn | kPollHangUp);
   if (readers() != 0 || writers() != 0) return;
   LockGuard guard(lock_);  // what nobody has read is lost, as fifo(7) says
   if (readers() != 0 || writers() != 0) return;
   ring_.clear();
+  bytes_went_locked();
 }
 
 Result<void> Pipe::wait_for_reader(uint32_t seen) {
@@ -115,6 +141,8 @@ Result<uint32_t> Pipe::set_capacity(uint32_t wanted) {
   {
     LockGuard guard(lock_);
     TRY(ring_.resize(rounded));
+    bytes_went_locked();
+    bytes_came_locked();
   }
   writable_.wake_all(kPollOut | kPollWriteNormal);
   return rounded;
@@ -138,12 +166,11 @@ class PipeFile final : public File {
   Result<void> synchronize(bool) override { return Errno::kINVAL; }
 
   uint32_t poll(PollTable* table) override {
-    if (table) [[unlikely]]
-      register_queues(*table);
-    if ((flags() & kOpenAccessMode) == kOpenReadOnly) [[likely]]
-      return reader_events();
-    return (is_readable() ? reader_events() : 0) | (is_writable() ? writer_events() : 0);
+    if (table) register_queues(*table);
+    return (is_readable() ? reader_events() : 0) | (is_writable() ? pipe_->for_writers().events() : 0);
   }
+  // An end of pipe(2)'s has one side, and what is true of that is true of the end.
+  void is_sole_end() { keeps_readiness(is_readable() ? pipe_->for_readers() : pipe_->for_writers()); }
 
   Result<uint32_t> ioctl(uint32_t request, uint32_t argument) override {
     constexpr uint32_t kBytesToRead = 0x541b;
@@ -158,19 +185,12 @@ class PipeFile final : public File {
   }
 
  private:
+  // A fifo's reader without a writer yet has not been hung up on.
   uint32_t reader_events() const {
-    uint32_t events = pipe_->bytes() != 0 ? kPollIn | kPollReadNormal : 0;
-    if (pipe_->writers() != 0) [[likely]]
-      return events;
-    // A fifo's reader without a writer yet has not been hung up on.
     bool is_before_writers = path().dentry.get() && pipe_->writer_opens() == writer_opens_at_open_;
-    return events | (is_before_writers ? 0 : kPollHangUp);
+    return pipe_->for_readers().events() & ~(is_before_writers ? kPollHangUp : 0);
   }
-  uint32_t writer_events() const {
-    uint32_t events = pipe_->capacity() - pipe_->bytes() >= Pipe::kAtomic ? kPollOut | kPollWriteNormal : 0;
-    return events | (pipe_->readers() == 0 ? kPollError : 0);
-  }
-  [[gnu::noinline, gnu::cold]] void register_queues(PollTable& table) {
+  void register_queues(PollTable& table) {
     if (is_readable()) table.register_queue(pipe_->readable());
     if (is_writable()) table.register_queue(pipe_->writable());
   }
@@ -199,10 +219,11 @@ Result<Ref<File>> open_fifo(Ref<Inode> inode, uint32_t flags) {
 Result<PipeEnds> pipe_create(uint32_t flags, const Credentials& who) {
   Ref<Inode> inode = TRY(anonymous_inode_create(FileType::kFifo, 0600, who));
   Ref<Pipe> pipe(*TRY(inode->fifo()));
-  PipeEnds ends;
-  ends.reader = Ref<File>::adopt(TRY(slab_new<PipeFile>(inode, kOpenReadOnly | flags, pipe)));
-  ends.writer = Ref<File>::adopt(TRY(slab_new<PipeFile>(std::move(inode), kOpenWriteOnly | flags, std::move(pipe))));
-  return ends;
+  auto reader = Ref<PipeFile>::adopt(TRY(slab_new<PipeFile>(inode, kOpenReadOnly | flags, pipe)));
+  auto writer = Ref<PipeFile>::adopt(TRY(slab_new<PipeFile>(std::move(inode), kOpenWriteOnly | flags, std::move(pipe))));
+  reader->is_sole_end();
+  writer->is_sole_end();
+  return PipeEnds{std::move(reader), std::move(writer)};
 }
 
 Pipe* pipe_of(File& file) {

@@ -23,6 +23,8 @@ class Pipe final : public RefCounted<Pipe> {
   Result<size_t> read(IoBuffer& buffer, bool non_blocking);
   Result<size_t> write(IoBuffer& buffer, bool non_blocking);
 
+  const Readiness& for_readers() const { return for_readers_; }
+  const Readiness& for_writers() const { return for_writers_; }
   uint32_t bytes() const { return ring_.bytes(); }
   uint32_t capacity() const { return ring_.capacity(); }
   Result<uint32_t> set_capacity(uint32_t bytes);  // F_SETPIPE_SZ: kBUSY, kNOMEM, kPERM, kINVAL; returns the capacity
@@ -46,15 +48,29 @@ class Pipe final : public RefCounted<Pipe> {
   friend Result<T*> slab_new(Arguments&&...);
   template <typename T>
   friend void slab_delete(T*);
-  Pipe() = default;
+  Pipe() { ends_changed_locked(); }
   ~Pipe() = default;
+  // The ring holds less than before, or more.
+  void bytes_went_locked() REQUIRES(lock_) {
+    if (ring_.bytes() == 0) for_readers_.become(kPollIn | kPollReadNormal, false);
+    if (ring_.space() >= kAtomic) for_writers_.become(kPollOut | kPollWriteNormal, true);
+  }
+  void bytes_came_locked() REQUIRES(lock_) {
+    if (ring_.bytes() != 0) for_readers_.become(kPollIn | kPollReadNormal, true);
+    if (ring_.space() < kAtomic) for_writers_.become(kPollOut | kPollWriteNormal, false);
+  }
+  void ends_changed_locked() REQUIRES(ends_lock_);
+  Result<bool> wait_for_bytes(bool non_blocking);
+  Result<size_t> take(IoBuffer& buffer);
 
   static Atomic<uint32_t> most_bytes_;
 
   Mutex<LockRank::kPipe> lock_;  // held while bytes move, across user copies
   ByteRing ring_;                // changed under lock_
-  Atomic<uint32_t> readers_{0}, writers_{0};
+  SpinLock<LockRank::kDescriptors> ends_lock_;
+  Atomic<uint32_t> readers_{0}, writers_{0};  // written under ends_lock_, as all of this line and the next
   Atomic<uint32_t> reader_opens_{0}, writer_opens_{0};
+  Readiness for_readers_, for_writers_;  // what is so because of the bytes changes under lock_, because of the ends under ends_lock_
   WaitQueue readable_, writable_, opened_;
 };
 

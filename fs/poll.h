@@ -1,6 +1,7 @@
 // Readiness: how poll, select and epoll ask a file, over the one wait-queue mechanism. Masks as poll(2).
 #pragma once
 
+#include "lib/atomic.h"
 #include "lib/wait_queue.h"
 
 namespace faultline {
@@ -18,6 +19,26 @@ class PollTable {
 
  protected:
   ~PollTable() = default;
+};
+
+// The answer of poll in a word, for files that keep it up: who looks at a thousand of them takes no lock and makes no call. Whoever changes what a
+// bit stands for changes the bit with it, under a lock that all take who do so, and before the wake-up that tells of it.
+class Readiness {
+ public:
+  uint32_t events() const { return events_.load(memory_order_acquire); }
+  // `events`, which change together, are true from now on, or false; others may change other bits meanwhile. A locked instruction, so that the wake-up
+  // comes behind it on every processor; who finds them as they shall be has nobody to tell.
+  void become(uint32_t events, bool are_true) {
+    uint32_t before = events_.load(memory_order_relaxed) & events;
+    if (are_true) {
+      if (before == 0) events_.fetch_or(events, memory_order_seq_cst);
+    } else if (before != 0) {
+      events_.fetch_and(~events, memory_order_seq_cst);
+    }
+  }
+
+ private:
+  Atomic<uint32_t> events_{0};
 };
 
 }  // namespace faultline

@@ -262,4 +262,10 @@ void signal_set_temporary_mask(SignalSet mask) {
   signal_set_mask(mask);
 }
 
+void signal_end_temporary_mask() {
+  Thread& self = running_thread();
+  self.clear_work(kWorkMask);
+  signal_set_mask(self.saved_mask);
+}
+
 }  // namespace faultline

@@ -212,8 +212,9 @@ bool fatal_signal_is_pending();
 // Replaces the running thread's mask and looks again at what is pending.
 void signal_set_mask(SignalSet mask);
 // For pselect, ppoll, sigsuspend: `mask` now; the old mask comes back when the call returns to user mode, after a handler (if any)
-// was set up with it.
+// was set up with it; or at once, by the second.
 void signal_set_temporary_mask(SignalSet mask);
+void signal_end_temporary_mask();
 
 // --- For those who wait for signals instead of having them delivered (signal_news.cpp).
 // Woken whenever a signal begins to wait for a thread of the process, and sometimes for others.

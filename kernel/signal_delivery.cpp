@@ -128,10 +128,7 @@ void signals_deliver(TrapFrame& frame) {
   }
   uint32_t work = self.work.load(memory_order_relaxed);
   if (work & kWorkRestart) end_interrupted_call(frame, nullptr);
-  if (work & kWorkMask) {
-    self.clear_work(kWorkMask);
-    signal_set_mask(self.saved_mask);
-  }
+  if (work & kWorkMask) signal_end_temporary_mask();
 }
 
 extern "C" void return_to_user_work(TrapFrame* frame) {

@@ -204,7 +204,7 @@ void Epoll::describe(FormatSink& sink) {
 [[gnu::always_inline]] inline uint32_t Epoll::events_of_front_locked(Item& item) {
   item.is_listed.store(false, memory_order_seq_cst);
   if (item.file->reference_count() == 0) return 0;
-  return item.file->poll(nullptr) & item.mask.load(memory_order_relaxed);
+  return item.file->events_now() & item.mask.load(memory_order_relaxed);
 }
 
 // Who arrived again meanwhile is in the other list already.
@@ -225,24 +225,30 @@ void Epoll::describe(FormatSink& sink) {
 Result<uint32_t> Epoll::deliver(UserPtr<abi::EpollEvent> events, uint32_t limit) {
   LockGuard guard(mutex_);
   collect_locked();
-  uint32_t given = 0;
+  uint32_t room = limit;
   bool has_failed = false;
-  Item* const last = ready_.back();
-  Item* looked_at = nullptr;
-  while (looked_at != last && !has_failed && given < limit) {
-    looked_at = ready_.front();
-    if (!looked_at) break;
-    Item& item = *looked_at;
+  const Item* const last = ready_.back();
+  for (Item* front = ready_.front(); front; front = front == last || room == 0 ? nullptr : ready_.front()) {
+    Item& item = *front;
     uint32_t found = events_of_front_locked(item);
-    has_failed = found != 0 && !machine::user_store(events.at(given).address(), found, item.data_words[0], item.data_words[1]);
-    bool is_level = !(item.wanted & (abi::kEpollOneShot | abi::kEpollEdge));
-    place_front_locked(item, has_failed || (found != 0 && is_level) ? Place::kLast : Place::kOff);
-    if (found == 0 || has_failed) continue;
+    if (found == 0) {
+      place_front_locked(item, Place::kOff);
+      continue;
+    }
+    has_failed = !machine::user_store(events.address(), found, item.data_words[0], item.data_words[1]);
+    if (has_failed) [[unlikely]] {
+      place_front_locked(item, Place::kLast);
+      break;
+    }
     if (item.wanted & abi::kEpollOneShot) item.mask.store(0, memory_order_seq_cst);
-    given++;
+    place_front_locked(item, item.wanted & (abi::kEpollOneShot | abi::kEpollEdge) ? Place::kOff : Place::kLast);
+    events = events.at(1);
+    room--;
   }
   scan_ends_locked();
-  return has_failed && given == 0 ? Result<uint32_t>(Errno::kFAULT) : given;
+  if (has_failed && room == limit) [[unlikely]]
+    return Errno::kFAULT;
+  return limit - room;
 }
 
 // Ready if one of its files is. Who has nothing to tell leaves the list, so that is found out once.

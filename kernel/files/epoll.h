@@ -39,15 +39,17 @@ class Epoll final : public FileWatcher {
   Result<void> modify(File& file, uint32_t descriptor, const abi::EpollEvent& wanted);
   Result<void> remove(File& file, uint32_t descriptor);
 
-  // How many events were written, 1 to `limit`; 0 after that many nanoseconds. kINTR, kFAULT.
+  // How many events were written, 1 to `limit`; 0 after `nanoseconds()`, which is asked for only if nothing is ready. kINTR, kFAULT.
   static constexpr uint64_t kForEver = ~0ull;
-  Result<uint32_t> wait(UserPtr<abi::EpollEvent> events, uint32_t limit, uint64_t nanoseconds) {
+  template <typename Time>
+  Result<uint32_t> wait(UserPtr<abi::EpollEvent> events, uint32_t limit, Time nanoseconds) {
     if (has_ready()) [[likely]] {
       uint32_t found = TRY(deliver(events, limit));
       if (found != 0) [[likely]]
         return found;
     }
-    return nanoseconds == 0 ? Result<uint32_t>(0u) : wait_longer(events, limit, nanoseconds);
+    uint64_t time = nanoseconds();
+    return time == 0 ? Result<uint32_t>(0u) : wait_longer(events, limit, time);
   }
 
   // Of the instance's own file.

@@ -2,6 +2,7 @@
 #include "kernel/files/calls.h"
 #include "kernel/files/epoll.h"
 #include "kernel/files/epoll_nesting.h"
+#include "kernel/files/poll_call.h"
 #include "kernel/files/support.h"
 #include "kernel/time.h"
 
@@ -51,50 +52,46 @@ Result<uint32_t> sys_epoll_ctl(int32_t instance, uint32_t operation, int32_t des
 
 namespace {
 
+template <typename Time>
 [[gnu::always_inline]] inline Result<uint32_t> wait_for_events(int32_t instance, UserPtr<abi::EpollEvent> events, int32_t limit,
-                                                               uint64_t nanoseconds) {
+                                                               Time nanoseconds) {
   constexpr int32_t kMostEvents = INT32_MAX / static_cast<int32_t>(sizeof(abi::EpollEvent));
   if (limit <= 0 || limit > kMostEvents) return Errno::kINVAL;
   uint32_t bytes = static_cast<uint32_t>(limit) * static_cast<uint32_t>(sizeof(abi::EpollEvent));
   if (events.address().value() > kKernelBase - bytes) return Errno::kFAULT;
-  FileHandle file = TRY(descriptor_file(instance));
+  FileHandle file = TRY(current_process().descriptors().get(static_cast<uint32_t>(instance)));
   Epoll* epoll = file->epoll();
-  if (!epoll) return Errno::kINVAL;
+  if (!epoll) return file->is_path_only() ? Errno::kBADF : Errno::kINVAL;
   return epoll->wait(events, static_cast<uint32_t>(limit), nanoseconds);
 }
 
-uint64_t nanoseconds_of_milliseconds(int32_t milliseconds) {
-  return milliseconds < 0 ? Epoll::kForEver : static_cast<uint64_t>(milliseconds) * 1'000'000;
-}
-
-Result<void> apply_mask(UserPtr<SignalSet> mask, uint32_t bytes) {
-  if (mask.is_null()) return {};
-  if (bytes != sizeof(SignalSet)) return Errno::kINVAL;
-  signal_set_temporary_mask(TRY(user_read(mask)));
-  return {};
+auto milliseconds_of(int32_t milliseconds) {
+  return [milliseconds] { return milliseconds < 0 ? Epoll::kForEver : static_cast<uint64_t>(milliseconds) * 1'000'000; };
 }
 
 }  // namespace
 
 Result<uint32_t> sys_epoll_wait(int32_t instance, UserPtr<abi::EpollEvent> events, int32_t limit, int32_t milliseconds) {
-  return wait_for_events(instance, events, limit, nanoseconds_of_milliseconds(milliseconds));
+  return wait_for_events(instance, events, limit, milliseconds_of(milliseconds));
 }
 
 Result<uint32_t> sys_epoll_pwait(int32_t instance, UserPtr<abi::EpollEvent> events, int32_t limit, int32_t milliseconds,
-                                 UserPtr<SignalSet> mask, uint32_t bytes) {
-  TRY(apply_mask(mask, bytes));
-  return wait_for_events(instance, events, limit, nanoseconds_of_milliseconds(milliseconds));
+                                 UserPtr<SignalSet> set, uint32_t bytes) {
+  CallMask mask;
+  TRY(mask.apply(set, bytes));
+  return mask.after(wait_for_events(instance, events, limit, milliseconds_of(milliseconds)));
 }
 
 Result<uint32_t> sys_epoll_pwait2(int32_t instance, UserPtr<abi::EpollEvent> events, int32_t limit, UserPtr<Timespec64> time,
-                                  UserPtr<SignalSet> mask, uint32_t bytes) {
+                                  UserPtr<SignalSet> set, uint32_t bytes) {
   uint64_t nanoseconds = Epoll::kForEver;
   if (!time.is_null()) {
     Timespec64 wanted = TRY(user_read(time));
     nanoseconds = TRY(nanoseconds_of(wanted));
   }
-  TRY(apply_mask(mask, bytes));
-  return wait_for_events(instance, events, limit, nanoseconds);
+  CallMask mask;
+  TRY(mask.apply(set, bytes));
+  return mask.after(wait_for_events(instance, events, limit, [nanoseconds] { return nanoseconds; }));
 }
 
 }  // namespace faultline

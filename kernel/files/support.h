@@ -31,7 +31,7 @@ class UserPath {
 };
 
 // An open file that is more than a place (O_PATH): kBADF.
-inline Result<FileHandle> descriptor_file(int32_t descriptor) {
+[[gnu::always_inline]] inline Result<FileHandle> descriptor_file(int32_t descriptor) {
   FileHandle file = TRY(current_process().descriptors().get(static_cast<uint32_t>(descriptor)));
   if (file->is_path_only()) [[unlikely]]
     return Errno::kBADF;

@@ -1,5 +1,6 @@
 // poll, select and their variants, on pipes, files and FIFOs.
 #include "user/tests/harness.h"
+#include <sys/epoll.h>
 #include <sys/select.h>
 
 static int events(int fd, int wanted, int timeout = 0) {
@@ -157,4 +158,104 @@ TEST(the_masks_of_ppoll_and_pselect_are_atomic) {
   timespec zero = {};
   CHECK_EQ(ppoll(&p, 1, &zero, &set), 1);
   CHECK_EQ(g_handled, 2);
+}
+
+// A signal that is kept out but for the wait. A wait that finds something puts the old mask back before it is looked for; one that finds nothing has
+// been interrupted by it.
+struct SignalKeptOut {
+  sigset_t none;
+  SignalKeptOut() {
+    struct sigaction action = {};
+    action.sa_handler = [](int) { g_handled = g_handled + 1; };
+    sigaction(SIGUSR1, &action, nullptr);
+    sigset_t set;
+    sigemptyset(&none);
+    sigemptyset(&set);
+    sigaddset(&set, SIGUSR1);
+    sigprocmask(SIG_BLOCK, &set, nullptr);
+    raise(SIGUSR1);
+  }
+  static bool is_pending() {
+    sigset_t pending, mask;
+    sigpending(&pending);
+    sigprocmask(SIG_BLOCK, nullptr, &mask);
+    CHECK(sigismember(&mask, SIGUSR1));
+    return sigismember(&pending, SIGUSR1);
+  }
+};
+TEST(a_wait_that_succeeds_lets_no_signal_in) {
+  SignalKeptOut signal;
+  int fd[2];
+  make_pipe(fd);
+  CHECK_EQ(write(fd[1], "x", 1), 1);
+  timespec longer = {1000, 0};
+  pollfd p = {fd[0], POLLIN, 0};
+  CHECK_EQ(ppoll(&p, 1, &longer, &signal.none), 1);
+  CHECK(g_handled == 0 && SignalKeptOut::is_pending());
+  fd_set in;
+  FD_ZERO(&in);
+  FD_SET(fd[0], &in);
+  CHECK_EQ(pselect(fd[0] + 1, &in, nullptr, nullptr, &longer, &signal.none), 1);
+  CHECK(g_handled == 0 && SignalKeptOut::is_pending());
+  int epoll = CHECK_OK(epoll_create1(0));
+  epoll_event event = {EPOLLIN, {}};
+  CHECK_OK(epoll_ctl(epoll, EPOLL_CTL_ADD, fd[0], &event));
+  CHECK_EQ(epoll_pwait(epoll, &event, 1, -1, &signal.none), 1);
+  CHECK(g_handled == 0 && SignalKeptOut::is_pending());
+  // An error is no interruption either.
+  FD_SET(200, &in);
+  CHECK_ERR(pselect(201, &in, nullptr, nullptr, &longer, &signal.none), EBADF);
+  CHECK(g_handled == 0 && SignalKeptOut::is_pending());
+}
+TEST(a_wait_that_finds_nothing_lets_the_signal_in) {
+  SignalKeptOut signal;
+  int fd[2];
+  make_pipe(fd);
+  timespec zero = {};
+  pollfd p = {fd[0], POLLIN, 0};
+  CHECK_ERR(ppoll(&p, 1, &zero, &signal.none), EINTR);
+  CHECK(g_handled == 1 && !SignalKeptOut::is_pending());
+  raise(SIGUSR1);
+  fd_set in;
+  FD_ZERO(&in);
+  FD_SET(fd[0], &in);
+  CHECK_ERR(pselect(fd[0] + 1, &in, nullptr, nullptr, &zero, &signal.none), EINTR);
+  CHECK(g_handled == 2 && !SignalKeptOut::is_pending());
+  raise(SIGUSR1);
+  int epoll = CHECK_OK(epoll_create1(0));
+  epoll_event event = {EPOLLIN, {}};
+  CHECK_OK(epoll_ctl(epoll, EPOLL_CTL_ADD, fd[0], &event));
+  CHECK_EQ(epoll_pwait(epoll, &event, 1, 0, &signal.none), 0);  // this one only looks
+  CHECK(g_handled == 2 && SignalKeptOut::is_pending());
+  CHECK_ERR(epoll_pwait(epoll, &event, 1, -1, &signal.none), EINTR);
+  CHECK(g_handled == 3 && !SignalKeptOut::is_pending());
+}
+TEST(descriptors_far_apart_and_those_that_are_none) {
+  rlimit limit = {5000, 5000};
+  if (setrlimit(RLIMIT_NOFILE, &limit)) SKIP("cannot have 5000 descriptors");
+  int fd[2];
+  make_pipe(fd);
+  const int places[] = {fd[0], 31, 32, 1023, 1024, 2047, 4096};
+  for (int place : places)
+    if (place != fd[0]) CHECK_EQ(dup2(fd[0], place), place);
+  pollfd p[16];
+  int n = 0;
+  for (int place : places) p[n++] = {place, POLLIN, 0}, p[n++] = {place + 100, POLLIN, 0};
+  CHECK_EQ(poll(p, n, 0), 7);
+  for (int i = 0; i < n; i++) CHECK_EQ(p[i].revents, i % 2 ? POLLNVAL : 0);
+  CHECK_EQ(write(fd[1], "x", 1), 1);
+  CHECK_EQ(poll(p, n, 0), 14);
+  for (int i = 0; i < n; i++) CHECK_EQ(p[i].revents, i % 2 ? POLLNVAL : POLLIN);
+  fd_set in;
+  FD_ZERO(&in);
+  for (int i = 0; i < 4; i++) FD_SET(places[i], &in);
+  CHECK_EQ(select(1024, &in, nullptr, nullptr, nullptr), 4);
+  // Bits past the end are not looked at, and come back as 0.
+  FD_ZERO(&in);
+  FD_SET(31, &in);
+  FD_SET(40, &in);
+  CHECK_EQ(select(40, &in, nullptr, nullptr, nullptr), 1);
+  CHECK(FD_ISSET(31, &in) && !FD_ISSET(40, &in));
+  int place_only = CHECK_OK(open(".", O_PATH));
+  CHECK_EQ(events(place_only, POLLIN | POLLOUT), POLLNVAL);
 }
