@@ -22,14 +22,9 @@ void WaitQueue::wake_slow(uint32_t events, uint32_t exclusive_limit) {
   InterruptLockGuard guard(lock_);
   for (WaitEntry& entry : entries_) {
     if (entry.exclusive_ && exclusive_limit == 0) break;
-    // Whom the callback wakes may look at once, and sleep again: it must not find itself in the queue that it is about to leave.
-    entry.is_waiting_.store(false, memory_order_relaxed);
     WaitEntry::Verdict verdict = entry.notify_(entry, events);
     if (entry.exclusive_ && verdict != WaitEntry::Verdict::kPass) exclusive_limit--;
-    if (verdict == WaitEntry::Verdict::kRemove)
-      take_out_locked(entry);
-    else
-      entry.is_waiting_.store(true, memory_order_relaxed);
+    if (verdict == WaitEntry::Verdict::kRemove) take_out_locked(entry);
   }
 }
 

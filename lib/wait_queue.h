@@ -26,6 +26,11 @@ class WaitEntry : public ListNode<> {
   // Whether a queue has it. False as soon as it has been taken out; its callback may be running still.
   bool is_waiting() const { return is_waiting_.load(memory_order_acquire); }
 
+ protected:
+  // For a callback that will say kRemove, before it wakes anybody: who wakes may look at once, and sleep again, and must not find itself in the
+  // queue that it is about to leave. (Who stays never seems to be out: it would be destroyed in the queue.)
+  void will_be_removed() { is_waiting_.store(false, memory_order_relaxed); }
+
  private:
   friend class WaitQueue;
   Notify notify_;
@@ -78,7 +83,9 @@ class ThreadWaitEntry : public WaitEntry {
 
  private:
   static Verdict notify(WaitEntry& self, uint32_t) {
-    faultline::wake(static_cast<ThreadWaitEntry&>(self).thread_);
+    auto& entry = static_cast<ThreadWaitEntry&>(self);
+    entry.will_be_removed();
+    faultline::wake(entry.thread_);
     return Verdict::kRemove;
   }
   Thread& thread_;
