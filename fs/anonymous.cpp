@@ -57,6 +57,8 @@ Result<Ref<Inode>> anonymous_inode_create(FileType type, uint32_t permissions, c
   return Ref<Inode>::adopt(TRY(slab_new<AnonymousInode>(*file_system, number, type, permissions, who)));
 }
 
+bool is_anonymous(const Inode& inode) { return &inode.file_system() == &*file_system; }
+
 Result<Path> path_of_file(const File& file) {
   if (file.path()) return Path(file.path());
   if (!file.inode()) return Errno::kBADF;

@@ -7,6 +7,7 @@ namespace faultline {
 
 // An inode that only carries attributes. kNOMEM.
 Result<Ref<Inode>> anonymous_inode_create(FileType type, uint32_t permissions, const Credentials& who);
+bool is_anonymous(const Inode& inode);
 void anonymous_initialize();  // boot
 
 }  // namespace faultline

@@ -3,6 +3,7 @@
 
 #include <bit>
 
+#include "fs/anonymous.h"
 #include "fs/hooks.h"
 #include "fs/standard_files.h"
 
@@ -206,9 +207,10 @@ class PipeFile final : public File {
 
 Result<Ref<File>> open_fifo(Ref<Inode> inode, uint32_t flags) {
   Ref<Pipe> pipe(*TRY(inode->fifo()));
-  bool waits = !(flags & kOpenNonBlocking);
+  bool has_name = !is_anonymous(*inode);  // without one (by way of /proc/PID/fd) there is no other end to wait for
+  bool waits = has_name && !(flags & kOpenNonBlocking);
   uint32_t mode = flags & kOpenAccessMode;
-  if (mode == kOpenWriteOnly && !waits && pipe->readers() == 0) return Errno::kNXIO;
+  if (mode == kOpenWriteOnly && has_name && !waits && pipe->readers() == 0) return Errno::kNXIO;
   uint32_t reader_opens = pipe->reader_opens(), writer_opens = pipe->writer_opens();
   Ref<File> file = Ref<File>::adopt(TRY(slab_new<PipeFile>(std::move(inode), flags, pipe)));
   if (waits && mode == kOpenReadOnly) TRY(pipe->wait_for_writer(writer_opens));

@@ -102,6 +102,15 @@ TEST(proc_leads_to_files_that_have_no_name) {
   CHECK_OK(fstat(p[0], &direct));
   CHECK_OK(stat(link_of(p[0]), &through));
   CHECK(direct.st_ino == through.st_ino && S_ISFIFO(through.st_mode));
+  close(p[1]);
+  close(writer);
+  int reader = CHECK_OK(open(link_of(p[0]), O_RDONLY));  // no writer is left, and there is none to wait for
+  CHECK_EQ(read(reader, &c, 1), 0);
+  writer = CHECK_OK(open(link_of(reader), O_WRONLY));
+  close(p[0]);
+  close(reader);
+  CHECK_OK(open(link_of(writer), O_WRONLY | O_NONBLOCK));
+  CHECK_OK(pipe(p));
   int place = CHECK_OK(open(link_of(p[1]), O_PATH));
   CHECK_ERR(read(place, &c, 1), EBADF);
   CHECK_ERR(open(link_of(sockets[0]), O_RDWR), ENXIO);
