@@ -11,12 +11,17 @@ namespace faultline {
 
 namespace {
 
+// Whether the process' parent keeps its group from being an orphan: one of the same session, in another group.
+bool has_outside_parent(const Process& process) REQUIRES(process_table_lock) {
+  const Process* parent = process.parent_;
+  return parent && parent->pid_ != 1 && parent->session_ == process.session_ && parent->group_ != process.group_;
+}
+
 // Is the group orphaned, or would it be without `leaving`?
 bool is_orphaned_without(uint32_t group, const Process* leaving) REQUIRES(process_table_lock) {
   for (const Process& process : all_processes()) {
     if (process.group_ != group || &process == leaving || process.state_ == ProcessState::kZombie) continue;
-    const Process* parent = process.parent_;
-    if (parent && parent->pid_ != 1 && parent != leaving && parent->session_ == process.session_ && parent->group_ != group) return false;
+    if (has_outside_parent(process) && process.parent_ != leaving) return false;
   }
   return true;
 }
@@ -41,7 +46,7 @@ void orphaned_groups_continue_locked(Process& leaving) {
   bool any_stopped = false;
   for (const Process& process : all_processes()) any_stopped |= process.state_ == ProcessState::kStopped;
   if (!any_stopped) return;
-  continue_if_orphaned(leaving.group_, leaving);
+  if (has_outside_parent(leaving)) continue_if_orphaned(leaving.group_, leaving);  // or else it is no more of an orphan than before
   // Its children are process 1's by now; their groups have lost a member's parent.
   for (Process& child : all_processes())
     if (child.parent_ && child.parent_->pid_ == 1 && child.session_ == leaving.session_ && child.group_ != leaving.group_ &&

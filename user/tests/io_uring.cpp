@@ -1,10 +1,12 @@
 // io_uring(7): each operation, what waits and what ends it, links, full queues; who may end while who waits; programs that write nonsense into the
 // shared memory. Disks are in io_uring_disk.cpp.
+#include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/uio.h>
+#include <algorithm>
 #include <atomic>
 
 #include "user/tests/ring_support.h"
@@ -639,6 +641,43 @@ TEST(nonsense_in_the_shared_memory) {
   wait_for(child);
   Ring ring;
   CHECK_EQ(ring.run(IORING_OP_NOP), 0);
+}
+
+// The first such socket starts the network, which stays: not a test's memory.
+static const int kWarm = close(socket(AF_INET, SOCK_STREAM, 0));
+
+// What a send took and found no room for, it sends when it goes on.
+TEST(a_connection_that_is_full_loses_nothing) {
+  constexpr int kBytes = 1 << 20, kPart = 100'000;
+  Ring ring;
+  sockaddr_in at = {};
+  at.sin_family = AF_INET;
+  at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t length = sizeof at;
+  int server = CHECK_OK(socket(AF_INET, SOCK_STREAM, 0)), from = CHECK_OK(socket(AF_INET, SOCK_STREAM, 0));
+  CHECK_OK(bind(server, (sockaddr*)&at, sizeof at));
+  CHECK_OK(listen(server, 1));
+  CHECK_OK(getsockname(server, (sockaddr*)&at, &length));
+  CHECK_OK(connect(from, (sockaddr*)&at, sizeof at));
+  int to = CHECK_OK(accept(server, nullptr, nullptr));
+  char* sent = map_pages(2 * kBytes / 4096, PROT_READ | PROT_WRITE);
+  char* received = sent + kBytes;
+  for (int i = 0; i < kBytes; i++) sent[i] = char(i % 251);
+  for (int sent_bytes = 0, received_bytes = 0, waits = 0; received_bytes < kBytes;) {
+    if (!waits && sent_bytes < kBytes) {
+      ring.add(IORING_OP_SEND, from, sent + sent_bytes, std::min(kPart, kBytes - sent_bytes), 0, 1);
+      CHECK_EQ(ring.submit(), waits = 1);
+    }
+    if (ring.ready()) {
+      sent_bytes += CHECK_OK(ring.result(1));
+      waits = 0;
+    } else {
+      received_bytes += CHECK_OK(read(to, received + received_bytes, std::min(5000, kBytes - received_bytes)));
+    }
+  }
+  CHECK(!memcmp(sent, received, kBytes));
+  CHECK_OK(munmap(sent, 2 * kBytes));
+  for (int fd : {server, from, to}) close(fd);
 }
 
 // Two threads that submit, two that wait: each completion is seen once.

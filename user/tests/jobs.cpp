@@ -224,6 +224,22 @@ TEST(a_group_that_becomes_an_orphan_while_stopped_is_hung_up) {
   CHECK_OK(kill(child, SIGKILL));
 }
 
+// A group that was an orphan before is not hung up when just another member ends.
+TEST(an_end_in_an_orphaned_group_hangs_nobody_up) {
+  CHECK_EXIT(in_child([] {
+               CHECK_OK(setsid());
+               int status;
+               pid_t stopped = in_child([] { raise(SIGSTOP); });
+               CHECK_EQ(waitpid(stopped, &status, WUNTRACED), stopped);
+               CHECK(WIFSTOPPED(status));
+               CHECK_EXIT(in_child([] {}), 0);
+               CHECK_EQ(waitpid(stopped, &status, WNOHANG | WUNTRACED | WCONTINUED), 0);
+               CHECK_OK(kill(stopped, SIGCONT));
+               CHECK_EXIT(stopped, 0);
+             }),
+             0);
+}
+
 // ---- SIGCHLD
 static void children(int expected) {  // the signal may come a moment after the status
   while (g_children < expected) pause_a_little();

@@ -50,17 +50,26 @@ Result<size_t> TcpSocket::send(SendRequest& request) {
   const Deadline deadline = send_deadline();
   PassingBuffer passing(request.data.remaining());
   size_t sent = 0;
+  IoBuffer before_taking = request.data;
   uint32_t from = 0, to = 0;  // what of the buffer was not sent yet
+  // What was taken and not sent is the caller's again: a ring tries it once more, from there.
+  auto put_back = [&] {
+    if (from == to) return;
+    request.data = before_taking;
+    ignore_result(request.data.take(passing.data(), from));
+  };
   auto result = [&](Errno error) -> Result<size_t> {
+    put_back();
     if (sent == 0 && error == Errno::kPIPE && !(request.flags & abi::kMessageNoSignal)) signal_broken_pipe();
     return sent != 0 ? Result<size_t>(sent) : error;
   };
   for (;;) {
     // An error that came after some bytes were sent is for the next call.
-    if (sent != 0 && (connection_.error() != Errno{} || (from == to && request.data.remaining() == 0))) return sent;
+    if (sent != 0 && (connection_.error() != Errno{} || (from == to && request.data.remaining() == 0))) return put_back(), sent;
     if (Result<void> may = check_sendable(request.waits(), deadline); !may.ok()) return result(may.error());
     if (from == to) {
       if (request.data.remaining() == 0) return sent;
+      before_taking = request.data;
       Result<size_t> taken = request.data.take(passing.data(), passing.size());
       if (!taken.ok()) return result(taken.error());
       from = 0;
