@@ -43,7 +43,9 @@ class Transfer : public RequestOf<T> {
     if (kDirection == Direction::kWrite && is_on_disk_ && patience == Patience::kNone) return Errno::kAGAIN;
     buffer_.set_impatient(patience == Patience::kNone || !is_on_disk_);
     for (;;) {
+      const IoBuffer before = buffer_;
       Result<size_t> moved = move();
+      if (!moved.ok()) buffer_ = before;  // nothing has moved, though a socket without room may have taken the bytes
       if (!is_on_disk_) return static_cast<uint32_t>(TRY(std::move(moved)));
       if (!moved.ok() && (buffer_.done() == 0 || moved.error() == Errno::kAGAIN)) return moved.error();
       if (!moved.ok() || moved.value() == 0 || buffer_.remaining() == 0) return static_cast<uint32_t>(buffer_.done());

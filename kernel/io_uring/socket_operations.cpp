@@ -27,12 +27,19 @@ class Message : public RequestOf<T> {
   Socket& socket() const { return *this->file().socket(); }
   bool wants_all() const { return wants_all_ && socket().type() == abi::kSocketStream; }
   virtual Result<size_t> move() = 0;
+  // An attempt that fails has moved nothing, though a socket without room may have taken the bytes: the next one begins where this one did.
+  Result<size_t> try_to_move() {
+    const IoBuffer before = buffer_;
+    Result<size_t> moved = move();
+    if (!moved.ok()) buffer_ = before;
+    return moved;
+  }
   // Who wants all asks until the socket itself says that there is no more: its end, behind the last bytes, may have been told already. What came
   // before an error counts.
   Result<uint32_t> attempt(Request::Patience) override {
-    Result<size_t> moved = move();
+    Result<size_t> moved = try_to_move();
     if (!wants_all()) return static_cast<uint32_t>(TRY(std::move(moved)));
-    while (moved.ok() && moved.value() != 0 && buffer_.remaining() != 0) moved = move();
+    while (moved.ok() && moved.value() != 0 && buffer_.remaining() != 0) moved = try_to_move();
     if (!moved.ok() && (buffer_.done() == 0 || moved.error() == Errno::kAGAIN)) return moved.error();
     return static_cast<uint32_t>(buffer_.done());
   }

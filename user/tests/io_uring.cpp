@@ -680,6 +680,31 @@ TEST(a_connection_that_is_full_loses_nothing) {
   for (int fd : {server, from, to}) close(fd);
 }
 
+// The same with packets: one that waited for room comes whole.
+TEST(a_packet_that_waits_for_room_comes_whole) {
+  for (uint8_t operation : {IORING_OP_SEND, IORING_OP_WRITE}) {
+    Ring ring;
+    Address at = abstract_address("box");
+    int to = bound(at), from = connected(at, SOCK_DGRAM);
+    char text[16];
+    int sent = 0;
+    do {
+      snprintf(text, sizeof text, "packet %4d", sent);
+      ring.add(operation, from, text, 11, operation == IORING_OP_WRITE ? uint64_t(-1) : 0, 1);
+      CHECK_EQ(ring.submit(), 1);
+      sent++;
+    } while (ring.ready() && ring.result(1) == 11);
+    for (int i = 0; i < sent; i++) {
+      char wanted[16], got[16] = {};
+      snprintf(wanted, sizeof wanted, "packet %4d", i);
+      CHECK_EQ(recv(to, got, sizeof got, i == sent - 1 ? 0 : MSG_DONTWAIT), 11);
+      CHECK(!strcmp(got, wanted));
+      if (i == 0) CHECK_EQ(ring.result(1), 11);
+    }
+    close(from), close(to);
+  }
+}
+
 // Two threads that submit, two that wait: each completion is seen once.
 TEST(threads_share_a_ring) {
   static Ring ring(64);
