@@ -1,17 +1,12 @@
 // What programs see of a disk that fails: on /dev/vdb, by /proc/faultline/block_faults (docs/fault-injection.md). Faultline only; as root, with a
 // disk that may be overwritten.
-#include "user/tests/harness.h"
+#include "user/tests/disk_rules.h"
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/swap.h>
 
 constexpr int kPages = 8;
 
-static void rule(const char* text) {
-  int fd = CHECK_OK(open("/proc/faultline/block_faults", O_WRONLY));
-  if (write(fd, text, strlen(text)) != ssize_t(strlen(text))) FAIL("\"%s\": %s", text, strerrorname_np(errno));
-  CHECK_OK(close(fd));
-}
 static void drop_caches() {
   int fd = CHECK_OK(open("/proc/sys/vm/drop_caches", O_WRONLY));
   CHECK_EQ(write(fd, "1", 1), 1);
@@ -25,16 +20,6 @@ static int rules() {
   CHECK_OK(close(fd));
   return lines;
 }
-static int struck() {  // by the first rule
-  char text[4096] = {};
-  int fd = CHECK_OK(open("/proc/faultline/block_faults", O_RDONLY));
-  CHECK(read(fd, text, sizeof text - 1) > 0);
-  CHECK_OK(close(fd));
-  char* at = strstr(text, "struck ");
-  CHECK(at);
-  return atoi(at + 7);
-}
-
 // A fresh file system on /dev/vdb at "disk", with a file of a few pages that no cache holds; no rules at the end.
 struct Disk {
   int fd;

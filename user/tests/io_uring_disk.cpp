@@ -1,25 +1,11 @@
 // io_uring(7) and a disk that takes its time (docs/fault-injection.md): submitting does not wait for it, it sees several requests at once, and whoever
 // ends meanwhile waits for what runs and loses nothing. Faultline only, with a disk /dev/vdb that may be overwritten.
+#include "user/tests/disk_rules.h"
 #include "user/tests/ring_support.h"
 
 namespace {
 
 constexpr int kReads = 8, kApart = 1 << 20, kDelay = 1000;  // bytes, milliseconds
-
-void rule(const char* text) {
-  int fd = CHECK_OK(open("/proc/faultline/block_faults", O_WRONLY));
-  CHECK_EQ(write(fd, text, strlen(text)), ssize_t(strlen(text)));
-  CHECK_OK(close(fd));
-}
-int struck() {  // by the first rule
-  char text[4096] = {};
-  int fd = CHECK_OK(open("/proc/faultline/block_faults", O_RDONLY));
-  CHECK(read(fd, text, sizeof text - 1) > 0);
-  CHECK_OK(close(fd));
-  char* at = strstr(text, "struck ");
-  CHECK(at);
-  return atoi(at + 7);
-}
 
 // /dev/vdb, of which nothing is in memory; each read of it comes late.
 struct SlowDisk {
