@@ -4,6 +4,7 @@
 #include "arch/clock.h"
 #include "kernel/process.h"
 #include "kernel/signal_internal.h"
+#include "kernel/time_internal.h"
 #include "lib/log.h"
 #include "mm/frame.h"
 #include "mm/frames.h"
@@ -17,7 +18,8 @@ namespace {
 // One thread at a time looks round: it holds references to spaces, and where one of them is the last, that memory comes back only with it.
 constinit Atomic<bool> is_looking = false;
 
-constexpr uint64_t kPause = 2'000'000, kPatience = 3'000'000'000;  // nanoseconds
+// In nanoseconds: what one that ends has without running, and in all.
+constexpr uint64_t kPause = 2'000'000, kPatience = 3'000'000'000, kLongPatience = 120'000'000'000;
 
 uint64_t all_memory() { return uint64_t{frames_total()} + swap_statistics().total; }
 
@@ -54,14 +56,22 @@ Choice choose() {
   return best;
 }
 
+// Whether a process on its way out gets on with it. It has time as long as it runs: on a busy machine the end of a large one takes many seconds.
+bool gets_on_locked(Process& process) REQUIRES(process_table_lock) {
+  const uint64_t now = clock_monotonic(), ran = process_run_time_locked(process);
+  Process::End& end = process.end_;
+  if (end.first_seen == 0) end.first_seen = now;
+  if (end.last_ran == 0 || ran != end.run_time) {
+    end.last_ran = now;
+    end.run_time = ran;
+  }
+  return now - end.last_ran < kPatience && now - end.first_seen < kLongPatience;
+}
+
 // Somebody who was chosen a moment ago, or ends by itself, and still has memory to give back.
 Process* find_ending_locked() REQUIRES(process_table_lock) {
-  const uint64_t now = clock_monotonic();
-  for (Process& process : all_processes()) {
-    if (!process.ending_ || process.state_ == ProcessState::kZombie) continue;
-    if (process.ending_seen_ == 0) process.ending_seen_ = now;
-    if (now - process.ending_seen_ < kPatience) return &process;
-  }
+  for (Process& process : all_processes())
+    if (process.ending_ && process.state_ != ProcessState::kZombie && gets_on_locked(process)) return &process;
   return nullptr;
 }
 Ref<Process> find_ending() {
@@ -157,8 +167,13 @@ MemoryEater::~MemoryEater() { current_process().eats_memory_.store(false, memory
 bool may_use_last_frames() {
   Thread* self = static_cast<Thread*>(machine::current_thread_pointer());
   if (!self || self->is_kernel_thread()) return true;
+  return running_process_gives_back();
+}
+
+bool running_process_gives_back() {
+  Thread* self = static_cast<Thread*>(machine::current_thread_pointer());
   // One that was bringing memory back from swap would go on until none is left.
-  return self->process().ending_ && !self->process().eats_memory_.load(memory_order_relaxed);
+  return self && !self->is_kernel_thread() && self->process().ending_ && !self->process().eats_memory_.load(memory_order_relaxed);
 }
 
 bool memory_ran_out() {

@@ -126,7 +126,9 @@ class Process : public RefCounted<Process>, public ListNode<AllProcessesTag>, pu
   uint32_t exit_status_ = 0;             // as wait(2) reports it
   Signal exit_signal_ = Signal::kChild;  // clone(2)'s
   uint32_t stop_report_ = 0;             // a status that waitpid(WUNTRACED, WCONTINUED) has not seen yet, or 0
-  uint64_t ending_seen_ = 0;             // when somebody in need of memory first found it ending; 0: not yet
+  struct End {  // as somebody in need of memory finds it on its way out, in nanoseconds; 0: not yet
+    uint64_t first_seen = 0, last_ran = 0, run_time = 0;
+  } end_;
   bool has_executed_ = false;            // setpgid of a child: kACCES afterwards
   Thread* vfork_waiter_ = nullptr;       // the parent, until exec or exit
   List<Thread, ThreadGroupTag> threads_;

@@ -270,6 +270,7 @@ uint32_t frames_short_of_high() {
   uint32_t free = buddy.free.load(memory_order_relaxed);
   return free < watermarks.high ? watermarks.high - free : 0;
 }
+bool frames_are_left() { return buddy.free.load(memory_order_relaxed) != 0; }
 
 uint32_t frame_table_size() { return table_size; }
 uint32_t frames_total() { return total_frames; }

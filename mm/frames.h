@@ -50,6 +50,7 @@ void frames_gather();
 // How many free pages are wanting below the mark at which the reclaimer begins, and that at which it may rest.
 uint32_t frames_short_of_low();
 uint32_t frames_short_of_high();
+bool frames_are_left();  // in the shared lists, for whoever may take the last ones
 
 struct FrameStatistics {
   uint32_t total;             // pages of RAM the kernel manages

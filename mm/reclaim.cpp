@@ -317,11 +317,14 @@ struct Search {
   bool was_contended = false;
 };
 
+// A search may go twice through all of memory: whoever was chosen to end meanwhile must not go on with it, for the others wait for that end.
+bool need_not_search() { return running_process_gives_back() && frames_are_left(); }
+
 // False: another thread's search has brought enough, and the lock is not held.
 bool lock_search() NO_THREAD_SAFETY_ANALYSIS {
   if (search_lock->try_lock()) return true;
   search_lock->lock();
-  if (frames_short_of_low() != 0) return true;
+  if (frames_short_of_low() != 0 && !need_not_search()) return true;
   search_lock->unlock();
   return false;
 }
@@ -331,7 +334,7 @@ uint32_t take_pages(uint32_t wanted, Search& search) NO_THREAD_SAFETY_ANALYSIS {
   SwapOut out;
   if (!lock_search()) return 1;
   uint32_t freed = 0, patience = 1;
-  while (freed + out.count() < wanted && search.looked < patience && !out.is_full()) {
+  while (freed + out.count() < wanted && search.looked < patience && !out.is_full() && !need_not_search()) {
     Reclaimer::Victims victims;
     {
       LockGuard guard(queue.lock);
@@ -388,6 +391,7 @@ uint32_t reclaim_clean(uint32_t wanted) {
 
 bool reclaim_with_write_back() {
   constexpr uint32_t kBatch = 32, kThings = 256;
+  if (need_not_search()) return true;
   if (reclaim_pages(kBatch) > 0) return true;
   write_back_for_memory();
   Search search;

@@ -46,6 +46,8 @@ void reclaim_call();  // any context but under a lock that comes after the wait 
 bool memory_ran_out();
 // Whether the running thread may take the frames that are kept back: it ends, and gives back more than it takes, or is the kernel's own. Any context.
 bool may_use_last_frames();
+// Whether it is its process' end that gives back more than it takes: with a frame left it does not look for others. Any context.
+bool running_process_gives_back();
 bool is_writing_for_memory();  // so may the thread that writes files back for others
 // Frees something at any price: by reclaim_with_write_back(), or by memory_ran_out(). False as that.
 bool reclaim_or_end_somebody();

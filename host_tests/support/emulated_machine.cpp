@@ -253,6 +253,7 @@ uint64_t current_data_limit() { return ~0ull; }
 uint64_t current_locked_limit() { return ~0ull; }
 bool current_may_use_the_reserve() { return true; }
 bool memory_ran_out() { return false; }
+bool running_process_gives_back() { return false; }
 bool may_use_last_frames() { return host::may_use_last_frames; }
 void fault_count_minor() { host::fault_counts.minor++; }
 void fault_count_major() { host::fault_counts.major++; }
