@@ -1,4 +1,4 @@
-// Ticket spin locks whose rank is part of their type. Two kinds: SpinLock for data that only threads touch, and
+// Spin locks whose rank is part of their type. Two kinds: SpinLock for data that only threads touch, and
 // InterruptSpinLock, which also keeps this CPU's interrupts off, for data that interrupt handlers touch too.
 // Neither may be held while sleeping, while touching user memory, or for long.
 #pragma once
@@ -48,6 +48,9 @@ inline void lock_order_acquired(const void* lock, LockRank rank, bool was_try) {
   lock_order_acquired(lock, rank, SpinKind::kPlain, was_try);
 }
 
+// A word for who holds it, and tickets for those who wait, of whom only the first looks at the word. Whoever comes when it is free just takes it, which
+// costs the least where nobody waits. In a virtual machine nobody takes a ticket: the host may stop a processor for milliseconds at any
+// instruction, and the others would all stand behind it while the lock is free.
 class CAPABILITY("ticket lock") TicketLock {
  public:
   constexpr TicketLock() = default;
@@ -55,30 +58,29 @@ class CAPABILITY("ticket lock") TicketLock {
   TicketLock& operator=(const TicketLock&) = delete;
 
   void lock_raw() {
-    uint16_t ticket = next_.fetch_add(1, memory_order_relaxed);
-    if (serving_.load(memory_order_acquire) != ticket) [[unlikely]]
-      wait_for(ticket);
+    if (is_held_.exchange(true, memory_order_acquire)) [[unlikely]]
+      wait();
   }
-  bool try_lock_raw() {
-    uint16_t serving = serving_.load(memory_order_relaxed);
-    uint16_t expected = serving;
-    return next_.compare_exchange_strong(expected, static_cast<uint16_t>(serving + 1), memory_order_acquire);
-  }
-  void unlock_raw() { serving_.store(static_cast<uint16_t>(serving_.load(memory_order_relaxed) + 1), memory_order_release); }
+  bool try_lock_raw() { return !is_held_.load(memory_order_relaxed) && !is_held_.exchange(true, memory_order_acquire); }
+  void unlock_raw() { is_held_.store(false, memory_order_release); }
   // Whoever held it before it was seen to be free has done all that it did under it.
-  bool is_locked() const {
-    uint16_t next = next_.load(memory_order_relaxed);
-    return serving_.load(memory_order_acquire) != next;
-  }
+  bool is_locked() const { return is_held_.load(memory_order_acquire); }
 
  private:
   // Out of line, so that it takes no registers from those who need not wait.
-  [[gnu::noinline, gnu::cold]] void wait_for(uint16_t ticket) {
+  [[gnu::noinline, gnu::cold]] void wait() {
+    if (machine::processors_may_stop) return take();
+    const uint8_t ticket = next_.fetch_add(1, memory_order_relaxed);  // there are fewer processors than numbers
     while (serving_.load(memory_order_acquire) != ticket) machine::relax();
+    take();
+    serving_.store(static_cast<uint8_t>(ticket + 1), memory_order_release);
+  }
+  void take() {
+    while (!try_lock_raw()) machine::relax();
   }
 
-  Atomic<uint16_t> next_{0};
-  Atomic<uint16_t> serving_{0};
+  Atomic<bool> is_held_{false};
+  Atomic<uint8_t> next_{0}, serving_{0};
 };
 
 // Pre-emption is off while a spin lock is held (machine::preemption_disable), so the holder always runs.

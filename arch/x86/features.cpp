@@ -9,7 +9,10 @@
 namespace faultline {
 
 constinit uint32_t cpu_features = 0;
+constinit bool machine::processors_may_stop = false;
+extern "C" {
 constinit bool has_wide_registers = false;
+}
 
 namespace {
 
@@ -65,6 +68,7 @@ void cpu_features_initialize() {
   note(CpuFeature::kApic, edx & 1u << 9);
   note(CpuFeature::kRdrand, ecx & 1u << 30);
   note(CpuFeature::kHypervisor, ecx & 1u << 31);
+  machine::processors_may_stop = cpu_has(CpuFeature::kHypervisor);
   note(CpuFeature::kSysenter, (eax & kSignature) >= kBadSysenter ? edx & 1u << 11 : 0);
   note(CpuFeature::kFence, edx & 1u << 26);
   note(CpuFeature::kConstantCounter, cpuid(kExtended).eax >= kPower ? cpuid(kPower).edx & 1u << 8 : 0);

@@ -4,6 +4,8 @@
 #include "arch/x86/user_float.h"
 
 #define KERNEL_BASE 0x80000000
+#define WIDE_STRIDE 128
+#define WIDE_LEAST 256
 
     .text
 
@@ -11,6 +13,18 @@
     .pushsection .fix_up_table, "a"
     .long \instruction, \target
     .popsection
+.endm
+
+// 64 bytes from `at`(%edx, %ecx) to `at`(%eax, %ecx).
+.macro move_wide at
+.irp number, 0, 1, 2, 3
+1:  movups \at + 16 * \number(%edx, %ecx), %xmm\number
+    may_fault 1b, copy_wide_faulted
+.endr
+.irp number, 0, 1, 2, 3
+1:  movups %xmm\number, \at + 16 * \number(%eax, %ecx)
+    may_fault 1b, copy_wide_faulted
+.endr
 .endm
 
 // Whether %ecx bytes from a user address on lie in user space. If not, leaves by `bad`, with the end in %ecx.
@@ -112,6 +126,9 @@ copy_8_second:
 copy_8_faulted:
     movl $8, %ecx
 copy_any:
+    cmpl $WIDE_LEAST, %ecx
+    jae copy_wide
+copy_narrow:
     pushl %edi
     pushl %esi
     movl %eax, %edi
@@ -139,6 +156,44 @@ copy_dwords_faulted:
     may_fault copy_8_second, copy_8_faulted
     may_fault copy_dwords, copy_dwords_faulted
     may_fault copy_bytes, copy_done
+
+// Sixteen bytes at a time, for half the instructions that `rep movsl` counts as. The registers are the program's, so they are put back; a fault may
+// sleep meanwhile, for whoever has user memory has its registers kept by a switch. What is less than a stride, or faults, goes the narrow way.
+copy_wide:
+    cmpb $0, has_wide_registers
+    je copy_narrow
+    pushl %ebx
+    subl $64, %esp
+    movups %xmm0, (%esp)
+    movups %xmm1, 16(%esp)
+    movups %xmm2, 32(%esp)
+    movups %xmm3, 48(%esp)
+    movl %ecx, %ebx
+    andl $-WIDE_STRIDE, %ecx
+    andl $WIDE_STRIDE - 1, %ebx
+    addl %ecx, %eax
+    addl %ecx, %edx
+    negl %ecx  // counts up to 0; %ebx is what comes behind
+copy_wide_stride:
+    .set at, 0
+    .rept WIDE_STRIDE / 64
+    move_wide at
+    .set at, at + 64
+    .endr
+    addl $WIDE_STRIDE, %ecx
+    jnz copy_wide_stride
+copy_wide_faulted:
+    movups (%esp), %xmm0
+    movups 16(%esp), %xmm1
+    movups 32(%esp), %xmm2
+    movups 48(%esp), %xmm3
+    addl $64, %esp
+    addl %ecx, %eax
+    addl %ecx, %edx
+    subl %ecx, %ebx
+    movl %ebx, %ecx
+    popl %ebx
+    jmp copy_narrow
 
 // size_t user_zero(VirtAddr destination, size_t bytes)
     .balign 16

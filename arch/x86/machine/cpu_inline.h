@@ -21,6 +21,9 @@ inline uint64_t cycles() {
   return count;
 }
 
+// Whether something under this kernel may stop a processor at any instruction while the others go on: a hypervisor. Set by the boot.
+extern bool processors_may_stop;
+
 inline void relax() { asm volatile("pause" ::: "memory"); }
 
 inline uint32_t this_cpu() {

@@ -15,7 +15,7 @@ inline FrameNumber direct_map_frame(const void* pointer) {
 }
 
 // SSE is on, on every CPU that runs the kernel proper: set once, by the boot processor.
-extern bool has_wide_registers;
+extern "C" bool has_wide_registers;
 extern "C" void page_zero_wide(void* page);
 extern "C" void page_copy_wide(void* destination, const void* source);
 

@@ -26,6 +26,8 @@ inline void relax() {
   point(Point::kSpin);
 }
 
+inline constexpr bool processors_may_stop = false;
+
 inline uint32_t this_cpu() { return emulated.current; }
 void* current_thread_pointer();
 
