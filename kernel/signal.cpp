@@ -194,11 +194,11 @@ void signal_pass_on_locked(Process& process, const Thread& leaver, SignalSet whi
   }
 }
 
-void signal_pass_on() {
+void signal_pass_on_to_others() {
   Thread& self = running_thread();
   Process& process = self.process();
   // Who sends one from now on looks at the mask that is set already.
-  if (process.thread_count() == 1 || (process.pending_.set() & self.signal_mask) == 0) return;
+  if ((process.pending_.set() & self.signal_mask) == 0) return;
   InterruptLockGuard table(process_table_lock);
   InterruptLockGuard guard(process.signal_lock_);
   signal_pass_on_locked(process, self, self.signal_mask);

@@ -33,7 +33,11 @@ void signal_notify(Thread& thread);
 
 // One thread is told of a signal that is sent to its process. If it no longer takes it (its mask, its end), another is told that does:
 // these tell the others of what still waits. The first is for the running thread, with nothing held, whenever it lets less through.
-void signal_pass_on();
+void signal_pass_on_to_others();
+inline void signal_pass_on() {
+  if (running_thread().process().thread_count() != 1) [[unlikely]]
+    signal_pass_on_to_others();
+}
 void signal_pass_on_locked(Process& process, const Thread& leaver, SignalSet which) REQUIRES(process_table_lock, process.signal_lock_);
 
 // Every process, zombies included; guarded by process_table_lock.

@@ -53,13 +53,16 @@ class WaitQueue {
   void remove(WaitEntry& entry) {
     if (entry.is_waiting() || lock_.is_locked()) remove_slow(entry);
   }
-  // Calls the entries' callbacks; at most `exclusive_limit` exclusive ones. Any context. Cheap when nobody waits.
+  // Calls the entries' callbacks; at most `exclusive_limit` exclusive ones. Any context. Cheap when nobody waits: what the waker stored before, by
+  // whatever store, is seen by whoever looks after add(), or the waker sees that one.
   void wake(uint32_t events = kAllEvents, uint32_t exclusive_limit = 1) {
     if (has_waiters()) wake_slow(events, exclusive_limit);
   }
   void wake_all(uint32_t events = kAllEvents) { wake(events, ~0u); }
-  // A hint unless the waker's own lock orders it after add().
-  bool has_waiters() const { return waiters_.load(memory_order_seq_cst) != 0; }
+  bool has_waiters() const {
+    machine::full_fence();  // a processor's stores pass its later loads: the caller's must not pass this one
+    return waiters_.load(memory_order_relaxed) != 0;
+  }
 
  private:
   void wake_slow(uint32_t events, uint32_t exclusive_limit);

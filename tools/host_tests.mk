@@ -50,6 +50,9 @@ $(dir)/%.o: %.cpp $(dir)/flags
 # A file of tests runs each of its lines once or so, and costs more to optimise than to run; not where an emulator runs it.
 $(if $(HOST$(1)_RUN),,$(filter-out $(HOST_HOT_TESTS:%.cpp=$(dir)/%.o),$(HOST$(1)_TESTS:%.cpp=$(dir)/%.o)): HOST_OPTIMISATION := -O0)
 
+# Two processors, and a few nanoseconds between them.
+$(dir)/host_tests/lib_wait_queue.o: HOST_OPTIMISATION := -O2
+
 $(dir)/gtest.o: $(dir)/flags
 	$(say) HOST$(1) gtest
 	$(Q)$(HOST$(1)_CXX) -std=c++20 -O1 -isystem $(GTEST)/include -isystem $(GTEST) -c -o $$@ $(GTEST)/src/gtest-all.cc

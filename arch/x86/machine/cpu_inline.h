@@ -21,6 +21,9 @@ inline uint64_t cycles() {
   return count;
 }
 
+// What this processor stored before is seen everywhere before anything that it loads afterwards. (SDM volume 3, 8.2.3.4.)
+inline void full_fence() { asm volatile("lock orl $0, (%%esp)" ::: "memory", "cc"); }
+
 // Whether something under this kernel may stop a processor at any instruction while the others go on: a hypervisor. Set by the boot.
 extern bool processors_may_stop;
 

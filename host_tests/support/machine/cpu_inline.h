@@ -26,6 +26,8 @@ inline void relax() {
   point(Point::kSpin);
 }
 
+inline void full_fence() { __sync_synchronize(); }
+
 inline constexpr bool processors_may_stop = false;
 
 inline uint32_t this_cpu() { return emulated.current; }
