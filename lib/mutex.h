@@ -28,8 +28,8 @@ class CAPABILITY("mutex") Mutex {
   }
   void unlock() RELEASE() NO_THREAD_SAFETY_ANALYSIS {
     sleeping_lock_released(this);
-    held_.store(false, memory_order_seq_cst);
-    waiters_.wake();
+    held_.store(false, memory_order_release);
+    waiters_.wake();  // seen by whoever comes too late to be found there
   }
   bool is_held() const { return held_.load(memory_order_relaxed); }
 

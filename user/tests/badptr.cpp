@@ -278,6 +278,32 @@ TEST(transfers_that_end_in_the_middle) {
   n = read(p[0], end - 4, 100);
   CHECK((n > 0 && n <= 4) || (n == -1 && errno == EFAULT));
 }
+// Long copies move many bytes at a time; where one stops in the middle, every byte up to the edge has moved, and none behind it.
+TEST(long_transfers_move_every_byte_up_to_the_edge) {
+  constexpr int kMost = 1500;
+  char* end = map_pages(2) + kPage;
+  CHECK_OK(munmap(end, kPage));
+  int p[2];
+  CHECK_OK(pipe(p));
+  char sent[kMost + 300], got[kMost + 300];
+  for (size_t i = 0; i < sizeof sent; i++) sent[i] = char(i * 7 + i / 251);
+  for (int length : {255, 256, 257, 383, 384, 511, 512, 513, 1000, kMost})
+    for (int beyond : {0, 1, 2, 3, 4, 15, 16, 17, 127, 128, 129, 255})
+      for (int offset : {0, 1, 2, 3, 13}) {
+        if (beyond >= length) continue;
+        const int valid = length - beyond;
+        memcpy(end - valid, sent + offset, size_t(valid));  // out of memory that ends
+        CHECK_EQ(write(p[1], end - valid, size_t(length)), valid);
+        memset(got, 0, sizeof got);
+        CHECK_EQ(read(p[0], got + offset, sizeof got - 100), valid);
+        CHECK(memcmp(got + offset, sent + offset, size_t(valid)) == 0 && got[offset + valid] == 0);
+        CHECK_EQ(write(p[1], sent + offset, size_t(length)), length);  // and into it
+        memset(end - valid, 0, size_t(valid));
+        CHECK_EQ(read(p[0], end - valid, size_t(length)), valid);
+        CHECK(memcmp(end - valid, sent + offset, size_t(valid)) == 0);
+        for (ssize_t left = beyond; left > 0;) left -= CHECK_OK(read(p[0], got, size_t(left)));
+      }
+}
 TEST(lengths_that_wrap_around) {
   int fd = make_file("file", "0123456789", 10);
   char* p = map_pages(2);

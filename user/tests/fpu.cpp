@@ -11,6 +11,34 @@ TEST(state_survives_system_calls) {
   store(t);
   compare(t, s);
 }
+// The kernel copies with these registers; the pages that it copies to and from are touched for the first time in the middle of that, and other
+// processes run meanwhile.
+TEST(state_survives_long_copies_that_fault) {
+  constexpr size_t kBytes = 16 * kPage;
+  pid_t pids[4];
+  for (int p = 0; p < 4; p++)
+    pids[p] = in_child([&] {
+      int pipes[2];
+      CHECK_OK(pipe(pipes));
+      for (int round = 0; round < scale(60); round++) {
+        State s = make_state(p * 100 + round), t;
+        char *from = map_pages(16), *to = map_pages(16);
+        for (size_t i = 0; i < kBytes; i += 512) *(uint32_t*)(from + i) = uint32_t(p << 24 | round << 16 | i);
+        CHECK_EQ(madvise(from, kPage, MADV_DONTNEED), 0);
+        load(s);
+        long written = raw_call(SYS_write, pipes[1], long(from), kBytes);
+        long got = raw_call(SYS_read, pipes[0], long(to), kBytes);
+        store(t);
+        CHECK_EQ(written, (long)kBytes);
+        CHECK_EQ(got, (long)kBytes);
+        compare(t, s);
+        CHECK(memcmp(from, to, kBytes) == 0);
+        CHECK_OK(munmap(from, kBytes));
+        CHECK_OK(munmap(to, kBytes));
+      }
+    });
+  for (pid_t p : pids) CHECK_EXIT(p, 0);
+}
 TEST(state_survives_switches_between_processes) {
   pid_t pids[6];
   for (int p = 0; p < 6; p++)
