@@ -68,6 +68,7 @@ void TcpConnection::apply_settings() {
 // Whatever lwIP still does with the control block is its own affair.
 void TcpConnection::detach() {
   if (!pcb_) return;
+  entry_.remove();
   tcp_arg(pcb_, nullptr);
   if (state() == State::kListening) {
     tcp_accept(pcb_, nullptr);
@@ -138,6 +139,7 @@ Result<void> TcpConnection::connect(const InternetEndpoint& to) {
   const err_t error = tcp_connect(block, &target, to.port, &on_connected);
   if (error == ERR_BUF || error == ERR_USE) return Errno::kADDRNOTAVAIL;
   TRY(internet_result(error));
+  entry_.add(*block);
   own_ = {block->local_ip, block->local_port};
   peer_ = {target, to.port};
   state_.store(State::kConnecting, memory_order_release);
@@ -234,6 +236,7 @@ Result<size_t> TcpConnection::write(const uint8_t* data, uint32_t bytes, bool mo
 }
 
 void TcpConnection::end(Errno error) {
+  entry_.remove();
   pcb_ = nullptr;
   publish_room();
   if (error != Errno{}) error_.store(error, memory_order_release);
@@ -251,6 +254,7 @@ err_t TcpConnection::on_accept(void* self, tcp_pcb* block, err_t error) NO_THREA
   TcpConnection* made = create(block);
   if (!made) return ERR_MEM;  // which resets the connection
   made->set(listener.settings_);
+  made->entry_.add(*block);
   made->own_ = {block->local_ip, block->local_port};
   made->peer_ = {block->remote_ip, block->remote_port};
   made->state_.store(State::kConnected, memory_order_release);

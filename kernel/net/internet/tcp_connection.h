@@ -12,6 +12,7 @@
 #include "kernel/net/internet/address.h"
 #include "kernel/net/internet/packet_queue.h"
 #include "kernel/net/lwip/core.h"
+#include "kernel/net/lwip/tcp_index.h"
 #include "lib/list.h"
 #include "lib/mutex.h"
 #include "lib/wait_queue.h"
@@ -110,6 +111,7 @@ class TcpConnection final : public ListNode<> {
   Atomic<bool> short_of_room_{false};
   List<TcpConnection> pending_ GUARDED_BY(network_lock);  // of one that listens
   Atomic<uint32_t> pending_count_{0};
+  TcpIndexEntry entry_ GUARDED_BY(network_lock);
   uint32_t backlog_ GUARDED_BY(network_lock) = 0;
   Settings settings_ GUARDED_BY(network_lock);
 };

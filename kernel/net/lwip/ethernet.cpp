@@ -11,6 +11,7 @@
 
 #include "kernel/net/lwip/interface.h"
 #include "kernel/net/lwip/timers.h"
+#include "kernel/net/lwip/tcp_index.h"
 #include "lib/log.h"
 #include "lib/string.h"
 
@@ -37,6 +38,7 @@ class Input final : public FrameReceiver {
     memset(static_cast<uint8_t*>(packet->payload) + frame.size(), 0, bytes - frame.size());
     ethernet.received.count(static_cast<uint32_t>(frame.size()));
     if (ethernet.input(packet, &ethernet) != ERR_OK) pbuf_free(packet);
+    tcp_index_packet_done();
   }
 };
 

@@ -6,6 +6,7 @@
 #include <lwip_hooks.h>
 
 #include "kernel/net/lwip/interface.h"
+#include "kernel/net/lwip/tcp_index.h"
 
 namespace faultline {
 
@@ -76,6 +77,7 @@ void loopback_deliver() {
     pbuf* packet = queue.pop();
     loopback.received.count(packet->tot_len);
     ip_input(packet, &loopback);  // takes it, whatever comes of it
+    tcp_index_packet_done();
   }
   network_wake();
 }

@@ -32,7 +32,8 @@
 #define LWIP_NETIF_LOOPBACK 0
 #define LWIP_HOOK_FILENAME "lwip_hooks.h"
 #define LWIP_HOOK_IP4_ROUTE_SRC(source, destination) lwip_port_route(destination)
-#define LWIP_HOOK_IP4_INPUT(packet, input) lwip_port_refuse(packet, input)
+#define LWIP_HOOK_IP4_INPUT(packet, input) (lwip_port_refuse(packet, input) || lwip_port_find_connection(packet))
+#define LWIP_HOOK_TCP_INPACKET_PCB(block, header, options, first, second, packet) lwip_port_found_connection()
 #define LWIP_BROADCAST_PING 0
 #define IP_SOF_BROADCAST 1
 #define SO_REUSE 1
