@@ -29,8 +29,16 @@ endef
 comma := ,
 free_flags = $(if $(filter user/bench/%,$(1)),$(if $(filter %_libc.cpp,$(1)),,$(USER_FREE_FLAGS)))\
 	$(if $(filter user/pthreads/%,$(1)),-fno-exceptions -fno-rtti) $(if $(filter %_free.cpp,$(1)),$(USER_FREE_FLAGS) -Wl$(comma)-z$(comma)noseparate-code)
+# Debian's liburing for user/tests/liburing.cpp: a program's library stands among its sources.
+LIBURING := $(BUILD)/liburing
+liburing_library := $(LIBURING)/usr/lib/i386-linux-gnu/liburing.a
+$(liburing_library):
+	$(Q)tools/fetch-liburing $(LIBURING)
+user_libraries = $(if $(filter user/tests/liburing.cpp,$(1)),$(liburing_library))
+user_includes = $(if $(filter user/tests/liburing.cpp,$(1)),-isystem $(LIBURING)/usr/include)
+
 $(foreach m,$(user_mains),$(eval $(call user_program,$(patsubst user/%/main.cpp,%,$(m)),$(wildcard $(dir $(m))*.cpp))))
-$(foreach s,$(user_singles),$(eval $(call user_program,$(s:user/%.cpp=%),$(s),$(call free_flags,$(s)))))
+$(foreach s,$(user_singles),$(eval $(call user_program,$(s:user/%.cpp=%),$(s) $(call user_libraries,$(s)),$(call free_flags,$(s)) $(call user_includes,$(s)))))
 
 # The programs of user/pthreads once more, with musl's pthreads under them instead of glibc's.
 MUSL := $(BUILD)/musl

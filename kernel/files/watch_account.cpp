@@ -68,6 +68,8 @@ uint32_t WatchAccount::limit() {
   return chosen;
 }
 
+uint32_t WatchAccount::watches_in(uint32_t bytes) { return (bytes + kBytesPerWatch - 1) / kBytesPerWatch; }
+
 void WatchAccount::set_limit(uint32_t watches) { chosen_limit.store(watches, memory_order_relaxed); }
 
 }  // namespace faultline

@@ -1,4 +1,5 @@
-// How many files a user's epoll instances and rings watch, entries of rings included: kernel memory that no other limit bounds. /proc/sys/fs/epoll/max_user_watches.
+// How many files a user's epoll instances and rings watch, and the pages of rings by their size: kernel memory that no other limit bounds.
+// /proc/sys/fs/epoll/max_user_watches.
 #pragma once
 
 #include "lib/ref.h"
@@ -16,6 +17,7 @@ class WatchAccount : public RefCounted<WatchAccount> {
   void give_back(uint32_t count = 1) { watches_.fetch_sub(count, memory_order_relaxed); }
 
   static uint32_t limit();
+  static uint32_t watches_in(uint32_t bytes);  // that take as much memory
   static void set_limit(uint32_t watches);
 
  private:

@@ -86,7 +86,9 @@ Result<void> wait_for_completions(Ring& ring, RingUser& user, uint32_t wanted, c
 
 Result<uint32_t> sys_io_uring_enter(int32_t descriptor, uint32_t submissions, uint32_t wanted, uint32_t flags, VirtAddr argument,
                                     uint32_t bytes) {
-  if (flags & ~(abi::kRingGetEvents | abi::kRingExtendedArgument)) return Errno::kINVAL;
+  // Rings without a kernel's thread ignore what is said to it.
+  constexpr uint32_t kKnown = abi::kRingGetEvents | abi::kRingWakeThread | abi::kRingWaitForThread | abi::kRingExtendedArgument;
+  if (flags & ~kKnown) return Errno::kINVAL;
   RingUser& user = *TRY(RingUser::current());
   FileHandle file = TRY(ring_file(descriptor));
   Ring& ring = *file->ring();

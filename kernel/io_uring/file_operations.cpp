@@ -35,7 +35,6 @@ class Transfer : public RequestOf<T> {
     wanted_ = buffer.remaining();
     this->set_interest(kPollError | kPollHangUp |
                        (kDirection == Direction::kRead ? kPollIn | kPollReadNormal | kPollReadHangUp : kPollOut | kPollWriteNormal));
-    if (file.is_non_blocking() && !is_on_disk_) this->set_does_not_wait();
     return {};
   }
 

@@ -10,20 +10,20 @@ struct Row {
   RingOperationKind kind;
 };
 constexpr Row kRows[] = {
-    {abi::kRingNop, {make_nop, false}},
-    {abi::kRingReadPieces, {make_read_pieces, true}},
-    {abi::kRingWritePieces, {make_write_pieces, true}},
-    {abi::kRingSynchronize, {make_synchronize, true}},
-    {abi::kRingPoll, {make_poll, true}},
-    {abi::kRingTimeout, {make_timeout, false}},
-    {abi::kRingAccept, {make_accept, true}},
-    {abi::kRingCancel, {make_cancel, false}},
-    {abi::kRingConnect, {make_connect, true}},
-    {abi::kRingClose, {make_close, false}},
-    {abi::kRingRead, {make_read, true}},
-    {abi::kRingWrite, {make_write, true}},
-    {abi::kRingSend, {make_send, true}},
-    {abi::kRingReceive, {make_receive, true}},
+    {abi::kRingNop, {make_nop, RingDescriptor::kNone}},
+    {abi::kRingReadPieces, {make_read_pieces, RingDescriptor::kOfFile}},
+    {abi::kRingWritePieces, {make_write_pieces, RingDescriptor::kOfFile}},
+    {abi::kRingSynchronize, {make_synchronize, RingDescriptor::kOfFile}},
+    {abi::kRingPoll, {make_poll, RingDescriptor::kOfFile}},
+    {abi::kRingTimeout, {make_timeout, RingDescriptor::kNone}},
+    {abi::kRingAccept, {make_accept, RingDescriptor::kOfFile}},
+    {abi::kRingCancel, {make_cancel, RingDescriptor::kNone}},
+    {abi::kRingConnect, {make_connect, RingDescriptor::kOfFile}},
+    {abi::kRingClose, {make_close, RingDescriptor::kNumber}},
+    {abi::kRingRead, {make_read, RingDescriptor::kOfFile}},
+    {abi::kRingWrite, {make_write, RingDescriptor::kOfFile}},
+    {abi::kRingSend, {make_send, RingDescriptor::kOfFile}},
+    {abi::kRingReceive, {make_receive, RingDescriptor::kOfFile}},
 };
 
 struct Table {

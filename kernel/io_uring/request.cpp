@@ -10,11 +10,11 @@ namespace faultline {
 
 Result<void> Request::decode(const abi::RingSubmission& submission) {
   constexpr uint8_t kKnown = abi::kRingLink | abi::kRingHardLink | abi::kRingAsynchronous;  // the last is a hint
-  if (submission.flags & abi::kRingFixedFile) return Errno::kBADF;                          // there are none
-  if ((submission.flags & ~kKnown) || submission.personality != 0) return Errno::kINVAL;
   const RingOperationKind& kind = *ring_operation(submission.operation);
+  if ((submission.flags & abi::kRingFixedFile) && kind.descriptor != RingDescriptor::kNone) return Errno::kBADF;  // there are none
+  if ((submission.flags & ~(kKnown | abi::kRingFixedFile)) || submission.personality != 0) return Errno::kINVAL;
   if (submission.priority != 0) return Errno::kINVAL;
-  if (kind.has_file) {
+  if (kind.descriptor == RingDescriptor::kOfFile) {
     FileHandle file = TRY(user_->process().descriptors().get(static_cast<uint32_t>(submission.descriptor)));
     if (file->is_path_only()) return Errno::kBADF;
     file_ = file.share();

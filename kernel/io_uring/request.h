@@ -118,9 +118,10 @@ class Request : public ListNode<RingRequestsTag>, public ListNode<UserRequestsTa
 };
 
 // How the requests of one operation are made. null: it is not supported.
+enum class RingDescriptor : uint8_t { kNone, kNumber, kOfFile };  // kNumber: what it names is not looked at before the attempt
 struct RingOperationKind {
   Result<Request*> (*make)();
-  bool has_file;
+  RingDescriptor descriptor;
 };
 const RingOperationKind* ring_operation(uint32_t number);
 

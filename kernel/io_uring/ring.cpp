@@ -9,11 +9,13 @@ namespace faultline {
 // ---------------------------------------------------------------- making and ending
 
 Result<void> Ring::initialize() {
-  const uint32_t entries = submission_entries_ + completion_entries_;
-  TRY(account_->take(entries));
-  is_accounted_ = true;
-  TRY(queues_.create(array_offset() + submission_entries_ * static_cast<uint32_t>(sizeof(uint32_t))));
-  TRY(entries_.create(submission_entries_ * static_cast<uint32_t>(sizeof(abi::RingSubmission))));
+  const uint32_t queue_bytes = array_offset() + submission_entries_ * static_cast<uint32_t>(sizeof(uint32_t));
+  const uint32_t entry_bytes = submission_entries_ * static_cast<uint32_t>(sizeof(abi::RingSubmission));
+  const uint32_t watches = WatchAccount::watches_in(align_up(queue_bytes, kPageSize) + align_up(entry_bytes, kPageSize));
+  if (!account_->take(watches).ok()) return Errno::kNOMEM;
+  accounted_ = watches;
+  TRY(queues_.create(queue_bytes));
+  TRY(entries_.create(entry_bytes));
   queues_.word(kSubmissionMask).store(submission_entries_ - 1, memory_order_relaxed);
   queues_.word(kSubmissionEntries).store(submission_entries_, memory_order_relaxed);
   queues_.word(kCompletionMask).store(completion_entries_ - 1, memory_order_relaxed);
@@ -26,7 +28,7 @@ Result<void> Ring::initialize() {
 // Nobody else knows it.
 void Ring::destroy(Ring* ring) NO_THREAD_SAFETY_ANALYSIS {
   while (Request* request = ring->overflow_.pop_front()) ring->forget(*request);
-  if (ring->is_accounted_) ring->account_->give_back(ring->submission_entries_ + ring->completion_entries_);
+  if (ring->accounted_ != 0) ring->account_->give_back(ring->accounted_);
   if (ring->has_begun_) RingWorkers::ring_ends();
   slab_delete(ring);
 }

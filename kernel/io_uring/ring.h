@@ -23,9 +23,9 @@ struct RingReadyTag;
 
 class Ring final : public RefCounted<Ring> {
  public:
-  static constexpr uint32_t kMostSubmissions = 4096, kMostCompletions = 2 * kMostSubmissions;
+  static constexpr uint32_t kMostSubmissions = 32768, kMostCompletions = 2 * kMostSubmissions;
 
-  // Both are powers of two. kNOMEM, kNOSPC (more than this user may have).
+  // Both are powers of two. kNOMEM, also if it is more than this user may have.
   static Result<Ref<File>> create_file(uint32_t submissions, uint32_t completions, const Credentials& who);
   static void destroy(Ring* ring);
   void describe(abi::RingParameters& parameters) const;
@@ -104,8 +104,9 @@ class Ring final : public RefCounted<Ring> {
   void tell();
 
   const uint32_t submission_entries_, completion_entries_;
-  const Ref<WatchAccount> account_;  // of who made it: for its entries and its requests
-  bool is_accounted_ = false, has_begun_ = false;
+  const Ref<WatchAccount> account_;  // of who made it: for its pages and its requests
+  uint32_t accounted_ = 0;           // watches that its pages count as
+  bool has_begun_ = false;
   RingMemory queues_, entries_;
 
   Mutex<LockRank::kRingSubmission> submission_lock_;

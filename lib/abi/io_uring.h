@@ -98,7 +98,7 @@ inline constexpr uint32_t kRingOverflown = 2;
 inline constexpr uint32_t kRingEventsDisabled = 1;
 
 // Of io_uring_enter.
-inline constexpr uint32_t kRingGetEvents = 1, kRingExtendedArgument = 8;
+inline constexpr uint32_t kRingGetEvents = 1, kRingWakeThread = 2, kRingWaitForThread = 4, kRingExtendedArgument = 8;
 // Of io_uring_register.
 inline constexpr uint32_t kRingRegisterEvents = 4, kRingUnregisterEvents = 5, kRingRegisterProbe = 8;
 

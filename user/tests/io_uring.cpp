@@ -31,10 +31,11 @@ const __kernel_timespec kLong = {1000, 0}, kShort = {0, 1'000'000};
 TEST(is_set_up_as_asked_for) {
   io_uring_params p = {};
   CHECK_ERR(ring_setup(0, &p), EINVAL);
-  CHECK_ERR(ring_setup(4097, &p), EINVAL);
+  CHECK_ERR(ring_setup(32769, &p), EINVAL);
   CHECK_ERR(ring_setup(8, nullptr), EFAULT);
   for (unsigned flag = 0; flag < 32; flag++) {
     if ((1u << flag) == IORING_SETUP_CQSIZE || (1u << flag) == IORING_SETUP_CLAMP) continue;
+    if (!on_faultline() && flag < 24) continue;  // Linux has others
     p = {};
     p.flags = 1u << flag;
     CHECK_ERR(ring_setup(8, &p), EINVAL);
@@ -57,13 +58,13 @@ TEST(is_set_up_as_asked_for) {
   Ring sized(8, IORING_SETUP_CQSIZE, 100);
   CHECK_EQ(sized.params.cq_entries, 128);
   Ring clamped(100000, IORING_SETUP_CLAMP);
-  CHECK_EQ(clamped.params.sq_entries, 4096);
-  CHECK_EQ(clamped.params.cq_entries, 8192);
+  CHECK_EQ(clamped.params.sq_entries, 32768);
+  CHECK_EQ(clamped.params.cq_entries, 65536);
   char byte;
   CHECK_ERR(read(odd.fd, &byte, 1), EINVAL);
   CHECK_ERR(ftruncate(odd.fd, 0), EINVAL);
-  CHECK_EQ((long)mmap(nullptr, kPage, PROT_READ, MAP_SHARED, odd.fd, kPage), -1);
-  CHECK_EQ(errno, EINVAL);
+  CHECK_EQ((long)mmap(nullptr, kPage, PROT_READ, MAP_SHARED, odd.fd, 0x18000000), -1);
+  CHECK_EQ(errno, on_faultline() ? EINVAL : errno);  // newer Linux: ENOMEM
   // The queues again, at the place of old.
   char* again = map_pages(1, PROT_READ, MAP_SHARED, odd.fd, IORING_OFF_CQ_RING);
   CHECK_EQ(*(unsigned*)(again + odd.params.cq_off.ring_entries), 16);
@@ -74,17 +75,18 @@ TEST(calls_refuse_what_they_do_not_know) {
   int file = make_file("file");
   CHECK_ERR(ring_enter(-1, 0, 0, 0), EBADF);
   CHECK_ERR(ring_enter(file, 0, 0, 0), EOPNOTSUPP);
-  for (unsigned flag = 1; flag < 32; flag++)
-    if ((1u << flag) != IORING_ENTER_EXT_ARG) CHECK_ERR(ring_enter(ring.fd, 0, 0, 1u << flag), EINVAL);
+  // What concerns a kernel's thread for submissions means nothing to a ring without one.
+  for (unsigned flag : {IORING_ENTER_SQ_WAKEUP, IORING_ENTER_SQ_WAIT}) CHECK_EQ(ring_enter(ring.fd, 0, 0, flag), 0);
+  for (unsigned flag = on_faultline() ? 4 : 16; flag < 32; flag++) CHECK_ERR(ring_enter(ring.fd, 0, 0, 1u << flag), EINVAL);
   io_uring_getevents_arg argument = {};
   const unsigned kBoth = IORING_ENTER_GETEVENTS | IORING_ENTER_EXT_ARG;
   CHECK_ERR(ring_enter(ring.fd, 0, 1, kBoth, &argument, 8), EINVAL);
   CHECK_ERR(ring_enter(ring.fd, 0, 1, kBoth, (void*)8, sizeof argument), EFAULT);
-  argument.pad = 1;
-  CHECK_ERR(ring_enter(ring.fd, 0, 1, kBoth, &argument, sizeof argument), EINVAL);
-  CHECK_ERR(ring_register(-1, IORING_REGISTER_PROBE, nullptr, 0), EBADF);
+  argument.pad = 1;  // newer Linux: the shortest time to wait
+  if (on_faultline()) CHECK_ERR(ring_enter(ring.fd, 0, 1, kBoth, &argument, sizeof argument), EINVAL);
+  CHECK_ERR(ring_register(999, IORING_REGISTER_PROBE, nullptr, 0), EBADF);
   CHECK_ERR(ring_register(file, IORING_REGISTER_PROBE, nullptr, 0), EOPNOTSUPP);
-  for (int what = 0; what < 40; what++)
+  for (int what = on_faultline() ? 0 : 1000; what < 1040; what++)
     if (what != IORING_REGISTER_EVENTFD && what != IORING_UNREGISTER_EVENTFD && what != IORING_REGISTER_PROBE)
       CHECK_ERR(ring_register(ring.fd, what, nullptr, 0), EINVAL);
   CHECK_EQ(ring_enter(ring.fd, 5, 0, 0), 0);  // there are none
@@ -103,8 +105,9 @@ TEST(says_which_operations_there_are) {
     bool is_known = false;
     for (int each : known) is_known |= each == operation;
     bool is_announced = operation < probe->ops_len && probe->ops[operation].flags & IO_URING_OP_SUPPORTED;
-    CHECK_EQ(is_announced, is_known);
-    if (!is_known) CHECK_EQ(ring.run(operation), -EINVAL);
+    CHECK(is_announced || !is_known);
+    if (on_faultline()) CHECK_EQ(is_announced, is_known);
+    if (!is_announced) CHECK_EQ(ring.run(operation), -EINVAL);
   }
 }
 
@@ -132,11 +135,16 @@ TEST(a_refused_entry_stops_the_rest_for_now) {
   CHECK_EQ(ring.result(1), -EINVAL);
   CHECK_EQ(ring.submit(), 1);
   CHECK_EQ(ring.result(2), 0);
-  for (int flag : {IOSQE_FIXED_FILE_BIT, IOSQE_IO_DRAIN_BIT, IOSQE_BUFFER_SELECT_BIT, IOSQE_CQE_SKIP_SUCCESS_BIT}) {
-    ring.add(IORING_OP_NOP).flags = uint8_t(1 << flag);
+  auto flagged = [&](int operation, uint8_t flag) {
+    ring.add(operation).flags = flag;
     CHECK_EQ(ring.submit(), 1);
-    CHECK_EQ(ring.result(0), flag == IOSQE_FIXED_FILE_BIT ? -EBADF : -EINVAL);
-  }
+    return ring.result(0);
+  };
+  CHECK_EQ(flagged(IORING_OP_NOP, IOSQE_FIXED_FILE), 0);  // it has none
+  for (int operation : {IORING_OP_READ, IORING_OP_ACCEPT, IORING_OP_CLOSE}) CHECK_EQ(flagged(operation, IOSQE_FIXED_FILE), -EBADF);
+  if (on_faultline())
+    for (uint8_t flag : {IOSQE_IO_DRAIN, IOSQE_BUFFER_SELECT, IOSQE_CQE_SKIP_SUCCESS}) CHECK_EQ(flagged(IORING_OP_NOP, flag), -EINVAL);
+  CHECK_EQ(flagged(IORING_OP_NOP, 1 << 7), -EINVAL);
   // An index that is none is dropped and counted.
   ring.word(ring.params.sq_off.array + (ring.tail & 7) * 4) = 8;
   ring.add(IORING_OP_NOP);
@@ -178,7 +186,7 @@ TEST(files_are_read_and_written) {
   CHECK_EQ(ring.run(IORING_OP_READV, file, pieces, 1025), -EINVAL);
   CHECK_EQ(ring.run(IORING_OP_READ, file, back, 1, 0, 1 << 20), -EOPNOTSUPP);
   CHECK_EQ(ring.run(IORING_OP_READ, file, back, 1, 1ull << 63), -EINVAL);
-  CHECK_EQ(ring.run(IORING_OP_READ, ring.fd, back, 1), -EINVAL);
+  if (on_faultline()) CHECK_EQ(ring.run(IORING_OP_READ, ring.fd, back, 1), -EINVAL);  // Linux first waits until it is ready
   int null = CHECK_OK(open("/dev/null", O_RDWR)), zero = CHECK_OK(open("/dev/zero", O_RDONLY));
   CHECK_EQ(ring.run(IORING_OP_WRITE, null, back, 64), 64);
   CHECK_EQ(ring.run(IORING_OP_READ, null, back, 64), 0);
@@ -222,12 +230,16 @@ TEST(what_is_not_ready_waits) {
   CHECK_EQ(ring.submit(), 1);
   close(pipe.out);
   CHECK_EQ(ring.result(5), 0);
-  // Who does not block does not wait; a poll does.
+  // What is not to block waits as well: nobody is blocked.
   Pipe other;
   CHECK_OK(fcntl(other.in, F_SETFL, O_NONBLOCK));
-  CHECK_EQ(ring.run(IORING_OP_READ, other.in, text, 8), -EAGAIN);
+  ring.add(IORING_OP_READ, other.in, text, 8, 0, 6);
+  CHECK_EQ(ring.submit(), 1);
+  CHECK_EQ(ring.ready(), 0);
+  CHECK_EQ(write(other.out, "xy", 2), 2);
+  CHECK_EQ(ring.result(6), 2);
   CHECK_EQ(ring.run(IORING_OP_POLL_ADD, other.out, nullptr, 0, 0, POLLOUT), POLLOUT);
-  CHECK_EQ(ring.run(IORING_OP_POLL_ADD, other.out, nullptr, 1, 0, POLLOUT), -EINVAL);  // again and again: not here
+  if (on_faultline()) CHECK_EQ(ring.run(IORING_OP_POLL_ADD, other.out, nullptr, 1, 0, POLLOUT), -EINVAL);  // again and again
   int counter = CHECK_OK(eventfd(0, 0));
   uint64_t times = 0, more = 3;
   ring.add(IORING_OP_READ, counter, &times, 8, 0, 6);
@@ -316,7 +328,7 @@ TEST(time_passes) {
   CHECK_EQ(ring.run(IORING_OP_TIMEOUT, -1, &kShort, 0), -EINVAL);
   CHECK_EQ(ring.run(IORING_OP_TIMEOUT, -1, &kShort, 1, 0, 1 << 10), -EINVAL);
   CHECK_EQ(ring.run(IORING_OP_TIMEOUT, -1, (void*)16, 1), -EFAULT);
-  const __kernel_timespec nonsense = {0, 1'000'000'000};
+  const __kernel_timespec nonsense = {0, -1};
   CHECK_EQ(ring.run(IORING_OP_TIMEOUT, -1, &nonsense, 1), -EINVAL);
   for (unsigned clock : {0u, unsigned(IORING_TIMEOUT_REALTIME), unsigned(IORING_TIMEOUT_BOOTTIME)}) {
     timespec now;
@@ -385,7 +397,7 @@ TEST(what_waits_is_cancelled) {
     if (i == 4) CHECK_EQ(result[5], -ECANCELED);
     CHECK_EQ(ring.run(IORING_OP_ASYNC_CANCEL, -1, (void*)uintptr_t(i)), -ENOENT);
   }
-  CHECK_EQ(ring.run(IORING_OP_ASYNC_CANCEL, -1, nullptr, 0, 0, 8), -EINVAL);
+  CHECK_EQ(ring.run(IORING_OP_ASYNC_CANCEL, -1, nullptr, 0, 0, 1 << 20), -EINVAL);
   CHECK_EQ(write(pipe.out, "x", 1), 1);
   CHECK_EQ(read(pipe.in, &byte, 1), 1);  // nobody took it
 }
@@ -412,11 +424,20 @@ TEST(links_follow_each_other) {
   CHECK(!memcmp(text, "wxyz", 4));
   // What fails, or moves less, takes the rest along, unless the link is a hard one.
   link(IORING_OP_READ, file, text, 8, 0);
-  link(IORING_OP_READ, -1, text, 4, 1);
+  link(IORING_OP_READ, file, text, 4, 1);
+  ring.entries_[(ring.tail - 1) & (ring.params.sq_entries - 1)].ioprio = 77;
   link(IORING_OP_NOP, -1, nullptr, 0, 2, 0);
   CHECK_EQ(ring.submit(), 3);
   ring.results(result, 3);  // refused: nothing was begun
-  CHECK(result[0] == -ECANCELED && result[1] == -EBADF && result[2] == -ECANCELED);
+  CHECK(result[0] == -ECANCELED && result[1] == -EINVAL && result[2] == -ECANCELED);
+  // A file that is not there refuses the chain as well, unless it is looked for when its turn comes.
+  link(IORING_OP_READ, file, text, 8, 0);
+  link(IORING_OP_READ, -1, text, 4, 1);
+  link(IORING_OP_NOP, -1, nullptr, 0, 2, 0);
+  CHECK_EQ(ring.submit(), 3);
+  ring.results(result, 3);
+  CHECK_EQ(result[0], ring.params.features & IORING_FEAT_LINKED_FILE ? 8 : -ECANCELED);
+  CHECK(result[1] == -EBADF && result[2] == -ECANCELED);
   for (int flag : {IOSQE_IO_LINK, IOSQE_IO_HARDLINK}) {
     ring.add(IORING_OP_READ, file, text, 8, 6, 0).flags = uint8_t(flag);
     link(IORING_OP_NOP, -1, nullptr, 0, 1, 0);
@@ -470,7 +491,9 @@ TEST(who_watches_a_ring_is_told) {
   CHECK_EQ(other.submit(), 1);
   ring.add(IORING_OP_TIMEOUT, -1, &kShort, 1);
   CHECK_EQ(ring.submit(), 1);
-  CHECK_EQ(epoll_wait(epoll, &event, 1, -1), 1);
+  int ready;
+  while ((ready = epoll_wait(epoll, &event, 1, -1)) < 0) CHECK_EQ(errno, EINTR);  // Linux, by its own work for the ring
+  CHECK_EQ(ready, 1);
   CHECK_EQ(other.result(1), POLLIN);
   uint64_t times;
   CHECK_EQ(read(counter, &times, 8), 8);
@@ -680,9 +703,10 @@ TEST(a_connection_that_is_full_loses_nothing) {
   for (int fd : {server, from, to}) close(fd);
 }
 
-// The same with packets: one that waited for room comes whole.
+// The same with packets: one that waited for room comes whole. (Linux 6.18 sends an empty one when SEND goes on.)
 TEST(a_packet_that_waits_for_room_comes_whole) {
   for (uint8_t operation : {IORING_OP_SEND, IORING_OP_WRITE}) {
+    if (operation == IORING_OP_SEND && !on_faultline()) continue;
     Ring ring;
     Address at = abstract_address("box");
     int to = bound(at), from = connected(at, SOCK_DGRAM);
