@@ -94,7 +94,8 @@ Result<uint32_t> sys_io_uring_enter(int32_t descriptor, uint32_t submissions, ui
   Ring& ring = *file->ring();
   uint32_t submitted = 0;
   if (submissions != 0) submitted = TRY(ring.submit(user, submissions));
-  if (!(flags & abi::kRingGetEvents)) return submitted;
+  // Who submitted less than it meant to does not wait for completions that will not come.
+  if (submitted != submissions || !(flags & abi::kRingGetEvents)) return submitted;
   // What was submitted counts, whatever becomes of the rest.
   auto waited = [&]() -> Result<void> { return wait_for_completions(ring, user, wanted, TRY(wait_of(flags, argument, bytes))); }();
   if (!waited.ok() && submitted == 0) return waited.error();

@@ -135,6 +135,13 @@ TEST(a_refused_entry_stops_the_rest_for_now) {
   CHECK_EQ(ring.result(1), -EINVAL);
   CHECK_EQ(ring.submit(), 1);
   CHECK_EQ(ring.result(2), 0);
+  // Nor is anything waited for then.
+  ring.add(200, -1, nullptr, 0, 0, 1);
+  ring.add(IORING_OP_NOP, -1, nullptr, 0, 0, 2);
+  CHECK_EQ(ring.submit(2), 1);
+  CHECK_EQ(ring.result(1), -EINVAL);
+  CHECK_EQ(ring.submit(1), 1);
+  CHECK_EQ(ring.result(2), 0);
   auto flagged = [&](int operation, uint8_t flag) {
     ring.add(operation).flags = flag;
     CHECK_EQ(ring.submit(), 1);
