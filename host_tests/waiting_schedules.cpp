@@ -12,7 +12,7 @@ namespace {
 
 constexpr bool kIsSlow = sizeof(void*) == 4;  // see mm_schedules.cpp
 constexpr uint32_t kSchedules = kIsSlow ? 30 : 300;
-constexpr uint32_t kUntilFound = 1000;  // a planted bug is found in the first few hundred: the search ends there
+constexpr uint32_t kUntilFound = 20'000;  // a planted bug is found in the first thousand or so: the search ends there
 
 // A file that becomes readable once.
 class OneShotFile final : public File {
@@ -74,7 +74,7 @@ void give_up_while_there_is_something(uint32_t seed) {
   });
   explorer.add_thread("waits", [&] { ignore_result(wait_until(queue, take, SleepKind::kInterruptible, Deadline::never(), true)); });
   explorer.add_thread("gives", [&] {
-    for (uint32_t points = seed * 7 % 400; points != 0; points--)
+    for (uint32_t points = seed * 7 % 110; points != 0; points--)
       (void)units.load(memory_order_relaxed);  // about as long as the other waits
     give();
   });

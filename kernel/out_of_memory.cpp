@@ -166,14 +166,15 @@ MemoryEater::~MemoryEater() { current_process().eats_memory_.store(false, memory
 
 bool may_use_last_frames() {
   Thread* self = static_cast<Thread*>(machine::current_thread_pointer());
-  if (!self || self->is_kernel_thread()) return true;
-  return running_process_gives_back();
+  return !self || self->is_kernel_thread() || running_process_gives_back();
 }
 
 bool running_process_gives_back() {
   Thread* self = static_cast<Thread*>(machine::current_thread_pointer());
   // One that was bringing memory back from swap would go on until none is left.
-  return self && !self->is_kernel_thread() && self->process().ending_ && !self->process().eats_memory_.load(memory_order_relaxed);
+  if (!self || self->is_kernel_thread() || !self->process().ending_) return false;
+  // Failures that were asked for would go on, whatever is there.
+  return !self->process().eats_memory_.load(memory_order_relaxed) && self->injection.failures == 0;
 }
 
 bool memory_ran_out() {

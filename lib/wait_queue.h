@@ -29,7 +29,7 @@ class WaitEntry : public ListNode<> {
  protected:
   // For a callback that will say kRemove, before it wakes anybody: who wakes may look at once, and sleep again, and must not find itself in the
   // queue that it is about to leave. (Who stays never seems to be out: it would be destroyed in the queue.)
-  void will_be_removed() { is_waiting_.store(false, memory_order_relaxed); }
+  void will_be_removed() { is_waiting_.store(false, memory_order_release); }
 
  private:
   friend class WaitQueue;

@@ -309,3 +309,22 @@ void sweep_calls(const char* how, int times, Caches caches) {
 TEST_SLOW(one_allocation_fails_and_the_caches_are_full) { sweep_calls("one allocation, caches full", 1, Caches::kWarm); }
 TEST_SLOW(one_allocation_fails_and_the_caches_are_empty) { sweep_calls("one allocation, caches empty", 1, Caches::kCold); }
 TEST_SLOW(all_allocations_from_one_on_fail) { sweep_calls("all from one on, caches full", kForEver, Caches::kWarm); }
+
+// Whoever is told to end does not try again what fails for ever.
+TEST(who_is_killed_among_failures_ends) {
+  for (int round = 0; round < scale(10); round++) {
+    Gate about_to_fail;
+    pid_t pid = in_child([&] {
+      static char block[64 * kPage];
+      int fd = make_file("file");
+      Injection injection;
+      about_to_fail.open();
+      injection.arm(1, 999'999'999);
+      for (;;) pwrite(fd, block, sizeof block, 0), ftruncate(fd, 0);
+    });
+    about_to_fail.wait();
+    spin(100000 + round * 10000);
+    CHECK_OK(kill(pid, SIGKILL));
+    CHECK_SIGNAL(pid, SIGKILL);
+  }
+}

@@ -183,6 +183,25 @@ TEST(single_bytes_that_nobody_reads) {
   }
 }
 
+// The last of it comes together with the end, when the reader has ended its side and has more waiting than the kernel takes of small pieces.
+TEST(what_comes_with_the_end_is_not_lost_behind_many_pieces) {
+  constexpr int kPieces = 4096;
+  for (bool reads_late : {false, true}) {
+    Connection c;
+    CHECK_OK(shutdown(c.other, SHUT_WR));
+    set_option(c.client, IPPROTO_TCP, TCP_NODELAY, 1);
+    for (int i = 0; i < kPieces; i++) CHECK_EQ(send(c.client, "p", 1, 0), 1);
+    CHECK_EQ(send(c.client, "x", 1, MSG_MORE), 1);
+    CHECK_OK(shutdown(c.client, SHUT_WR));
+    if (reads_late) sleep(3);  // longer than the connection is remembered
+    char block[kPieces + 100];
+    int got = 0;
+    for (ssize_t n; (n = CHECK_OK(recv(c.other, block + got, sizeof block - size_t(got), 0))) != 0;) got += int(n);
+    CHECK_EQ(got, kPieces + 1);
+    CHECK_EQ(block[kPieces], 'x');
+  }
+}
+
 // Threads who connect the same socket at the same time.
 static struct {
   int fd, ready;

@@ -23,6 +23,9 @@ constexpr uint32_t kMostBuffers = 4096;
 
 TcpConnection& connection(void* self) { return *static_cast<TcpConnection*>(self); }
 
+// What a control block tells of its end, on whatever way it comes (on_error() is not told of each).
+constexpr u8_t kOwner = 0;
+
 }  // namespace
 
 TcpConnection* TcpConnection::create(tcp_pcb* block) {
@@ -35,6 +38,9 @@ TcpConnection* TcpConnection::create(tcp_pcb* block) {
 
 void TcpConnection::attach(tcp_pcb* block) {
   pcb_ = block;
+  static constexpr tcp_ext_arg_callbacks kCallbacks = {.destroy = &on_freed, .passive_open = nullptr};
+  tcp_ext_arg_set_callbacks(block, kOwner, &kCallbacks);
+  tcp_ext_arg_set(block, kOwner, this);
   tcp_arg(block, this);
   tcp_recv(block, &on_received);
   tcp_sent(block, &on_sent);
@@ -70,6 +76,7 @@ void TcpConnection::detach() {
   if (!pcb_) return;
   entry_.remove();
   tcp_arg(pcb_, nullptr);
+  tcp_ext_arg_set(pcb_, kOwner, nullptr);
   if (state() == State::kListening) {
     tcp_accept(pcb_, nullptr);
   } else {
@@ -151,8 +158,12 @@ Result<void> TcpConnection::listen(uint32_t backlog) {
     tcp_pcb* block = TRY(this->block());
     if (block->local_port == 0) TRY(internet_result(tcp_bind(block, IP4_ADDR_ANY, 0)));
     err_t error = ERR_OK;
+    tcp_ext_arg_set(block, kOwner, nullptr);
     tcp_pcb* listener = tcp_listen_with_backlog_and_err(block, kMostHalfOpen, &error);  // in place of `block`, which it frees
-    if (!listener) return internet_result(error);
+    if (!listener) {
+      tcp_ext_arg_set(block, kOwner, this);
+      return internet_result(error);
+    }
     pcb_ = listener;
     own_ = {listener->local_ip, listener->local_port};
     state_.store(State::kListening, memory_order_release);
@@ -273,10 +284,12 @@ err_t TcpConnection::on_connected(void* self, tcp_pcb*, err_t) NO_THREAD_SAFETY_
   return ERR_OK;
 }
 
-err_t TcpConnection::on_received(void* self, tcp_pcb*, pbuf* data, err_t) NO_THREAD_SAFETY_ANALYSIS {
+err_t TcpConnection::on_received(void* self, tcp_pcb* block, pbuf* data, err_t) NO_THREAD_SAFETY_ANALYSIS {
   TcpConnection& it = connection(self);
   if (data) {
-    if (it.received_.buffers() >= kMostBuffers) return ERR_MEM;
+    // Once both sides have ended lwIP would not offer it again, nor tell of the end: this is the last that comes, and is taken.
+    const bool is_last = block->state == CLOSING || block->state == LAST_ACK || block->state == TIME_WAIT;
+    if (it.received_.buffers() >= kMostBuffers && !is_last) return ERR_MEM;
     const uint32_t bytes = data->tot_len;
     it.received_.append(data);
     it.received_bytes_.store(it.received_bytes() + bytes, memory_order_release);
@@ -311,7 +324,14 @@ err_t TcpConnection::on_poll(void* self, tcp_pcb*) NO_THREAD_SAFETY_ANALYSIS {
   return ERR_OK;
 }
 
-// The control block is gone.
+void TcpConnection::on_freed(u8_t, void* self) NO_THREAD_SAFETY_ANALYSIS {
+  if (!self) return;
+  TcpConnection& it = connection(self);
+  it.entry_.remove();
+  it.pcb_ = nullptr;
+}
+
+// The control block is gone, or about to go.
 void TcpConnection::on_error(void* self, err_t error) NO_THREAD_SAFETY_ANALYSIS {
   if (!self) return;
   TcpConnection& it = connection(self);

@@ -102,6 +102,7 @@ class TcpConnection final : public ListNode<> {
   static err_t on_sent(void* self, tcp_pcb* block, u16_t bytes);
   static err_t on_poll(void* self, tcp_pcb* block);
   static void on_error(void* self, err_t error);
+  static void on_freed(u8_t, void* self);
 
   Atomic<State> state_{State::kNew};
   Atomic<bool> input_ended_{false};

@@ -56,6 +56,7 @@
 #define MEMP_NUM_TCP_SEG TCP_SND_QUEUELEN
 #define LWIP_TCP_SACK_OUT 1
 #define LWIP_TCP_KEEPALIVE 1
+#define LWIP_TCP_PCB_NUM_EXT_ARGS 1  // for tcp_connection.cpp
 #define TCP_LISTEN_BACKLOG 1
 #define TCP_OOSEQ_MAX_PBUFS 256  // out of order, a window of whole segments is 90; lwIP walks them all for each that comes
 #define LWIP_TCP_RTO_TIME 1000   // RFC 6298
