@@ -171,12 +171,14 @@ bool frame_let_go(Frame& frame);
 
 // Whether a private page's record belongs to whoever holds the lock of the one table that maps it, and owns no block: nobody pins it, a
 // second user would come through that table, and it is on no queue and has no slot. The lock is looked at last, with the rest of the
-// record's first word: who took away the last pin or the other mapping may still hold it.
+// record's first word: who took away the last pin or the other mapping may still hold it. And first, for the map of an object's page is changed by
+// others meanwhile.
 inline bool frame_is_ours_alone(const Frame& frame) {
   using Word [[gnu::may_alias]] = uint32_t;
   constexpr uint32_t kUnlockedAndPrivate = static_cast<uint32_t>(FrameUse::kAnonymous) << 8 | uint32_t{Frame::kNoList} << 24;
-  return frame.map.load(memory_order_acquire) == 1 && (frame.reverse & 1) && frame.pins.load(memory_order_acquire) == 0 &&
-         __atomic_load_n(reinterpret_cast<const Word*>(&frame), __ATOMIC_ACQUIRE) == kUnlockedAndPrivate;
+  auto first_word = [&] { return __atomic_load_n(reinterpret_cast<const Word*>(&frame), __ATOMIC_ACQUIRE); };
+  return first_word() == kUnlockedAndPrivate && frame.map.load(memory_order_acquire) == 1 && (frame.reverse & 1) &&
+         frame.pins.load(memory_order_acquire) == 0 && first_word() == kUnlockedAndPrivate;
 }
 
 // Sleeps while any of `flags` (kFrameBusy, kFrameWriteBack) is set. Nothing may be held that the I/O needs. The caller looks again.

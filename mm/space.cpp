@@ -87,33 +87,36 @@ void spaces_initialize(Policy replacement) {
 }
 
 Result<Ref<AddressSpace>> AddressSpace::create() {
+  Ref<AddressSpace> space = TRY(create_unknown());
+  spaces->add(*space);
+  return space;
+}
+
+Result<Ref<AddressSpace>> AddressSpace::create_unknown() {
   FrameNumber directory = TRY(allocate_directory());
   auto space = slab_new<AddressSpace>(directory);
   if (!space.ok()) {
     free_directory(directory);
     return space.error();
   }
-  spaces->add(*space.value());
   return Ref<AddressSpace>::adopt(space.value());
 }
 
 Result<Ref<AddressSpace>> AddressSpace::fork(VirtAddr hot) {
-  Ref<AddressSpace> child = TRY(create());
-  bool has_exceptions;
-  {
-    LockGuard guard(lock_);
-    CommitPromise promise;
-    const uint32_t inherited = inherited_promise();
-    const bool is_promised = inherited <= commit_unasked.load(memory_order_relaxed);
-    if (is_promised) TRY(promise.take(inherited, mapped_pages_));
-    // Else region by region, as Linux asks: what is possible of each is possible of many.
-    for (Region* region = regions_.first(); region && !is_promised; region = RegionSet::next(*region))
-      if (region->promised && region->inheritance != Inheritance::kLeftOut) TRY(promise.take(region->pages(), mapped_pages_));
-    TRY(child->copy_tables_from(*this, hot));  // if it fails, the child's end gives back what it got
-    child->take_promise(promise);
-    has_exceptions = has_exceptions_;
-  }
-  if (has_exceptions) TRY(child->apply_inheritance());
+  Ref<AddressSpace> child = TRY(create_unknown());
+  LockGuard guard(lock_);
+  CommitPromise promise;
+  const uint32_t inherited = inherited_promise();
+  const bool is_promised = inherited <= commit_unasked.load(memory_order_relaxed);
+  if (is_promised) TRY(promise.take(inherited, mapped_pages_));
+  // Else region by region, as Linux asks: what is possible of each is possible of many.
+  for (Region* region = regions_.first(); region && !is_promised; region = RegionSet::next(*region))
+    if (region->promised && region->inheritance != Inheritance::kLeftOut) TRY(promise.take(region->pages(), mapped_pages_));
+  TRY(child->copy_tables_from(*this, hot));  // if it fails, the child's end gives back what it got
+  child->take_promise(promise);
+  if (has_exceptions_) TRY(child->apply_inheritance());
+  // Known from here on, as a whole, and before anybody who waits for this lock to truncate a file asks for the next space.
+  spaces->add(*child);
   return child;
 }
 

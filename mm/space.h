@@ -267,6 +267,8 @@ class AddressSpace : public RefCounted<AddressSpace>, public ListNode<AllSpaces>
   Result<void> prepare_move(VirtAddr from, VirtAddr to, uint32_t bytes) REQUIRES(lock_);
   void move_entries(VirtAddr from, VirtAddr to, uint32_t bytes) REQUIRES(lock_);
   void move_entry(VirtAddr from, VirtAddr to) REQUIRES(lock_);
+  // One that is not in the list of all spaces yet: nobody else can find it.
+  static Result<Ref<AddressSpace>> create_unknown();
   Result<void> copy_tables_from(AddressSpace& parent, VirtAddr hot) REQUIRES(parent.lock_);
   // Sets something in all regions of a range, cut at its borders; joins what is alike afterwards. kNOMEM: nothing was changed.
   template <typename Change>

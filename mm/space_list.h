@@ -8,7 +8,7 @@ namespace faultline {
 class SpaceList {
  public:
   void add(AddressSpace& space);
-  void remove(AddressSpace& space);
+  void remove(AddressSpace& space);  // no effect on one that is not there: the child of a fork that failed
   // The space made next after `previous` (null: the first) that is not dying, or null. Nothing is held while it is looked at, and a fork
   // comes after its parent: whoever goes from the first to the last misses no copy of what it has seen.
   Ref<AddressSpace> next(Ref<AddressSpace> previous);

@@ -11,7 +11,7 @@ void SpaceList::add(AddressSpace& space) {
 
 void SpaceList::remove(AddressSpace& space) {
   LockGuard guard(lock_);
-  list_.remove(space);
+  if (static_cast<ListNode<AllSpaces>&>(space).is_linked()) list_.remove(space);
 }
 
 Ref<AddressSpace> SpaceList::next(Ref<AddressSpace> previous) {
