@@ -14,16 +14,6 @@
 
 namespace {
 
-struct Pipe {
-  int in, out;
-  Pipe() {
-    int fd[2];
-    CHECK_OK(pipe(fd));
-    in = fd[0], out = fd[1];
-  }
-  ~Pipe() { close(in), close(out); }
-};
-
 const __kernel_timespec kLong = {1000, 0}, kShort = {0, 1'000'000};
 
 }  // namespace

@@ -66,16 +66,6 @@ struct Queue : io_uring {
   }
 };
 
-struct Pipe {
-  int in, out;
-  Pipe() {
-    int fd[2];
-    CHECK_OK(pipe(fd));
-    in = fd[0], out = fd[1];
-  }
-  ~Pipe() { close(in), close(out); }
-};
-
 void nop(io_uring_sqe* entry) { io_uring_prep_nop(entry); }
 
 const int kOperations[] = {IORING_OP_NOP,     IORING_OP_READV,  IORING_OP_WRITEV,  IORING_OP_FSYNC,        IORING_OP_POLL_ADD,

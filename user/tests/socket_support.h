@@ -1,4 +1,4 @@
-// What the tests of sockets share: addresses, pairs, messages with descriptors.
+// What the tests of sockets and rings share: addresses, pipes, pairs, messages with descriptors.
 #pragma once
 #include <stddef.h>
 #include <sys/ioctl.h>
@@ -34,6 +34,16 @@ inline Address own_address(int fd) {
   CHECK_OK(getsockname(fd, a.get(), &a.bytes));
   return a;
 }
+
+struct Pipe {
+  int in, out;
+  Pipe() {
+    int fd[2];
+    CHECK_OK(pipe(fd));
+    in = fd[0], out = fd[1];
+  }
+  ~Pipe() { close(in), close(out); }
+};
 
 struct Pair {
   int fd[2];

@@ -23,7 +23,7 @@ constexpr uint32_t kMostBuffers = 4096;
 
 TcpConnection& connection(void* self) { return *static_cast<TcpConnection*>(self); }
 
-// What a control block tells of its end, on whatever way it comes (on_error() is not told of each).
+// Where a control block has its connection for on_freed(), which is told of its end on whatever way that comes; on_error() is not told of each.
 constexpr u8_t kOwner = 0;
 
 }  // namespace
