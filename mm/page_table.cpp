@@ -123,7 +123,7 @@ Result<FrameNumber> table_create(uint32_t directory_index) {
   Frame& record = frame_record(table);
   record.table.live = 0;
   record.table.directory = static_cast<uint16_t>(directory_index);
-  record.map.store(1, memory_order_relaxed);
+  record.map.store(1, memory_order_release);  // see table_is_alive()
   return table;
 }
 
@@ -258,19 +258,22 @@ Result<void> table_copy(PteSlot& parent_slot, PteSlot& child_slot, FlushBatch& b
   return {};
 }
 
-void table_drop(FrameNumber table) {
+uint32_t table_drop(FrameNumber table) {
   Frame& record = frame_record(table);
+  uint32_t counted;
   {
     TableLock lock(record);
+    counted = static_cast<uint32_t>(record.reverse);
     uint32_t users = record.map.load(memory_order_relaxed) - 1;
     if (users > 0) {
       record.map.store(users, memory_order_relaxed);
-      return;
+      return counted;
     }
     slots_drop(table, 0, kEntriesPerTable - 1);
     record.map.store(0, memory_order_relaxed);
   }
   frame_free_zeroed(table);
+  return counted;
 }
 
 }  // namespace faultline

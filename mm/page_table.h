@@ -27,6 +27,10 @@ inline VirtAddr slot_address(const Frame& table, uint32_t index) {
 // An empty table for one directory. kNOMEM.
 Result<FrameNumber> table_create(uint32_t directory_index);
 
+// For who comes by frame number and not through a directory, under the frame's lock: whether it is a table, whole, that nobody ends meanwhile.
+// `map` tells it, which is set when a table is made and cleared under the lock when it ends: `use` changes without the lock.
+inline bool table_is_alive(const Frame& frame) { return frame.map.load(memory_order_acquire) != 0 && frame.use == FrameUse::kPageTable; }
+
 // An empty slot gets its entry; kCounted if its frame is (Frame::is_counted). Under the table's lock.
 enum class FrameKind : uint8_t { kUncounted, kCounted };
 inline void slot_fill(Frame& table, PteSlot& slot, uint32_t index, Pte pte, FrameKind kind) {
@@ -109,7 +113,7 @@ void table_share(PteSlot& parent_slot, PteSlot& child_slot, FlushBatch& batch);
 Result<void> table_copy(PteSlot& parent_slot, PteSlot& child_slot, FlushBatch& batch);
 
 // One directory fewer uses the table; the last one drops its entries and frees it. The directory entry is gone and flushed,
-// or its directory can never be loaded again.
-void table_drop(FrameNumber table);
+// or its directory can never be loaded again. Returns how many of its slots named counted frames.
+uint32_t table_drop(FrameNumber table);
 
 }  // namespace faultline

@@ -243,8 +243,7 @@ Result<FrameNumber> AddressSpace::own_table(uint32_t index) {
       tables_[index / 32].fetch_or(1u << index % 32, memory_order_relaxed);
       return table;
     }
-    frame_record(table).map.store(0, memory_order_relaxed);  // another thread of this space was faster
-    frame_free_zeroed(table);
+    table_drop(table);  // another thread of this space was faster
   }
 }
 

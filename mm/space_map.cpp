@@ -264,8 +264,7 @@ void AddressSpace::clear_range(VirtAddr start, VirtAddr end) {
     if (!entry.is_present()) {
       pte_store(directory, Pte());
       tables_[index / 32].fetch_and(~(1u << index % 32), memory_order_relaxed);
-      dropped += static_cast<uint32_t>(record.reverse);
-      table_drop(table);
+      dropped += table_drop(table);
       return;
     }
     TableLock lock(record);

@@ -17,7 +17,7 @@ void enqueue_anonymous_pages() {
   for (uint32_t number = 0; number < frame_table_size(); number++) {
     if (frame_table[number].use != FrameUse::kPageTable) continue;
     TableLock lock(frame_table[number]);
-    if (frame_table[number].use != FrameUse::kPageTable) continue;
+    if (!table_is_alive(frame_table[number])) continue;
     table_for_each(FrameNumber(number), 0, kEntriesPerTable - 1, [](uint32_t, PteSlot&, Pte pte) {
       if (pte_has_frame(pte) && frame_record(pte.frame()).use == FrameUse::kAnonymous) reclaim_enqueue(frame_record(pte.frame()));
     });
@@ -58,7 +58,7 @@ Result<void> fetch_entry(Frame& table, uint32_t index, SwapSlot slot) {
     Result<void> result;
     {
       TableLock lock(table);
-      if (table.use != FrameUse::kPageTable) return {};
+      if (!table_is_alive(table)) return {};
       result = fetch_entry_locked(table, index, slot, busy);
     }
     if (result.ok() || result.error() != Errno::kAGAIN) return result;
@@ -75,7 +75,7 @@ Result<void> fetch_entry(Frame& table, uint32_t index, SwapSlot slot) {
 // The first entry from `index` on that names the area.
 bool find_entry(Frame& table, uint32_t area, uint32_t& index, SwapSlot& slot) {
   TableLock lock(table);
-  if (table.use != FrameUse::kPageTable) return false;
+  if (!table_is_alive(table)) return false;
   bool found = false;
   table_for_each(frame_number(table), index, kEntriesPerTable - 1, [&](uint32_t at, PteSlot&, Pte pte) {
     if (!pte_is_swapped(pte) || pte_swap_slot(pte).area() != area) return true;
