@@ -1,5 +1,6 @@
 // io_uring when the kernel's N-th allocation fails, for every N until the call gets through without: what is not taken is taken the next time, what
 // is taken ends with ENOMEM or as it should, and nothing is lost. Only what the submitting thread allocates can fail (docs/fault-injection.md).
+#include <netinet/in.h>
 #include <poll.h>
 #include <sys/uio.h>
 #include <algorithm>
@@ -13,6 +14,15 @@ namespace {
 constexpr int kMost = 8, kNone = 1 << 30, kAnyDescriptor = kNone + 1;
 const __kernel_timespec kShort = {0, 1'000'000};
 
+// Nothing of its connection stays behind.
+int tcp_socket() {
+  const linger reset = {1, 0};
+  int fd = CHECK_OK(socket(AF_INET, SOCK_STREAM, 0));
+  CHECK_OK(setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset));
+  return fd;
+}
+const int kWarm = close(tcp_socket());  // the first one starts the network
+
 // What one attempt has to do with.
 struct World {
   Ring ring{16};
@@ -21,7 +31,8 @@ struct World {
   iovec pieces[2] = {{text, 3}, {more, 5}};
   Pair pair;
   Address unix_address;
-  int server, client;
+  sockaddr_in tcp_address = {};
+  int server, client, tcp_server, tcp_client;
 
   World() : unix_address(abstract_address("no memory")) {
     CHECK_OK(pipe(ready_pipe));
@@ -30,6 +41,11 @@ struct World {
     file = make_file("file", "0123456789", 10);
     server = listener(unix_address);
     client = CHECK_OK(socket(AF_UNIX, SOCK_STREAM, 0));
+    tcp_server = CHECK_OK(socket(AF_INET, SOCK_STREAM, 0));
+    CHECK_OK(listen(tcp_server, 4));
+    tcp_client = tcp_socket();
+    socklen_t bytes = sizeof tcp_address;
+    CHECK_OK(getsockname(tcp_server, (sockaddr*)&tcp_address, &bytes));
   }
 };
 
@@ -96,6 +112,14 @@ const Case kCases[] = {
        w.ring.add(IORING_OP_CONNECT, w.client, w.unix_address.get(), 0, w.unix_address.bytes, connect);
        w.ring.add(IORING_OP_ACCEPT, w.server, nullptr, 0, 0, plan.next(kAnyDescriptor, connect));
      }},
+    {"accept and connect over TCP",
+     [](World& w, Plan& plan) {
+       int connect = plan.next(0);
+       w.ring.add(IORING_OP_CONNECT, w.tcp_client, &w.tcp_address, 0, sizeof w.tcp_address, connect);
+       w.ring.add(IORING_OP_ACCEPT, w.tcp_server, nullptr, 0, 0, plan.next(kAnyDescriptor, connect));
+     },
+     // With all memory gone the listener cannot even say that it lets the first one go.
+     [](World& w) { CHECK_OK(connect(tcp_socket(), (sockaddr*)&w.tcp_address, sizeof w.tcp_address)); }},
     {"cancelling",
      [](World& w, Plan& plan) {
        int read = plan.next(-ECANCELED);
@@ -106,8 +130,10 @@ const Case kCases[] = {
 
 bool is_as_planned(int result, int expected) { return expected == kAnyDescriptor ? result >= 0 : result == expected; }
 
-// Or to what it did to another entry.
-bool is_due_to_memory(int result) { return result == -ENOMEM || result == -ECANCELED || result == -ENOENT; }
+// Or to what it did to another entry, or to the listener that is connected to: it resets a connection that it has no memory for.
+bool is_due_to_memory(int result) {
+  return result == -ENOMEM || result == -ENOBUFS || result == -ECANCELED || result == -ENOENT || result == -ECONNRESET;
+}
 
 void attempt(const Case& each, int nth, int times) {
   {

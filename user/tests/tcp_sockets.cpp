@@ -146,6 +146,22 @@ TEST(connecting_without_waiting) {
   close(fd), close(other), close(server);
 }
 
+TEST(a_connection_that_is_reset_before_its_begin_was_told) {
+  for (bool looks : {false, true}) {
+    int server = listener(), fd = socket_of(SOCK_STREAM, SOCK_NONBLOCK);
+    sockaddr_in a = own(server);
+    CHECK_ERR(connect(fd, generic(a), sizeof a), EINPROGRESS);
+    wait_for(server, POLLIN);
+    int other = CHECK_OK(accept(server, nullptr, nullptr));
+    reset_on_close(other);
+    close(other);
+    wait_for(fd, POLLERR);
+    if (looks) CHECK_EQ(option(fd, SOL_SOCKET, SO_ERROR), ECONNRESET);
+    CHECK_ERR(connect(fd, generic(a), sizeof a), looks ? ECONNABORTED : ECONNRESET);
+    close(fd), close(server);
+  }
+}
+
 TEST(what_is_not_connected) {
   int fd = socket_of(SOCK_STREAM);
   char text[4];

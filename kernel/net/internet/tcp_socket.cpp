@@ -89,8 +89,11 @@ Result<void> TcpSocket::wait_until_connected(Deadline deadline) {
 Result<void> TcpSocket::connect(const SocketAddress& address, bool waits) {
   const InternetEndpoint peer = TRY(internet_endpoint(address));
   switch (connection_.state()) {
-    case State::kListening:
-    case State::kEnded: return Errno::kISCONN;
+    case State::kListening: return Errno::kISCONN;
+    case State::kEnded:  // perhaps before anybody was told that it had begun
+      if (!untold_.exchange(false, memory_order_relaxed)) return Errno::kISCONN;
+      if (Errno error = take_error(); error != Errno{}) return error;
+      return Errno::kCONNABORTED;
     case State::kConnected: return untold_.exchange(false, memory_order_relaxed) ? Result<void>() : Errno::kISCONN;
     case State::kConnecting:
       if (!waits) return Errno::kALREADY;
