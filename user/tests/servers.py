@@ -6,6 +6,7 @@ Each SERVER (server_threads, server_poll, server_epoll and server_uring) has a m
 """
 import hashlib
 import os
+import re
 import socket
 import struct
 import subprocess
@@ -121,6 +122,29 @@ def check_rude_clients(port):
     is_served(port)
 
 
+def run(*command):
+    ran = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=PATIENCE, check=False)
+    if ran.returncode != 0:
+        raise AssertionError("%s ended with %d: %s" % (" ".join(command), ran.returncode, ran.stdout.decode(errors="replace")))
+    return ran.stdout
+
+
+def check_curl(port):
+    url = "http://127.0.0.1:%d" % port
+    expect("curl, twice over one connection", run("curl", "-sSf", url + "/hello", url + "/hello"), 2 * HELLO)
+    answer = run("curl", "-sSf", url + "/bytes/1000000")
+    expect("curl, a million bytes", hashlib.md5(answer).hexdigest(), hashlib.md5(pattern(1_000_000)).hexdigest())
+    expect("curl, what is not there", run("curl", "-sS", "-o", os.devnull, "-w", "%{http_code}", url + "/nothing"), b"404")
+
+
+def check_wrk(port):
+    """Twenty connections that ask as often as they can: wrk tells of every answer that is none."""
+    told = run("wrk", "-t", "1", "-c", "20", "-d", "3s", "--timeout", "%ds" % PATIENCE, "http://127.0.0.1:%d/hello" % port).decode()
+    requests = re.search(r"(\d+) requests in", told)
+    if not requests or int(requests[1]) < 100 or "Socket errors" in told or "Non-2xx" in told:
+        raise AssertionError("wrk: " + told)
+
+
 def check_crowd(port):
     """More clients than descriptors: some are served, the others are hung up on, and the server goes on."""
     crowd = [Client(port) for _ in range(2 * DESCRIPTORS)]
@@ -167,7 +191,7 @@ def check(server, options):
                               "ulimit -n %d; exec %s 80" % (DESCRIPTORS, server)], stderr=subprocess.DEVNULL)
     try:
         wait_for_server(port, guest)
-        for part in (check_http, check_lines, check_large, check_rude_clients, check_crowd):
+        for part in (check_http, check_lines, check_large, check_curl, check_wrk, check_rude_clients, check_crowd):
             try:
                 part(port)
             except (AssertionError, OSError) as error:
