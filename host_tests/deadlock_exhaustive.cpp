@@ -160,7 +160,7 @@ BankerWorld BankerWorld::random(uint64_t seed) {
   BankerWorld world;
   world.processes = random.between(2, kMostThreads);
   world.kinds = random.between(1, kMostResources);
-  uint32_t holding = random.between(20, 100), claiming = random.between(20, 100);
+  uint32_t holding = random.between(40, 95), claiming = random.between(30, 100);
   for (uint32_t k = 0; k < world.kinds; k++) {
     uint32_t units = random.between(1, 3) * random.between(1, 2);
     for (uint32_t unit = 0; unit < units; unit++) {

@@ -144,6 +144,58 @@ TEST(WaitGraph, OfSingleUnitsAndWaitsForAllThereIsACycleIfAndOnlyIfThereIsDeadlo
   }
 }
 
+// Graphs too large for that, with lists of requests of all lengths and amounts of all sizes, against passes over all until nothing changes.
+TEST(WaitGraph, ReductionOfManyThreadsAgreesWithRepeatedPasses) {
+  Seeds seeds = world_seeds();
+  for (uint64_t seed = seeds.first; seed < seeds.first + (seeds.end - seeds.first + 99) / 100; seed++) {
+    SmallRandom random(seed);
+    Snapshot made;
+    made.threads.resize(random.between(50, 150));
+    made.resources.resize(random.between(1, 10));
+    uint32_t kinds = static_cast<uint32_t>(made.resources.size()), most = 1u << random.between(0, 20), waiters = random.between(1, 100);
+    std::vector<uint32_t> available;
+    std::vector<bool> finished(made.threads.size());
+    for (WaitGraph::Resource& resource : made.resources) available.push_back(resource.units = random.between(1, 2 * most));
+    for (Index t = 0; t < made.threads.size(); t++) {
+      if (random.percent(waiters)) made.threads[t].wait = random.percent(70) ? WaitFor::kAll : WaitFor::kAny;
+      for (uint32_t each = 0; each < 2; each++) {
+        Index held = static_cast<Index>(random.below(kinds)), wanted = static_cast<Index>(random.below(kinds));
+        uint32_t units = random.below(available[held] / 8 + 2);
+        if (units <= available[held]) {
+          available[held] -= units;
+          made.edges.push_back(WaitGraph::holds(t, held, units));
+        }
+        made.edges.push_back(WaitGraph::wants(t, wanted, random.between(1, made.resources[wanted].units)));
+      }
+    }
+    auto can_finish = [&](Index t) {
+      bool all = true, any = false;
+      for (const Edge& edge : made.edges) {
+        if (edge.thread != t || edge.kind == Edge::Kind::kHolds) continue;
+        if (edge.units <= available[edge.target])
+          any = true;
+        else
+          all = false;
+      }
+      WaitFor wait = made.threads[t].wait;
+      return wait == WaitFor::kNothing || (wait == WaitFor::kAll ? all : any);
+    };
+    for (bool changed = true; changed;) {
+      changed = false;
+      for (Index t = 0; t < made.threads.size(); t++) {
+        if (finished[t] || !can_finish(t)) continue;
+        finished[t] = changed = true;
+        for (const Edge& edge : made.edges)
+          if (edge.thread == t && edge.kind == Edge::Kind::kHolds) available[edge.target] += edge.units;
+      }
+    }
+    WaitGraph graph(made.threads, made.resources, made.edges);
+    graph.reduce();
+    for (Index t = 0; t < made.threads.size(); t++)
+      ASSERT_EQ(graph.is_deadlocked(t), !finished[t]) << "FAULTLINE_GRAPH_SEED=" << seed << ", thread " << t;
+  }
+}
+
 std::vector<std::pair<int, int>> pairs_of(Steps steps) {
   std::vector<std::pair<int, int>> pairs;
   for (const Step& step : steps) pairs.emplace_back(step.thread, step.resource == WaitGraph::kNone ? -1 : step.resource);
@@ -224,8 +276,8 @@ TEST(WaitGraph, AProcessIsAThreadThatWaitsForAnyOfItsOwn) {
   EXPECT_EQ(made.graph.reduce(), 4u);
 }
 
-// Issue 7's figure, a million instructions for 1,000 threads and 1,000 resources, in numbers that do not depend on a compiler: with
-// the kernel's options a piece of work was 8 to 14 instructions when this was written.
+// Issue 7's figure is a million instructions for 1,000 threads and 1,000 resources. Counted one by one in a program of the kernel's options when this was written, the
+// shape of most work (39,000) took 860,000, and no shape more.
 TEST(WaitGraph, TheWorkOfAnyShapeIsNearlyLinear) {
   for (const LargeShape& shape : kLargeShapes) {
     SCOPED_TRACE(shape.name);
@@ -242,7 +294,7 @@ TEST(WaitGraph, TheWorkOfAnyShapeIsNearlyLinear) {
       uint32_t linear = static_cast<uint32_t>(2 * size + made.edges.size());
       EXPECT_LE(graph.work() - reduction, 3 * 5 * linear) << "cycles, " << size;
       if (size == 1000) {
-        EXPECT_LE(reduction, 50000u);
+        EXPECT_LE(reduction, 45000u);
       } else {
         EXPECT_LE(reduction, reduction_before * 5) << size;
       }

@@ -29,9 +29,11 @@ bool Banker::is_safe() {
 
 // Gives back what the process holds, and takes from the heaps who has enough now.
 void Banker::finish(uint16_t process) {
-  for (uint32_t kind = 0; kind < kinds_; kind++) free_[kind] += state_.held[process * kinds_ + kind];
+  const uint32_t* const held = state_.held.data() + process * kinds_;
+  for (uint32_t kind = 0; kind < kinds_; kind++) free_[kind] += held[kind];
   work_ += kinds_;
   for (uint32_t kind = 0; kind < kinds_; kind++) {
+    if (held[kind] == 0) continue;
     while (waiting_[kind] != kNone && need(waiting_[kind], kind) <= free_[kind]) {
       uint16_t next = waiting_[kind];
       waiting_[kind] = without_first(next, kind);

@@ -56,7 +56,8 @@ class Banker {
 
   uint32_t need(uint16_t process, uint32_t kind) {
     work_++;
-    return state_.claims[process * kinds_ + kind] - state_.held[process * kinds_ + kind];
+    uint32_t at = process * kinds_ + kind;  // which no array's check would tell from another's line
+    return state_.claims.data()[at] - state_.held.data()[at];
   }
   void finish(uint16_t process);
   void wait_or_finish(uint16_t process, uint32_t first_kind);

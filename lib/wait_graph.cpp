@@ -50,7 +50,7 @@ void WaitGraph::link_for_reduction() {
   }
   // From the last, so that lists have the order of the array, and are sorted if that was.
   for (size_t i = edges_.size(); i-- > 0;) {
-    Edge& edge = edges_[i];
+    Edge& edge = edges_.data()[i];
     Thread& thread = threads_[edge.thread];
     Index* list = &anyone_;
     if (edge.kind == Edge::Kind::kHolds) {
@@ -107,25 +107,31 @@ void WaitGraph::meet(Index index) {
   ready_ = index;
 }
 
-// Natural merge sort of a list, few units first: sorted runs, two of about the same size merged at a time. What is sorted already, such as all requests for a
-// mutex, costs one look at each. Here and in merge() is most of the time of a large graph, so they go by pointer: no number in a list is the caller's.
+// Sorts a list, few units first. One that is sorted already, such as all requests for a mutex, costs one look at each; a long one is distributed by digits, and
+// of others the sorted runs are merged, two of about the same size at a time. Here is most of the time of the worst graphs, so this goes by
+// pointer: no number in a list is the caller's.
 WaitGraph::Index WaitGraph::sort_by_units(Index list) {
+  constexpr uint32_t kLong = 64;
   Edge* const edges = edges_.data();
-  std::array<Index, 16> sorted;  // [i]: nothing, or 2^i runs in one; there are less than 2^16 edges
-  bool any_sorted = false;
+  uint32_t count = 0, descents = 0, bits = 0;
+  uint32_t before = 0;
+  for (Index i = list; i != kNone; i = edges[i].next) {
+    count++;
+    descents += edges[i].units < before;
+    before = edges[i].units;
+    bits |= before;
+  }
+  work_ += count;
+  if (descents == 0) return list;
+  if (count >= kLong) return distribute(list, bits);
+  std::array<Index, 7> sorted;  // [i]: nothing, or 2^i runs in one
+  sorted.fill(kNone);
+  static_assert(kLong <= 1u << 6);
   while (list != kNone) {
-    Index run = list;
-    Edge* last = edges + list;
-    for (;; work_++) {
-      list = last->next;
-      if (list == kNone || edges[list].units < last->units) break;
-      last = edges + list;
-    }
-    work_++;
-    if (!any_sorted && list == kNone) return run;
-    if (!any_sorted) sorted.fill(kNone);
-    any_sorted = true;
-    last->next = kNone;
+    Index run = list, last = list;
+    while (edges[last].next != kNone && edges[edges[last].next].units >= edges[last].units) last = edges[last].next;
+    list = edges[last].next;
+    edges[last].next = kNone;
     size_t size = 0;
     for (; sorted[size] != kNone; size++) {
       run = merge(sorted[size], run);
@@ -133,11 +139,34 @@ WaitGraph::Index WaitGraph::sort_by_units(Index list) {
     }
     sorted[size] = run;
   }
+  work_ += count;
   Index whole = kNone;
-  if (any_sorted)
-    for (Index part : sorted)
-      if (part != kNone) whole = whole == kNone ? part : merge(part, whole);
+  for (Index part : sorted)
+    if (part != kNone) whole = whole == kNone ? part : merge(part, whole);
   return whole;
+}
+
+// Radix sort from the least digit on, as far as any units have bits.
+WaitGraph::Index WaitGraph::distribute(Index list, uint32_t bits) {
+  constexpr uint32_t kDigitBits = 6, kDigits = 1u << kDigitBits;
+  Edge* const edges = edges_.data();
+  for (uint32_t shift = 0; shift < 32 && bits >> shift != 0; shift += kDigitBits) {
+    std::array<Index, kDigits> first, last;
+    first.fill(kNone);
+    for (Index i = list; i != kNone; i = edges[i].next, work_++) {
+      uint32_t digit = edges[i].units >> shift & (kDigits - 1);
+      (first[digit] == kNone ? first[digit] : edges[last[digit]].next) = i;
+      last[digit] = i;
+    }
+    list = kNone;
+    for (uint32_t digit = kDigits; digit-- > 0;) {
+      if (first[digit] == kNone) continue;
+      edges[last[digit]].next = list;
+      list = first[digit];
+    }
+    work_ += kDigits;
+  }
+  return list;
 }
 
 // Of two lists with something in each.

@@ -100,6 +100,7 @@ class WaitGraph {
  private:
   void link_for_reduction();
   Index sort_by_units(Index list);
+  Index distribute(Index list, uint32_t bits);
   Index merge(Index first, Index second);
   void meet(Index thread);
   void meet_list(Index list);
