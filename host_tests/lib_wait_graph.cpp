@@ -276,8 +276,8 @@ TEST(WaitGraph, AProcessIsAThreadThatWaitsForAnyOfItsOwn) {
   EXPECT_EQ(made.graph.reduce(), 4u);
 }
 
-// Issue 7's figure is a million instructions for 1,000 threads and 1,000 resources. Counted one by one in a program of the kernel's options when this was written, the
-// shape of most work (39,000) took 860,000, and no shape more.
+// Issue 7's figure is a million instructions for 1,000 threads and 1,000 resources. Counted one by one, in code compiled as the kernel's, reduction took 19 to 42 for each
+// thing it looks at: 860,000 for 39,350 at most, of the shapes here (4,000 edges); a search for a cycle 615,000 at most.
 TEST(WaitGraph, TheWorkOfAnyShapeIsNearlyLinear) {
   for (const LargeShape& shape : kLargeShapes) {
     SCOPED_TRACE(shape.name);
