@@ -7,6 +7,7 @@
 #include "kernel/futex.h"
 #include "kernel/io_uring/ring_user.h"
 #include "kernel/job_control.h"
+#include "kernel/messages/mailbox.h"
 #include "kernel/pid.h"
 #include "kernel/power.h"
 #include "kernel/process.h"
@@ -166,7 +167,7 @@ Result<void> thread_kill_others(Process& process, Thread& self) {
   InterruptLockGuard guard(process.signal_lock_);
   process.survivor_ = nullptr;
   if (self.id() != process.pid_) pid_forget_locked(self.id());
-  self.set_id(process.pid_);
+  self.set_id(process.pid_, pid_identity_locked(process.pid_));
   process.main_thread_ = &self;
   return {};
 }
@@ -174,6 +175,7 @@ Result<void> thread_kill_others(Process& process, Thread& self) {
 void thread_exit() {
   Thread& self = running_thread();
   Process& process = self.process();
+  messages_end(self);
   thread_release_words(self);
   self.descriptors = nullptr;
   {

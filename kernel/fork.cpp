@@ -103,7 +103,7 @@ Result<void> enter_tree(Process& child, Thread& thread, Process& creator, const 
   InterruptLockGuard guard(process_table_lock);
   uint32_t pid = TRY(pid_allocate_locked(child));
   child.pid_ = pid;
-  thread.set_id(pid);
+  thread.set_id(pid, pid_identity_locked(pid));
   bool is_sibling = arguments.flags & kCloneParent;
   child.exit_signal_ = is_sibling ? creator.exit_signal_ : arguments.exit_signal;
   Process* parent = is_sibling ? creator.parent_ : &creator;
@@ -172,7 +172,7 @@ Result<uint32_t> clone_thread(const CloneArguments& arguments) {
       return number.error();
     }
     id = number.value();
-    thread->set_id(id);
+    thread->set_id(id, pid_identity_locked(id));
     process.threads_.push_back(*thread);
     fault_watch_inherit_locked(running_thread(), *thread);
     ended_usage.threads_made++;

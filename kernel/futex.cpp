@@ -119,27 +119,6 @@ Result<void> key_of_word(VirtAddr address, uint32_t operation, FutexKey& key) {
   return (operation & kFutexPrivate) || machine::user_load(address, value) ? Result<void>() : Errno::kFAULT;
 }
 
-// Two buckets, in order of their place; the second by trying, which the witness, who knows ranks only, lets pass.
-class TwoBuckets {
- public:
-  TwoBuckets(FutexBucket& one, FutexBucket& other) NO_THREAD_SAFETY_ANALYSIS : first_(&one < &other ? one : other),
-                                                                               second_(&one < &other ? other : one) {
-    first_.lock.lock();
-    if (&second_ == &first_) return;
-    while (!second_.lock.try_lock()) machine::relax();
-  }
-  ~TwoBuckets() NO_THREAD_SAFETY_ANALYSIS {
-    if (&second_ != &first_) second_.lock.unlock();
-    first_.lock.unlock();
-  }
-  TwoBuckets(const TwoBuckets&) = delete;
-  TwoBuckets& operator=(const TwoBuckets&) = delete;
-
- private:
-  FutexBucket& first_;
-  FutexBucket& second_;
-};
-
 struct Requeue {
   VirtAddr from, to;
   uint32_t operation;

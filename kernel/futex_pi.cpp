@@ -16,7 +16,7 @@ namespace faultline {
 namespace {
 
 struct LockWaiter : FutexWaiter, PriorityLoan {
-  LockWaiter() : FutexWaiter(Kind::kInheriting) { lender = thread; }
+  LockWaiter() : FutexWaiter(Kind::kInheriting), PriorityLoan(Cause::kFutex) { lender = thread; }
   Atomic<bool> has_lock{false};  // granted; changes under the bucket's lock
   bool must_write_word = false;  // its predecessor died
 };
@@ -210,6 +210,15 @@ void hand_over(FutexBucket& bucket, const Thread& thread) {
   }
 }
 
+// To who waits for the ending owner's lock under this key. False: nobody does.
+bool hand_over_key_locked(FutexBucket& bucket, const FutexKey& key, const Thread& owner) {
+  Result<Standing> standing = standing_of(bucket, key);
+  if (!standing.ok() || standing.value().holder != &owner) return false;
+  standing.value().next->must_write_word = true;
+  grant_locked(bucket, *standing.value().next);
+  return true;
+}
+
 }  // namespace
 
 Result<uint32_t> futex_lock_pi(VirtAddr address, uint32_t operation, const TimeLimit& limit) {
@@ -251,17 +260,38 @@ Result<uint32_t> futex_unlock_pi(VirtAddr address, uint32_t operation) {
   }
 }
 
+void futex_owner_died_pi(Thread& self, VirtAddr address) {
+  for (;;) {
+    FutexKey shared, own;
+    if (!futex_key(address, 0, shared).ok() || !futex_key(address, kFutexPrivate, own).ok()) return;
+    {
+      FutexBucket &first = futex_bucket_of(shared), &second = futex_bucket_of(own);
+      TwoBuckets locked(first, second);
+      uint32_t value, seen;
+      bool is_there = user_load_u32(address, value);
+      if (is_there && (value & kFutexOwner) != self.id()) return;
+      if (is_there && (hand_over_key_locked(first, shared, self) || hand_over_key_locked(second, own, self))) return;
+      seen = value;
+      is_there = is_there && user_compare_exchange_u32(address, seen, (value & kFutexWaiters) | kFutexOwnerDied);
+      if (is_there && seen == value) return;
+      if (is_there) continue;
+    }
+    if (!futex_fault_in_for_writing(address).ok()) return;
+  }
+}
+
 void futex_hand_over_all(Thread& thread) {
   for (;;) {
     FutexBucket* bucket;
     {
       InterruptLockGuard guard(priority_loans_lock);
       PriorityLoan* loan = thread.loans.front();
+      while (loan && loan->cause != PriorityLoan::Cause::kFutex) loan = thread.loans.next(*loan);
       if (!loan) {
         thread.no_more_loans = true;
         return;
       }
-      bucket = static_cast<LockWaiter*>(loan)->bucket.load(memory_order_relaxed);  // only they lend
+      bucket = static_cast<LockWaiter*>(loan)->bucket.load(memory_order_relaxed);
     }
     hand_over(*bucket, thread);
   }

@@ -86,6 +86,27 @@ inline FutexBucket& futex_bucket_of(const FutexKey& key) {
   return futex_buckets.data()[mixed * 2654435761u >> kShift];  // Knuth's multiplicative hash
 }
 
+// Two buckets, in order of their place; the second by trying, which the witness, who knows ranks only, lets pass.
+class TwoBuckets {
+ public:
+  TwoBuckets(FutexBucket& one, FutexBucket& other) NO_THREAD_SAFETY_ANALYSIS : first_(&one < &other ? one : other),
+                                                                               second_(&one < &other ? other : one) {
+    first_.lock.lock();
+    if (&second_ == &first_) return;
+    while (!second_.lock.try_lock()) machine::relax();
+  }
+  ~TwoBuckets() NO_THREAD_SAFETY_ANALYSIS {
+    if (&second_ != &first_) second_.lock.unlock();
+    first_.lock.unlock();
+  }
+  TwoBuckets(const TwoBuckets&) = delete;
+  TwoBuckets& operator=(const TwoBuckets&) = delete;
+
+ private:
+  FutexBucket& first_;
+  FutexBucket& second_;
+};
+
 // Fills in the waiter's key and bucket.
 inline Result<void> futex_name(FutexWaiter& waiter, VirtAddr address, uint32_t operation) {
   TRY(futex_key(address, operation, waiter.key, &waiter.object));
@@ -103,5 +124,8 @@ Result<uint32_t> futex_wake_key(const FutexKey& key, uint32_t count, uint32_t bi
 Result<uint32_t> futex_lock_pi(VirtAddr address, uint32_t operation, const TimeLimit& limit);
 Result<uint32_t> futex_trylock_pi(VirtAddr address, uint32_t operation);
 Result<uint32_t> futex_unlock_pi(VirtAddr address, uint32_t operation);
+// The word of a robust lock, if it still names the ending thread: who waits in the kernel has the lock at once, and writes the word; the word says
+// that the owner died only if nobody does, for then whoever looks at it in user mode may take it.
+void futex_owner_died_pi(Thread& self, VirtAddr address);
 
 }  // namespace faultline

@@ -90,7 +90,7 @@ Result<void> make_first_process(FirstProgram& program) {
     Result<uint32_t> pid = pid_allocate_locked(*process);
     ASSERT(pid.ok() && pid.value() == 1);
     process->pid_ = 1;
-    thread->set_id(1);
+    thread->set_id(1, pid_identity_locked(1));
     // Nobody waits for it: it leads a session and group 0 until it makes its own.
     process->threads_.push_back(*thread);
     process->thread_count_ = 1;

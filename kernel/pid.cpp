@@ -4,6 +4,7 @@
 #include <array>
 
 #include "kernel/process.h"
+#include "lib/abi/message.h"
 
 namespace faultline {
 
@@ -11,21 +12,27 @@ namespace {
 
 struct Slot {
   Process* process = nullptr;
-  uint32_t users = 0;
+  uint16_t users = 0;
+  uint16_t round = 0;  // in which the number was given out last
 };
 
 constinit std::array<Slot, kPidLimit> slots GUARDED_BY(process_table_lock);
 constinit uint32_t last_number GUARDED_BY(process_table_lock) = 0;
+constinit uint16_t current_round GUARDED_BY(process_table_lock) = 0;
+static_assert(kPidLimit < 0xffff, "a number has at most a group's and a session's processes as users");
 constexpr uint32_t kFirstAfterWrap = 300;  // low numbers belong to what was started at boot
 
 }  // namespace
 
 Result<uint32_t> pid_allocate_locked(Process& process) {
   for (uint32_t tries = 0; tries < kPidLimit; tries++) {
-    last_number = last_number + 1 < kPidLimit ? last_number + 1 : kFirstAfterWrap;
+    if (++last_number == kPidLimit) {
+      last_number = kFirstAfterWrap;
+      current_round++;
+    }
     Slot& slot = slots[last_number];
     if (slot.users != 0) continue;
-    slot = {&process, 1};
+    slot = {&process, 1, current_round};
     return last_number;
   }
   return Errno::kAGAIN;
@@ -52,6 +59,8 @@ Thread* pid_find_thread_locked(uint32_t number) {
     if (thread.id() == number) return &thread;
   return nullptr;
 }
+
+uint32_t pid_identity_locked(uint32_t number) { return abi::kMessageIdentity | uint32_t{slots[number].round} << kPidBits | number; }
 
 uint32_t pid_next_process_locked(uint32_t number) {
   for (; number < kPidLimit; number++)

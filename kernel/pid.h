@@ -8,7 +8,7 @@
 
 namespace faultline {
 
-inline constexpr uint32_t kPidLimit = 32768;  // /proc/sys/kernel/pid_max
+inline constexpr uint32_t kPidBits = 15, kPidLimit = 1u << kPidBits;  // /proc/sys/kernel/pid_max
 
 // A number that nothing uses, counted once, standing for `process` (or for a thread of it). kAGAIN: none is left.
 Result<uint32_t> pid_allocate_locked(Process& process) REQUIRES(process_table_lock);
@@ -20,6 +20,9 @@ void pid_forget_locked(uint32_t number) REQUIRES(process_table_lock);
 Process* pid_find_locked(uint32_t number) REQUIRES(process_table_lock);
 // The thread that has the number; null. It stays one while the table is locked.
 Thread* pid_find_thread_locked(uint32_t number) REQUIRES(process_table_lock);
+// The identity (lib/abi/message.h) of whatever has the number: with the round in which it was given out, which comes again only after as many
+// rounds as fit 16 bits, each of them some thirty thousand processes.
+uint32_t pid_identity_locked(uint32_t number) REQUIRES(process_table_lock);
 // The lowest process number at or above `number`, or 0.
 uint32_t pid_next_process_locked(uint32_t number) REQUIRES(process_table_lock);
 // The number given out last, for /proc/loadavg.

@@ -20,6 +20,9 @@ extern InterruptSpinLock<LockRank::kPriorityLoans> priority_loans_lock;
 
 // One thread's waiting. It lives as long as the wait, usually on the lender's stack.
 struct PriorityLoan : ListNode<PriorityLoanTag> {
+  enum class Cause : uint8_t { kFutex, kMessage };
+  explicit PriorityLoan(Cause why) : cause(why) {}
+  const Cause cause;
   Thread* lender = nullptr;
   Thread* borrower = nullptr;  // who has what the lender wants; null: no loan
 };

@@ -21,20 +21,19 @@ VirtAddr entry_of(uint32_t pointer) { return VirtAddr(pointer & ~kInheriting); }
 
 enum class Progress : uint8_t { kHeld, kInProgress };
 
-// The lock of one entry says that its owner died, and who waits for it is woken; those of an inheriting one get it by
-// futex_hand_over_all().
-void release(const Thread& thread, uint32_t pointer, uint32_t offset, Progress progress) {
+// The lock of one entry says that its owner died, and who waits for it is woken; of an inheriting one, has it.
+void release(Thread& thread, uint32_t pointer, uint32_t offset, Progress progress) {
   const VirtAddr word(entry_of(pointer).value() + offset);
-  const bool inherits = pointer & kInheriting;
   uint32_t value;
   if ((word.value() & 3) || !user_load_u32(word, value)) return;
+  if (pointer & kInheriting) return futex_owner_died_pi(thread, word);
   // It had let go, and died before it woke anybody.
-  if (progress == Progress::kInProgress && !inherits && value == 0) futex_wake_address(word, 1);
+  if (progress == Progress::kInProgress && value == 0) futex_wake_address(word, 1);
   while ((value & kFutexOwner) == thread.id()) {
     uint32_t seen = value;
     if (!user_compare_exchange_u32(word, seen, (value & kFutexWaiters) | kFutexOwnerDied)) return;
     if (seen == value) {
-      if (!inherits && (value & kFutexWaiters)) futex_wake_address(word, 1);
+      if (value & kFutexWaiters) futex_wake_address(word, 1);
       return;
     }
     value = seen;

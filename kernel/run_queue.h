@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 #include "arch/clock.h"
 #include "kernel/thread.h"
@@ -28,6 +29,7 @@ struct alignas(64) RunQueue {
   // Of who runs, and the highest of those who wait: a hint for CPUs that look for work, and where to place it.
   Atomic<uint8_t> running_priority{0}, waiting_priority{0};
   Atomic<Thread*> current{nullptr};
+  Thread* successor = nullptr;  // runs next, whatever the others have had: a ready one that stands in no list. Fair
   Thread* idle = nullptr;
   Thread* dead = nullptr;        // just left for ever; its successor gives it back
   uint64_t charged_until = 0;    // for what came since, the running thread has still to be charged
@@ -65,7 +67,27 @@ struct alignas(64) RunQueue {
     if (thread.priority != 0) [[unlikely]]
       note_most_urgent();
   }
-  // Who shall run next, or null.
+  Thread* take_successor() REQUIRES(lock) {
+    ready_count.store(ready_count.load(memory_order_relaxed) - 1, memory_order_relaxed);
+    return std::exchange(successor, nullptr);
+  }
+  void set_successor(Thread& thread) REQUIRES(lock) {
+    if (successor) insert(*take_successor());
+    successor = &thread;
+    ready_count.store(ready_count.load(memory_order_relaxed) + 1, memory_order_relaxed);
+  }
+  // Takes out who shall run next; null: nobody is ready.
+  Thread* take_first(uint64_t now) REQUIRES(lock) {
+    if (successor && urgent->is_empty()) [[unlikely]]
+      return take_successor();
+    Thread* next = first(now);
+    if (!next) return nullptr;
+    remove(*next);
+    if (next->priority == 0) advance_minimum(next->virtual_runtime);
+    return next;
+  }
+
+  // The first of those in the lists, or null.
   Thread* first(uint64_t now) REQUIRES(lock) {
     Thread* urgent_one = urgent->front();
     if (!urgent_one) [[likely]]

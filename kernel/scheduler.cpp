@@ -54,13 +54,9 @@ void switch_away(RunQueue& queue) NO_THREAD_SAFETY_ANALYSIS {
     previous.state = ThreadState::kRunnable;
     if (&previous != queue.idle) queue.insert(previous);
   }
-  Thread* next = queue.first(now);
-  if (next) [[likely]] {
-    queue.remove(*next);
-    if (next->priority == 0) queue.advance_minimum(next->virtual_runtime);
-  } else {
+  Thread* next = queue.take_first(now);
+  if (!next) [[unlikely]]
     next = queue.idle;
-  }
   next->state = ThreadState::kRunning;
   if (next == &previous) return;
   if (was_pre_empted) previous.involuntary_switches++;
@@ -233,6 +229,43 @@ namespace {
 
 void wake(Thread& thread) {
   if (!thread.permit.exchange(true, memory_order_seq_cst)) wake_sleeper(thread);
+}
+
+void scheduler_run_next(Thread& thread) NO_THREAD_SAFETY_ANALYSIS {
+  if (thread.permit.exchange(true, memory_order_seq_cst)) return;
+  InterruptGuard interrupts_off;
+  RunQueue& from = run_queue_lock_of(thread);
+  if (thread.state != ThreadState::kSleeping) return from.lock.unlock_masked();
+  RunQueue& here = this_queue();
+  if (thread.priority != 0 || !(thread.allowed_cpus & cpu_bit(here.cpu))) [[unlikely]] {
+    thread.state = ThreadState::kRunnable;
+    return place(thread, from);
+  }
+  if (&from != &here) {
+    from.make_relative(thread);
+    thread.cpu.store(here.cpu, memory_order_release);
+    from.lock.unlock_masked();
+    here.lock.lock_masked();
+    here.make_absolute(thread);
+  }
+  thread.state = ThreadState::kRunnable;
+  here.limit_credit(thread);
+  here.set_successor(thread);
+  here.lock.unlock_masked();
+}
+
+void scheduler_keep_running() NO_THREAD_SAFETY_ANALYSIS {
+  InterruptGuard interrupts_off;
+  RunQueue& queue = this_queue();
+  queue.lock.lock_masked();
+  if (!queue.successor) return queue.lock.unlock_masked();
+  place(*queue.take_successor(), queue);
+}
+
+void scheduler_run_now(Thread& thread) {
+  if (idle_cpus.load(memory_order_relaxed) & thread.allowed_cpus) return wake(thread);
+  scheduler_run_next(thread);
+  machine::set_need_reschedule(1);
 }
 
 void yield() NO_THREAD_SAFETY_ANALYSIS {

@@ -21,6 +21,13 @@ void scheduler_start(Thread& thread);
 // The running thread changes to `space` (execve, exit: null), which somebody else keeps a reference to. The old one may stay
 // loaded until it ends or another takes its place.
 void scheduler_switch_space(AddressSpace* space);
+// As wake(), and when the caller blocks the thread runs in its place, on this CPU, without standing in line (a fair one that may run here). Any
+// context but an interrupt handler. A caller that does not block after all says so, for the thread to run elsewhere.
+void scheduler_run_next(Thread& thread);
+void scheduler_keep_running();
+// As wake(), and the thread runs at once: on a CPU that has nothing to do, else here instead of the caller, who stays runnable, as soon as that
+// holds no lock.
+void scheduler_run_now(Thread& thread);
 // Changes policy, nice or allowed CPUs; moves the thread if it must.
 void scheduler_set_policy(Thread& thread, SchedulingPolicy policy, int nice);
 void scheduler_set_nice(Thread& thread, int nice);

@@ -14,7 +14,7 @@
 
 namespace faultline {
 
-inline constexpr uint32_t kOwnCallBase = 0x1000, kOwnCallLimit = 0x40;  // Faultline's own
+inline constexpr uint32_t kOwnCallBase = 0x1000;  // Faultline's own
 
 struct SystemCallRow {
   uint16_t number;

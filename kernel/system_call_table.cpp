@@ -6,6 +6,7 @@
 #include "kernel/futex.h"
 #include "kernel/io_uring/calls.h"
 #include "kernel/net/calls.h"
+#include "kernel/messages/calls.h"
 #include "kernel/system_call.h"
 #include "kernel/thread.h"
 
@@ -320,13 +321,27 @@ constexpr SystemCallRow kRows[] = {
     {441, "epoll_pwait2", entry<sys_epoll_pwait2>},
 };
 
+// Faultline's own, from kOwnCallBase on without a gap.
+constexpr SystemCallRow kOwnRows[] = {
+    {0x1000, "msg_send", entry<sys_msg_send>},
+    {0x1001, "msg_recv", entry<sys_msg_recv>},
+    {0x1002, "msg_call", entry<sys_msg_call>},
+    {0x1003, "msg_fd", entry<sys_msg_fd>},
+};
+
 constexpr bool rows_are_sorted() {
   for (size_t i = 1; i < std::size(kRows); i++)
     if (kRows[i - 1].number >= kRows[i].number) return false;
   return true;
 }
 static_assert(rows_are_sorted(), "rows stand in order of their numbers, each once");
+static_assert(kOwnRows[std::size(kOwnRows) - 1].number == kOwnCallBase + std::size(kOwnRows) - 1);
 
+// All numbers past the table come here.
+Result<uint32_t> own_call(uint32_t, TrapFrame& frame) {
+  const uint32_t number = frame.error, index = number - kOwnCallBase;
+  return index < std::size(kOwnRows) ? kOwnRows[index].entry(number, frame) : Errno::kNOSYS;
+}
 Result<uint32_t> no_such_call(uint32_t, TrapFrame&) { return Errno::kNOSYS; }
 
 struct Table {
@@ -336,6 +351,7 @@ constexpr Table make_table() {
   Table table{};
   for (SystemCallEntry& slot : table.rows) slot = no_such_call;
   for (const SystemCallRow& row : kRows) table.rows[row.number] = row.entry;
+  table.rows[kSystemCallLimit] = own_call;
   return table;
 }
 
@@ -345,6 +361,8 @@ extern "C" constexpr Table system_call_table = make_table();
 
 const char* system_call_name(uint32_t number) {
   for (const SystemCallRow& row : kRows)
+    if (row.number == number) return row.name;
+  for (const SystemCallRow& row : kOwnRows)
     if (row.number == number) return row.name;
   return nullptr;
 }

@@ -9,6 +9,7 @@
 #include "arch/cpu.h"
 #include "arch/mmu.h"
 #include "kernel/fault_injection.h"
+#include "kernel/messages/mailbox.h"
 #include "kernel/priority_lending.h"
 #include "kernel/reference_trace.h"
 #include "kernel/signal.h"
@@ -73,7 +74,11 @@ class Thread : public ThreadHead, public ListNode<RunQueueTag>, public ListNode<
   }
   bool is_kernel_thread() const { return process_ == nullptr; }
   uint32_t id() const { return id_; }
-  void set_id(uint32_t id) { id_ = id; }
+  uint32_t identity() const { return identity_; }  // for messages: no later thread has it
+  void set_id(uint32_t id, uint32_t identity) {
+    id_ = id;
+    identity_ = identity;
+  }
   // For kernel threads, of themselves: works for a process, in its memory, until called with null. Signals do not see it; the process must not
   // end or run another program meanwhile.
   void work_for(Process* process);
@@ -105,9 +110,12 @@ class Thread : public ThreadHead, public ListNode<RunQueueTag>, public ListNode<
 
   // --- Priority inheritance: guarded by priority_loans_lock.
   uint8_t own_priority = 0;
-  bool no_more_loans = false;                 // it is ending
+  bool no_more_loans = false;                 // it is ending: no futex of its can be waited for
   List<PriorityLoan, PriorityLoanTag> loans;  // of those who wait for it
   PriorityLoan* loan = nullptr;               // its own, while it waits
+
+  // --- Messages: guarded by message_lock.
+  Mailbox mailbox;
 
   // --- Its own, or written only by itself.
   bool reset_on_fork = false;  // SCHED_RESET_ON_FORK
@@ -144,7 +152,7 @@ class Thread : public ThreadHead, public ListNode<RunQueueTag>, public ListNode<
   ~Thread();
 
   Process* process_ = nullptr;  // holds a reference
-  uint32_t id_ = 0;
+  uint32_t id_ = 0, identity_ = 0;
   void (*entry_)(void*) = nullptr;
   void* argument_ = nullptr;
 };

@@ -37,6 +37,7 @@ const char* lock_rank_name(LockRank rank) {
     case LockRank::kUnixSockets: return "Unix sockets";
     case LockRank::kRing: return "ring";
     case LockRank::kFileLocks: return "file locks";
+    case LockRank::kMessages: return "messages";
     case LockRank::kPageTable: return "page table";
     case LockRank::kReclaimQueue: return "reclaim queue";
     case LockRank::kDirtyObjects: return "dirty objects";

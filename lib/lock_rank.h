@@ -41,6 +41,7 @@ enum class LockRank : uint8_t {
   kUnixSockets,   // how AF_UNIX sockets are connected, and what is on its way between them
   kRing,          // the requests of one io_uring, or of one process; its completions
   kFileLocks,     // advisory locks of one inode
+  kMessages,      // who waits to send to whom, and to receive
   kPageTable,     // one page-table page, the lock is in its frame
   kReclaimQueue,  // the page cache's replacement queue; the reclaimer tries objects and tables under it
   kDirtyObjects,  // the list of objects that may hold dirty pages

@@ -132,6 +132,13 @@ class AddressSpace : public RefCounted<AddressSpace>, public ListNode<AllSpaces>
   // readers. As many as can be had; if that is none: kFAULT, kNOMEM, or kIO where a touch would be SIGBUS.
   Result<size_t> read_foreign(VirtAddr address, void* destination, size_t bytes);
   Result<size_t> write_foreign(VirtAddr address, const void* source, size_t bytes);
+  // The same between this space (`theirs`) and the running one (`ours`): one copy, from page to page. All of it, or why not and on whose side
+  // (kFAULT, and on theirs kNOMEM, kIO), with a part copied.
+  enum class Towards : uint8_t { kThem, kUs };
+  struct CopyOutcome {
+    Errno ours{}, theirs{};
+  };
+  CopyOutcome copy_foreign(VirtAddr theirs, VirtAddr ours, uint32_t bytes, Towards towards);
 
   // Calls `visit(view, context)` for each region in order; stops when it returns false. Holds the space for reading.
   void for_each_region(bool (*visit)(const RegionView&, void* context), void* context);

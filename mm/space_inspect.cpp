@@ -1,11 +1,12 @@
 // An address space as others see it: its bytes through the direct map, its regions, its numbers.
+#include "arch/user_copy.h"
 #include "lib/string.h"
 #include "mm/space.h"
 
 namespace faultline {
 
-// Page by page: if the entry allows the access, the bytes move under its table's lock (kernel memory on the other side, so nothing
-// can fault), else the fault is taken first, as if the space had run.
+// Page by page: if the entry allows the access, the bytes move under its table's lock, else the fault is taken first, as if the space had run. With
+// less than a whole piece moved it is over: the other side, under a spin lock, could not take a fault of its own.
 template <typename Copy>
 Result<size_t> AddressSpace::access_foreign(VirtAddr address, size_t bytes, Access access, Copy copy) {
   size_t done = 0;
@@ -15,7 +16,8 @@ Result<size_t> AddressSpace::access_foreign(VirtAddr address, size_t bytes, Acce
     if (!at.is_user()) break;
     size_t piece = kPageSize - at.page_offset();
     if (piece > bytes - done) piece = bytes - done;
-    bool moved = false;
+    size_t moved = 0;
+    bool may = false;
     {
       SharedLockGuard guard(lock_);
       Region* region = regions_.find(at);
@@ -27,15 +29,14 @@ Result<size_t> AddressSpace::access_foreign(VirtAddr address, size_t bytes, Acce
         bool may_write = directory_entry(at) == entry && entry.is_writable() && pte.is_writable();
         if (pte.is_present() && directory_entry(at) == entry && (access != Access::kWrite || may_write)) {
           if (access == Access::kWrite) slot.fetch_or(Pte::kDirty | Pte::kAccessed, memory_order_seq_cst);
-          copy(direct_map_bytes(pte.frame()) + at.page_offset(), done, piece);
-          moved = true;
+          moved = copy(direct_map_bytes(pte.frame()) + at.page_offset(), done, piece);
+          may = true;
         }
       }
     }
-    if (moved) {
-      done += piece;
-      continue;
-    }
+    done += moved;
+    if (may && moved < piece) return done;
+    if (may) continue;
     FaultOutcome outcome = fault_ahead(at, access);
     if (outcome == FaultOutcome::kResolved) continue;
     if (outcome == FaultOutcome::kOutOfMemory) error = Errno::kNOMEM;
@@ -48,12 +49,41 @@ Result<size_t> AddressSpace::access_foreign(VirtAddr address, size_t bytes, Acce
 
 Result<size_t> AddressSpace::read_foreign(VirtAddr address, void* destination, size_t bytes) {
   uint8_t* to = static_cast<uint8_t*>(destination);
-  return access_foreign(address, bytes, Access::kRead, [to](uint8_t* page, size_t at, size_t piece) { memcpy(to + at, page, piece); });
+  return access_foreign(address, bytes, Access::kRead, [to](uint8_t* page, size_t at, size_t piece) {
+    memcpy(to + at, page, piece);
+    return piece;
+  });
 }
 
 Result<size_t> AddressSpace::write_foreign(VirtAddr address, const void* source, size_t bytes) {
   const uint8_t* from = static_cast<const uint8_t*>(source);
-  return access_foreign(address, bytes, Access::kWrite, [from](uint8_t* page, size_t at, size_t piece) { memcpy(page, from + at, piece); });
+  return access_foreign(address, bytes, Access::kWrite, [from](uint8_t* page, size_t at, size_t piece) {
+    memcpy(page, from + at, piece);
+    return piece;
+  });
+}
+
+// Reading and writing a word of the page that the next byte is in, as an access to that would.
+static bool take_fault(VirtAddr address, Access access) {
+  const VirtAddr word(address.value() & ~3u);
+  uint32_t value;
+  return user_load_u32(word, value) && (access == Access::kRead || user_compare_exchange_u32(word, value, value));
+}
+
+AddressSpace::CopyOutcome AddressSpace::copy_foreign(VirtAddr theirs, VirtAddr ours, uint32_t bytes, Towards towards) {
+  const bool to_them = towards == Towards::kThem;
+  for (uint32_t done = 0; done < bytes;) {
+    auto copy = [&](uint8_t* page, size_t at, size_t piece) {
+      const VirtAddr own = ours + done + static_cast<uint32_t>(at);
+      return piece - (to_them ? user_copy_in(page, own, piece) : user_copy_out(own, page, piece));
+    };
+    Result<size_t> moved = access_foreign(theirs + done, bytes - done, to_them ? Access::kWrite : Access::kRead, copy);
+    if (!moved.ok()) return {.theirs = moved.error()};
+    done += static_cast<uint32_t>(moved.value());
+    // Either of the two sides has stopped it; if it was theirs, the next round says so.
+    if (done < bytes && !take_fault(ours + done, to_them ? Access::kRead : Access::kWrite)) return {.ours = Errno::kFAULT};
+  }
+  return {};
 }
 
 Result<PinnedFrame> AddressSpace::loan_page(VirtAddr page) {

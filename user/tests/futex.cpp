@@ -523,6 +523,43 @@ TEST(a_death_between_unlocking_and_waking) {
              0);
   CHECK_EXIT(waiter, 0);
 }
+// Who waits in the kernel has the dead owner's lock: nobody may find it free in user mode meanwhile, or it has two owners.
+TEST(a_dead_owners_lock_is_never_free_while_somebody_waits) {
+  struct Shared {
+    RobustNode node;
+    std::atomic<bool> was_free, stop;
+  };
+  auto* shared = (Shared*)map_pages(1, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS);
+  auto& word = *(std::atomic<uint32_t>*)&shared->node.word;
+  pid_t watcher = in_child([&] {
+    while (!shared->stop)
+      if (uint32_t seen = word; (seen & FUTEX_TID_MASK) == 0 && (seen & FUTEX_OWNER_DIED)) shared->was_free = true;
+  });
+  for (int i = 0; i < scale(50); i++) {
+    word = 0;
+    pid_t owner = in_child([&] {
+      static RobustHead head;
+      head = {(RobustNode*)((uintptr_t)&shared->node | 1), offsetof(RobustNode, word), nullptr};  // the mark of an inheriting one
+      shared->node.next = (RobustNode*)&head;
+      CHECK_OK(syscall(SYS_set_robust_list, &head, sizeof head));
+      word = thread_id();
+      for (;;) pause();
+    });
+    while (word == 0) usleep(100);
+    pid_t waiter = in_child([&] {
+      CHECK_OK(futex(&shared->node.word, FUTEX_LOCK_PI, 0));
+      CHECK_EQ(word, thread_id() | FUTEX_OWNER_DIED);
+    });
+    wait_state(waiter, "S");
+    CHECK_OK(kill(owner, SIGKILL));
+    CHECK_EXIT(waiter, 0);
+    CHECK_SIGNAL(owner, SIGKILL);
+  }
+  shared->stop = true;
+  CHECK_EXIT(watcher, 0);
+  CHECK(!shared->was_free);
+}
+
 TEST(a_robust_list_is_walked_at_execve) {
   auto* node = (RobustNode*)map_pages(1, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS);
   CHECK_EXIT(in_child([&] {
