@@ -162,8 +162,8 @@ class Primes : public Job {
 }  // namespace
 
 int main(int count, char** arguments) {
-  const option known[] = {{"workers", 1, nullptr, 'n'}, {"tcp", 0, nullptr, 't'},    {"mandelbrot", 1, nullptr, 'm'},
-                          {"pgm", 1, nullptr, 'f'},     {"primes", 1, nullptr, 'p'}, {nullptr, 0, nullptr, 0}};
+  const option known[] = {{"help", 0, nullptr, 0},  {"workers", 1, nullptr, 'n'}, {"tcp", 0, nullptr, 't'}, {"mandelbrot", 1, nullptr, 'm'},
+                          {"pgm", 1, nullptr, 'f'}, {"primes", 1, nullptr, 'p'},  {nullptr, 0, nullptr, 0}};
   int workers = 4, width = 0, height = 0, limit = 0;
   Team::By by = Team::By::kMessages;
   std::string file;

@@ -134,9 +134,10 @@ void show(const std::vector<uint8_t>& board, const Options& options, int generat
 
 Options options_of(int count, char** arguments) {
   Options options;
-  const option known[] = {{"processes", 1, nullptr, 'n'},   {"tcp", 0, nullptr, 't'},     {"size", 1, nullptr, 's'},
-                          {"generations", 1, nullptr, 'g'}, {"picture", 0, nullptr, 'p'}, {"delay", 1, nullptr, 'd'},
-                          {"pgm", 1, nullptr, 'm'},         {"naive", 0, nullptr, 'a'},   {nullptr, 0, nullptr, 0}};
+  const option known[] = {{"help", 0, nullptr, 0},    {"processes", 1, nullptr, 'n'},   {"tcp", 0, nullptr, 't'},
+                          {"size", 1, nullptr, 's'},  {"generations", 1, nullptr, 'g'}, {"picture", 0, nullptr, 'p'},
+                          {"delay", 1, nullptr, 'd'}, {"pgm", 1, nullptr, 'm'},         {"naive", 0, nullptr, 'a'},
+                          {nullptr, 0, nullptr, 0}};
   for (int which; (which = getopt_long(count, arguments, "n:", known, nullptr)) != -1;) {
     switch (which) {
       case 'n': options.processes = atoi(optarg); break;

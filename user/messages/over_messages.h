@@ -9,7 +9,7 @@
 #include <csignal>
 #include <vector>
 
-#include "faultline/message.h"
+#include <faultline/message.h>
 #include "user/messages/team.h"
 
 class OverMessages : public Transport {
