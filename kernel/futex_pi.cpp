@@ -267,14 +267,17 @@ void futex_owner_died_pi(Thread& self, VirtAddr address) {
     {
       FutexBucket &first = futex_bucket_of(shared), &second = futex_bucket_of(own);
       TwoBuckets locked(first, second);
-      uint32_t value, seen;
+      uint32_t value;
       bool is_there = user_load_u32(address, value);
       if (is_there && (value & kFutexOwner) != self.id()) return;
       if (is_there && (hand_over_key_locked(first, shared, self) || hand_over_key_locked(second, own, self))) return;
-      seen = value;
-      is_there = is_there && user_compare_exchange_u32(address, seen, (value & kFutexWaiters) | kFutexOwnerDied);
-      if (is_there && seen == value) return;
-      if (is_there) continue;
+      while (is_there && (value & kFutexOwner) == self.id()) {
+        uint32_t seen = value;
+        is_there = user_compare_exchange_u32(address, seen, (value & kFutexWaiters) | kFutexOwnerDied);
+        if (is_there && seen == value) return;
+        value = seen;
+      }
+      if (is_there) return;
     }
     if (!futex_fault_in_for_writing(address).ok()) return;
   }

@@ -78,8 +78,11 @@ struct alignas(64) RunQueue {
   }
   // Takes out who shall run next; null: nobody is ready.
   Thread* take_first(uint64_t now) REQUIRES(lock) {
-    if (successor && urgent->is_empty()) [[unlikely]]
-      return take_successor();
+    if (successor) [[unlikely]] {
+      Thread* thread = take_successor();
+      if (urgent->is_empty() && thread->priority == 0) return thread;
+      insert(*thread);  // real-time threads are about, or it has become one: it stands in line
+    }
     Thread* next = first(now);
     if (!next) return nullptr;
     remove(*next);

@@ -237,7 +237,7 @@ void scheduler_run_next(Thread& thread) NO_THREAD_SAFETY_ANALYSIS {
   RunQueue& from = run_queue_lock_of(thread);
   if (thread.state != ThreadState::kSleeping) return from.lock.unlock_masked();
   RunQueue& here = this_queue();
-  if (thread.priority != 0 || !(thread.allowed_cpus & cpu_bit(here.cpu))) [[unlikely]] {
+  if ((thread.priority | running_thread().priority) != 0 || !(thread.allowed_cpus & cpu_bit(here.cpu))) [[unlikely]] {
     thread.state = ThreadState::kRunnable;
     return place(thread, from);
   }

@@ -133,7 +133,7 @@ class AddressSpace : public RefCounted<AddressSpace>, public ListNode<AllSpaces>
   Result<size_t> read_foreign(VirtAddr address, void* destination, size_t bytes);
   Result<size_t> write_foreign(VirtAddr address, const void* source, size_t bytes);
   // The same between this space (`theirs`) and the running one (`ours`): one copy, from page to page. All of it, or why not and on whose side
-  // (kFAULT, and on theirs kNOMEM, kIO), with a part copied.
+  // (kFAULT; ours: kINTR, killed; theirs: kNOMEM, kIO), with a part copied.
   enum class Towards : uint8_t { kThem, kUs };
   struct CopyOutcome {
     Errno ours{}, theirs{};

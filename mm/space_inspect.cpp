@@ -1,5 +1,6 @@
 // An address space as others see it: its bytes through the direct map, its regions, its numbers.
 #include "arch/user_copy.h"
+#include "lib/scheduling.h"
 #include "lib/string.h"
 #include "mm/space.h"
 
@@ -72,6 +73,9 @@ static bool take_fault(VirtAddr address, Access access) {
 
 AddressSpace::CopyOutcome AddressSpace::copy_foreign(VirtAddr theirs, VirtAddr ours, uint32_t bytes, Towards towards) {
   const bool to_them = towards == Towards::kThem;
+  const Access our_access = to_them ? Access::kRead : Access::kWrite;
+  if (bytes > kKernelBase || ours.value() > kKernelBase - bytes)
+    return {.ours = Errno::kFAULT};  // a piece across the border would never move
   for (uint32_t done = 0; done < bytes;) {
     auto copy = [&](uint8_t* page, size_t at, size_t piece) {
       const VirtAddr own = ours + done + static_cast<uint32_t>(at);
@@ -80,8 +84,14 @@ AddressSpace::CopyOutcome AddressSpace::copy_foreign(VirtAddr theirs, VirtAddr o
     Result<size_t> moved = access_foreign(theirs + done, bytes - done, to_them ? Access::kWrite : Access::kRead, copy);
     if (!moved.ok()) return {.theirs = moved.error()};
     done += static_cast<uint32_t>(moved.value());
-    // Either of the two sides has stopped it; if it was theirs, the next round says so.
-    if (done < bytes && !take_fault(ours + done, to_them ? Access::kRead : Access::kWrite)) return {.ours = Errno::kFAULT};
+    if (done == bytes) break;
+    // Either of the two sides has stopped it; if it was theirs, the next round says so. Up to four bytes move together or not at all, and may lie in
+    // two pages of ours.
+    const uint32_t last = done + (bytes - done < 4 ? bytes - done : 4) - 1;
+    if (!take_fault(ours + done, our_access) || !take_fault(ours + last, our_access)) return {.ours = Errno::kFAULT};
+    // Whoever takes the pages away again and again does not keep a killed thread here.
+    Result<void> slept = block(SleepKind::kKillable, Deadline{0});
+    if (!slept.ok() && slept.error() == Errno::kINTR) return {.ours = Errno::kINTR};
   }
   return {};
 }

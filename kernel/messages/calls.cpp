@@ -6,6 +6,7 @@
 #include "kernel/messages/message_file.h"
 #include "kernel/messages/rendezvous.h"
 #include "kernel/process.h"
+#include "kernel/scheduler.h"
 #include "kernel/time_internal.h"
 
 namespace faultline {
@@ -58,7 +59,10 @@ Result<uint32_t> sys_msg_call(uint32_t to, UserPtr<abi::MessageExchange> exchang
   TRY(check(flags, what.length));
   const Deadline deadline = TRY(deadline_of(timeout));
   TRY(restartable(message_send({to, VirtAddr(what.data), what.length, flags, true}, deadline), deadline));
-  return receive({what.from, VirtAddr(what.buffer), what.capacity, 0}, deadline, UserPtr<abi::MessageSender>(what.sender));
+  Result<uint32_t> received =
+      receive({what.from, VirtAddr(what.buffer), what.capacity, 0}, deadline, UserPtr<abi::MessageSender>(what.sender));
+  if (!received.ok()) scheduler_keep_running();  // perhaps it has not slept
+  return received;
 }
 
 Result<uint32_t> sys_msg_fd(uint32_t flags) {

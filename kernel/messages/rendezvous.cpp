@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "arch/clock.h"
 #include "kernel/messages/message_file.h"
 #include "kernel/pid.h"
 #include "kernel/process.h"
@@ -87,6 +88,13 @@ Result<void> wait_in_mailbox(Record& own, Deadline deadline) {
   while (own.state.load(memory_order_acquire) == Rendezvous::kMatched) ignore_result(block(SleepKind::kUninterruptible));  // cannot fail
   if (message_lock.is_locked()) InterruptLockGuard gone(message_lock);  // who told us has let go of the record, and of the thread
   return own.error != Errno{} ? Result<void>(own.error) : Result<void>();
+}
+
+// For who was met in vain and would begin anew, perhaps again and again: kINTR, kTIMEDOUT.
+Result<void> may_begin_anew(Deadline deadline) {
+  Result<void> slept = block(SleepKind::kInterruptible, Deadline{0});
+  if (!slept.ok() && slept.error() == Errno::kINTR) return Errno::kINTR;
+  return !deadline.is_never() && clock_monotonic() >= deadline.nanoseconds ? Result<void>(Errno::kTIMEDOUT) : Result<void>();
 }
 
 // ---------------------------------------------------------------- sending
@@ -205,6 +213,7 @@ Result<uint32_t> message_send(const SendRequest& request, Deadline deadline) {
         if (own.state.load(memory_order_relaxed) == Rendezvous::kDone) return own.bytes;
         break;
     }
+    TRY(may_begin_anew(deadline));
   }
 }
 
@@ -221,12 +230,18 @@ Result<uint32_t> message_receive(const ReceiveRequest& request, Deadline deadlin
       const AddressSpace::CopyOutcome outcome = take_from(*met, own, bytes);
       const bool is_delivered = conclude(*met, outcome, bytes);
       if (outcome.ours != Errno{}) return outcome.ours;
-      if (!is_delivered) continue;
-      who = own.who;
-      return bytes;
+      if (is_delivered) {
+        who = own.who;
+        return bytes;
+      }
+      TRY(may_begin_anew(deadline));
+      continue;
     }
     TRY(wait_in_mailbox(own, deadline));
-    if (own.state.load(memory_order_relaxed) == Rendezvous::kAgain) continue;
+    if (own.state.load(memory_order_relaxed) == Rendezvous::kAgain) {
+      TRY(may_begin_anew(deadline));
+      continue;
+    }
     if (is_brief(own.who.length) && user_copy_out(own.buffer, own.brief, own.bytes) != 0) return Errno::kFAULT;
     who = own.who;
     return own.bytes;

@@ -414,6 +414,71 @@ TEST(a_bad_buffer_is_its_owners_trouble) {
   CHECK_EXIT(pid, 0);
 }
 
+// Pieces that the kernel moves together, where they cannot be moved: each of these once went round in the kernel for ever.
+TEST(buffers_across_borders) {
+  pid_t parent = getpid();
+  auto* top = reinterpret_cast<uint8_t*>(0x7ffff000);
+  mmap(top, kPage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);  // or it is the stack's
+  static uint8_t page[2 * kPage] __attribute__((aligned(4096)));
+  memset(page, 1, sizeof page);
+  auto receive_one = [] { CHECK_EQ(msg_recv(MSG_ANY, page, sizeof page, nullptr, 0, nullptr), 1); };
+  auto send_all = [=] { CHECK_EQ(send_to(parent, page, sizeof page), sizeof page); };
+  pid_t pid = waiting_child(receive_one);
+  for (uint32_t back : {1u, 2u, 3u, 4u, 2048u}) CHECK_EQ(send_to(pid, top + kPage - back, 2 * kPage), -EFAULT);
+  CHECK_EQ(send_to(pid, page, 1), 1);
+  CHECK_EXIT(pid, 0);
+  pid = waiting_child(send_all);
+  for (uint32_t back : {1u, 2u, 4u, 2048u}) CHECK_EQ(msg_recv(pid, top + kPage - back, 2 * kPage, nullptr, 0, nullptr), -EFAULT);
+  CHECK_EQ(msg_recv(pid, page, sizeof page, nullptr, 0, nullptr), sizeof page);
+  CHECK_EXIT(pid, 0);
+  // The other's page ends `theirs` bytes from the start, ours `ours` bytes; our second page has never been touched.
+  for (uint32_t theirs = 1; theirs <= 8; theirs++)
+    for (uint32_t ours = 1; ours <= 8; ours++) {
+      uint8_t* own = fresh(2 * kPage);
+      own[kPage - ours] = 1;
+      pid = waiting_child([=] { CHECK_EQ(msg_recv(MSG_ANY, page + kPage - theirs, 100, nullptr, 0, nullptr), 100); });
+      CHECK_EQ(send_to(pid, own + kPage - ours, 100), 100);
+      CHECK_EXIT(pid, 0);
+      CHECK_OK(munmap(own, 2 * kPage));
+      own = fresh(2 * kPage);
+      own[kPage - ours] = 1;
+      pid = waiting_child([=] { CHECK_EQ(send_to(parent, page + kPage - theirs, 100), 100); });
+      CHECK_EQ(msg_recv(pid, own + kPage - ours, 100, nullptr, 0, nullptr), 100);
+      CHECK_EXIT(pid, 0);
+      CHECK_OK(munmap(own, 2 * kPage));
+    }
+}
+
+// Who was called, and does not run yet, is not forgotten for a real-time thread.
+TEST(who_is_called_runs_although_a_real_time_thread_never_sleeps) {
+  if (geteuid() != 0) SKIP("not root");
+  cpu_set_t one;
+  CPU_ZERO(&one);
+  CPU_SET(0, &one);
+  CHECK_OK(sched_setaffinity(0, sizeof one, &one));
+  pid_t server = waiting_child([] {
+    uint32_t number;
+    msg_sender sender;
+    CHECK_EQ(receive_word(MSG_ANY, number, &sender), 4);
+    while (number != 20) CHECK_EQ(faultline::answer_and_receive(sender, number, number).error(), 0);
+    CHECK_EQ(send_word(sender.identity, number), 4);
+  });
+  pid_t spinner = in_child([] {
+    sched_param urgent = {1};
+    CHECK_OK(sched_setscheduler(0, SCHED_FIFO, &urgent));
+    for (;;) asm volatile("");
+  });
+  for (uint32_t i = 1; i <= 20; i++) {
+    uint32_t answer = 0;
+    CHECK_EQ(faultline::call(server, i, answer).error(), 0);
+    CHECK_EQ(answer, i);
+    usleep(1000);
+  }
+  CHECK_EXIT(server, 0);
+  CHECK_OK(kill(spinner, SIGKILL));
+  CHECK_OK(waitpid(spinner, nullptr, 0));
+}
+
 TEST(pages_that_are_not_there_come) {
   constexpr uint32_t kBytes = 40 * kPage;
   pid_t parent = getpid();
