@@ -114,6 +114,9 @@ bool UnixEndpoint::file_closed() {
     while (UnixMessage* mark = marks_.pop_front()) lost.push_back(*mark);
     LockGuard in_flight(unix_lock);
     held_files = !bundles_.is_empty();
+    // Who sent them perhaps holds one still, and would leave a list of ours when we are gone.
+    for (UnixMessage& message : lost)
+      if (message.files) UnixInFlight::leave_locked(*message.files);
   }
   while (UnixMessage* message = lost.pop_front()) message->release();
   return held_files;

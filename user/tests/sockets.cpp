@@ -143,7 +143,7 @@ TEST(descriptors_run_out) {
 // ---- races: nobody may hang, and nothing may be left
 TEST(connect_accept_and_close_at_the_same_time) {
   Address a = abstract_address("race");
-  for (int round = 0; round < scale(10); round++) {
+  for (int round = 0; round < scale(40); round++) {
     int server = listener(a, 3);
     pid_t clients[4];
     for (pid_t& pid : clients)
