@@ -33,6 +33,19 @@ inline LargeWaitGraph make_large(uint32_t size, bool is_deadlocked,
   return made;
 }
 
+// Three requests of each thread but the first, which holds all of the `resources` and waits for nothing.
+inline LargeWaitGraph make_requests_at_random(uint32_t size, uint32_t resources) {
+  return make_large(size, false, [=](LargeWaitGraph& made, uint32_t number, WaitGraph::Index i) {
+    SmallRandom random(number);
+    if (number < resources) made.resources[i].units = 1u << 31;
+    if (number < resources) made.edges.push_back(WaitGraph::holds(0, i, 1u << 31));
+    if (number == 0) made.threads[i].wait = WaitFor::kNothing;
+    for (uint32_t each = 0; each < 3 && number > 0; each++)
+      made.edges.push_back(
+          WaitGraph::wants(i, static_cast<WaitGraph::Index>((3 * number + each) % resources), random.between(1, 1u << 31)));
+  });
+}
+
 inline const LargeShape kLargeShapes[] = {
     {"ring: each holds a mutex and waits for the next one's",
      [](uint32_t size) {
@@ -89,44 +102,9 @@ inline const LargeShape kLargeShapes[] = {
        });
      }},
     {"twelve requests for amounts at random for each resource, all of which one thread holds",
-     [](uint32_t size) {
-       return make_large(size, false, [=](LargeWaitGraph& made, uint32_t number, WaitGraph::Index i) {
-         SmallRandom random(number);
-         uint32_t resources = size / 4;
-         if (number < resources) made.resources[i].units = 1u << 31;
-         if (number < resources) made.edges.push_back(WaitGraph::holds(0, i, 1u << 31));
-         if (number == 0) made.threads[i].wait = WaitFor::kNothing;
-         for (uint32_t each = 0; each < 3 && number > 0; each++)
-           made.edges.push_back(
-               WaitGraph::wants(i, static_cast<WaitGraph::Index>((3 * number + each) % resources), random.between(1, 1u << 31)));
-       });
-     }},
-    {"about sixty requests likewise",
-     [](uint32_t size) {
-       return make_large(size, false, [=](LargeWaitGraph& made, uint32_t number, WaitGraph::Index i) {
-         SmallRandom random(number);
-         uint32_t resources = size / 20;
-         if (number < resources) made.resources[i].units = 1u << 31;
-         if (number < resources) made.edges.push_back(WaitGraph::holds(0, i, 1u << 31));
-         if (number == 0) made.threads[i].wait = WaitFor::kNothing;
-         for (uint32_t each = 0; each < 3 && number > 0; each++)
-           made.edges.push_back(
-               WaitGraph::wants(i, static_cast<WaitGraph::Index>((3 * number + each) % resources), random.between(1, 1u << 31)));
-       });
-     }},
-    {"ninety requests likewise",
-     [](uint32_t size) {
-       return make_large(size, false, [=](LargeWaitGraph& made, uint32_t number, WaitGraph::Index i) {
-         SmallRandom random(number);
-         uint32_t resources = size / 30;
-         if (number < resources) made.resources[i].units = 1u << 31;
-         if (number < resources) made.edges.push_back(WaitGraph::holds(0, i, 1u << 31));
-         if (number == 0) made.threads[i].wait = WaitFor::kNothing;
-         for (uint32_t each = 0; each < 3 && number > 0; each++)
-           made.edges.push_back(
-               WaitGraph::wants(i, static_cast<WaitGraph::Index>((3 * number + each) % resources), random.between(1, 1u << 31)));
-       });
-     }},
+     [](uint32_t size) { return make_requests_at_random(size, size / 4); }},
+    {"about sixty requests likewise", [](uint32_t size) { return make_requests_at_random(size, size / 20); }},
+    {"ninety requests likewise", [](uint32_t size) { return make_requests_at_random(size, size / 30); }},
     {"hub: all wait for all units of one resource, of which each holds one, and for two messages",
      [](uint32_t size) {
        return make_large(size, true, [=](LargeWaitGraph& made, uint32_t number, WaitGraph::Index i) {

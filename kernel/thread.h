@@ -74,7 +74,7 @@ class Thread : public ThreadHead, public ListNode<RunQueueTag>, public ListNode<
   }
   bool is_kernel_thread() const { return process_ == nullptr; }
   uint32_t id() const { return id_; }
-  uint32_t identity() const { return identity_; }  // for messages: no later thread has it
+  uint32_t identity() const { return identity_; }  // for messages (lib/abi/message.h)
   void set_id(uint32_t id, uint32_t identity) {
     id_ = id;
     identity_ = identity;

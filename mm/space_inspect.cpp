@@ -72,24 +72,27 @@ static bool take_fault(VirtAddr address, Access access) {
 }
 
 AddressSpace::CopyOutcome AddressSpace::copy_foreign(VirtAddr theirs, VirtAddr ours, uint32_t bytes, Towards towards) {
+  constexpr uint32_t kStep = 64 * 1024;
   const bool to_them = towards == Towards::kThem;
   const Access our_access = to_them ? Access::kRead : Access::kWrite;
   if (bytes > kKernelBase || ours.value() > kKernelBase - bytes)
     return {.ours = Errno::kFAULT};  // a piece across the border would never move
   for (uint32_t done = 0; done < bytes;) {
+    const uint32_t step = bytes - done < kStep ? bytes - done : kStep;
     auto copy = [&](uint8_t* page, size_t at, size_t piece) {
       const VirtAddr own = ours + done + static_cast<uint32_t>(at);
       return piece - (to_them ? user_copy_in(page, own, piece) : user_copy_out(own, page, piece));
     };
-    Result<size_t> moved = access_foreign(theirs + done, bytes - done, to_them ? Access::kWrite : Access::kRead, copy);
+    Result<size_t> moved = access_foreign(theirs + done, step, to_them ? Access::kWrite : Access::kRead, copy);
     if (!moved.ok()) return {.theirs = moved.error()};
     done += static_cast<uint32_t>(moved.value());
     if (done == bytes) break;
     // Either of the two sides has stopped it; if it was theirs, the next round says so. Up to four bytes move together or not at all, and may lie in
     // two pages of ours.
     const uint32_t last = done + (bytes - done < 4 ? bytes - done : 4) - 1;
-    if (!take_fault(ours + done, our_access) || !take_fault(ours + last, our_access)) return {.ours = Errno::kFAULT};
-    // Whoever takes the pages away again and again does not keep a killed thread here.
+    if (moved.value() < step && (!take_fault(ours + done, our_access) || !take_fault(ours + last, our_access)))
+      return {.ours = Errno::kFAULT};
+    // Neither many pages from a disk nor somebody who takes them away again and again keeps a killed thread here.
     Result<void> slept = block(SleepKind::kKillable, Deadline{0});
     if (!slept.ok() && slept.error() == Errno::kINTR) return {.ours = Errno::kINTR};
   }

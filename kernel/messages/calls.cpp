@@ -27,8 +27,7 @@ Result<void> check(uint32_t flags, uint32_t length) {
 }
 
 // A wait without a time-out is started again after a handler with SA_RESTART, as long as nothing was sent.
-template <typename T>
-Result<T> restartable(Result<T> result, Deadline deadline) {
+Result<uint32_t> restartable(Result<uint32_t> result, Deadline deadline) {
   return !result.ok() && result.error() == Errno::kINTR && deadline.is_never() ? Errno::kRESTARTSYS : result;
 }
 
@@ -67,7 +66,7 @@ Result<uint32_t> sys_msg_call(uint32_t to, UserPtr<abi::MessageExchange> exchang
 
 Result<uint32_t> sys_msg_fd(uint32_t flags) {
   if (flags & ~kOpenCloseOnExec) return Errno::kINVAL;
-  return current_process().descriptors().add(TRY(MessageFile::create()), close_on_exec_of(flags), descriptor_limit());
+  return current_process().descriptors().add(TRY(MessageFile::of_running_thread()), close_on_exec_of(flags), descriptor_limit());
 }
 
 }  // namespace faultline

@@ -22,7 +22,6 @@ namespace faultline {
 class MessageFile;
 struct SendersTag;
 struct AwaitersTag;
-struct MessageFilesTag;
 
 // Guards all mailboxes, and the records in them.
 extern InterruptSpinLock<LockRank::kMessages> message_lock;
@@ -57,11 +56,11 @@ struct Receiving : Rendezvous, ListNode<AwaitersTag> {
 
 // Each thread's.
 struct Mailbox {
-  List<Sending, SendersTag> senders;         // who wait for this thread to receive, oldest first
-  List<Receiving, AwaitersTag> awaiting;     // who wait to receive from this thread
-  Receiving* receiving = nullptr;            // it waits to receive
-  List<MessageFile, MessageFilesTag> files;  // that tell whether anybody sends to it
-  bool is_closed = false;                    // it is ending
+  List<Sending, SendersTag> senders;      // who wait for this thread to receive, oldest first
+  List<Receiving, AwaitersTag> awaiting;  // who wait to receive from this thread
+  Receiving* receiving = nullptr;         // it waits to receive
+  MessageFile* file = nullptr;            // tells whether anybody sends to it; null: nobody has asked for one
+  bool is_closed = false;                 // it is ending
 };
 
 // The ending thread can be met no more: who waits for it hears so (kSRCH).

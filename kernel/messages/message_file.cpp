@@ -7,26 +7,32 @@
 
 namespace faultline {
 
-MessageFile::MessageFile(Ref<Inode> inode, Thread& thread) : File(std::move(inode), kOpenReadWrite), thread_(&thread) {
-  InterruptLockGuard guard(message_lock);
-  thread.mailbox.files.push_back(*this);
-}
-
-Result<Ref<File>> MessageFile::create() {
+Result<Ref<File>> MessageFile::of_running_thread() {
+  Thread& self = running_thread();
+  {
+    InterruptLockGuard guard(message_lock);
+    if (MessageFile* file = self.mailbox.file; file && file->try_acquire()) return Ref<File>::adopt(file);
+  }
   Ref<Inode> inode =
       TRY(anonymous_inode_create(FileType::kSocket, 0600, current_process().credentials()));  // cannot be opened through /proc
-  return Ref<File>::adopt(TRY(slab_new<MessageFile>(std::move(inode), running_thread())));
+  MessageFile* made = TRY(slab_new<MessageFile>(std::move(inode)));
+  InterruptLockGuard guard(message_lock);
+  if (self.mailbox.file) self.mailbox.file->leave_thread();  // it is on its way out: only this thread makes new ones
+  self.mailbox.file = made;
+  made->thread_ = &self;
+  return Ref<File>::adopt(made);
 }
 
 void MessageFile::last_reference_gone() {
   {
     InterruptLockGuard guard(message_lock);
-    if (thread_) thread_->mailbox.files.remove(*this);
+    if (thread_) thread_->mailbox.file = nullptr;
   }
   slab_delete(this);
 }
 
-void MessageFile::forget_thread() {
+void MessageFile::leave_thread() {
+  thread_->mailbox.file = nullptr;
   thread_ = nullptr;
   changed_.wake_all();
 }

@@ -6,11 +6,10 @@
 
 namespace faultline {
 
-class MessageFile final : public File, public ListNode<MessageFilesTag> {
+class MessageFile final : public File {
  public:
-  // Of the running thread. kNOMEM.
-  static Result<Ref<File>> create();
-  MessageFile(Ref<Inode> inode, Thread& thread);
+  // The running thread's, of which there is one, however many descriptors it has: who sends wakes one queue. kNOMEM.
+  static Result<Ref<File>> of_running_thread();
 
   uint32_t poll(PollTable* table) override;
   Result<size_t> read_at(uint64_t, IoBuffer&) override { return Errno::kSPIPE; }
@@ -21,15 +20,18 @@ class MessageFile final : public File, public ListNode<MessageFilesTag> {
   void describe(FormatSink& sink) const override { sink.put("anon_inode:[messages]"); }
 
   void tell_of_sender() REQUIRES(message_lock) { changed_.wake_all(kPollIn | kPollReadNormal); }
-  void forget_thread() REQUIRES(message_lock);  // it ends
+  void leave_thread() REQUIRES(message_lock);  // it ends
 
  private:
-  ~MessageFile() override = default;
+  template <typename T, typename... Arguments>
+  friend Result<T*> slab_new(Arguments&&...);
   template <typename T>
   friend void slab_delete(T*);
+  explicit MessageFile(Ref<Inode> inode) : File(std::move(inode), kOpenReadWrite) {}
+  ~MessageFile() override = default;
   void last_reference_gone() override;
 
-  Thread* thread_ GUARDED_BY(message_lock);  // null: it has ended
+  Thread* thread_ GUARDED_BY(message_lock) = nullptr;  // whose mailbox has this file; null: it has ended
   WaitQueue changed_;
 };
 

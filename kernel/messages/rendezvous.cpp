@@ -132,7 +132,7 @@ Result<Meeting> begin_locked(Sending& own, Thread& to, bool will_receive, Receiv
   if (own.flags & abi::kMessageTry) return Errno::kAGAIN;
   TRY(lend_locked(own, to));
   mailbox.senders.push_back(own);
-  for (MessageFile& file : mailbox.files) file.tell_of_sender();
+  if (mailbox.file) mailbox.file->tell_of_sender();
   return Meeting::kQueued;
 }
 
@@ -145,8 +145,8 @@ Result<Meeting> begin(Sending& own, const SendRequest& request, Receiving*& met)
 
 // ---------------------------------------------------------------- receiving
 
-Sending* first_sender_locked(const Thread& self, const Thread* from) REQUIRES(message_lock) {
-  for (Sending& sending : const_cast<Mailbox&>(self.mailbox).senders)
+Sending* first_sender_locked(Mailbox& mailbox, const Thread* from) REQUIRES(message_lock) {
+  for (Sending& sending : mailbox.senders)
     if (!from || sending.lender == from) return &sending;
   return nullptr;
 }
@@ -154,7 +154,7 @@ Sending* first_sender_locked(const Thread& self, const Thread* from) REQUIRES(me
 // Meets who waits to send (`met`), or waits in its own mailbox.
 Result<Meeting> begin_locked(Receiving& own, uint32_t flags, Sending*& met) REQUIRES(message_lock) {
   Thread& self = *own.lender;
-  if (Sending* sending = first_sender_locked(self, own.from)) {
+  if (Sending* sending = first_sender_locked(self.mailbox, own.from)) {
     withdraw_locked(*sending);
     sending->state.store(Rendezvous::kMatched, memory_order_relaxed);
     introduce(own, *sending);
@@ -262,7 +262,7 @@ void messages_end(Thread& self) {
     receiving->error = Errno::kSRCH;
     tell_locked(*receiving, Rendezvous::kDone);
   }
-  while (MessageFile* file = mailbox.files.pop_front()) file->forget_thread();
+  if (mailbox.file) mailbox.file->leave_thread();
 }
 
 }  // namespace faultline

@@ -6,14 +6,14 @@
 
 namespace faultline::abi {
 
-inline constexpr uint32_t kMessageAny = 0;                                       // msg_recv: from whoever sends
-inline constexpr uint32_t kMessageIdentity = 0x80000000u;                        // a thread's identity, not just its number
-inline constexpr uint32_t kMessageTry = 1;                         // do not wait; 2 is set aside for handing pages over (kINVAL so far)
-inline constexpr uint32_t kMessageLongest = 16u << 20;                           // bytes
+inline constexpr uint32_t kMessageAny = 0;                 // msg_recv: from whoever sends
+inline constexpr uint32_t kMessageIdentity = 0x80000000u;  // a thread's identity, not just its number
+inline constexpr uint32_t kMessageTry = 1;                 // do not wait; 2 is set aside for handing pages over (kINVAL so far)
+inline constexpr uint32_t kMessageLongest = 16u << 20;     // bytes
 
 // Who sent.
 struct MessageSender {
-  uint32_t identity;         // kMessageIdentity and bits that no later thread will have; a reply to it reaches this thread or nobody
+  uint32_t identity;         // kMessageIdentity and bits that no later number will have. As the number, it stays at execve with who goes on
   uint32_t thread, process;  // numbers, when it was sent
   uint32_t user;             // effective
   uint32_t length;           // of the whole message: larger than the buffer if it was cut

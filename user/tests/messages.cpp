@@ -546,6 +546,77 @@ TEST(a_descriptor_tells_that_somebody_sends) {
   CHECK_EQ(entry.revents, POLLHUP);
 }
 
+TEST(all_descriptors_of_a_thread_tell_the_same) {
+  pid_t parent = getpid();
+  int one = msg_fd(0), other = msg_fd(O_CLOEXEC);
+  CHECK(one >= 0 && other >= 0 && one != other);
+  CHECK_EQ(fcntl(one, F_GETFD), 0);
+  CHECK_EQ(fcntl(other, F_GETFD), FD_CLOEXEC);
+  pid_t pid = waiting_child([=] { CHECK_EQ(send_word(parent, 1), 4); });
+  pollfd entries[2] = {{one, POLLIN, 0}, {other, POLLIN, 0}};
+  CHECK_EQ(poll(entries, 2, 0), 2);
+  CHECK_OK(close(one));
+  CHECK_EQ(poll(entries + 1, 1, 0), 1);
+  CHECK_OK(close(other));
+  entries[0].fd = msg_fd(0);  // a new one, for all are gone
+  CHECK_EQ(poll(entries, 1, 0), 1);
+  take_word(pid, 1);
+  CHECK_EQ(poll(entries, 1, 0), 0);
+  CHECK_EXIT(pid, 0);
+}
+
+// A priority of 10 waits for one of 1, which a priority of 5 would keep from running.
+TEST(who_waits_for_one_lends_it_its_priority) {
+  if (geteuid() != 0) SKIP("not root");
+  cpu_set_t one;
+  CPU_ZERO(&one);
+  CPU_SET(0, &one);
+  CHECK_OK(sched_setaffinity(0, sizeof one, &one));
+  auto be_urgent = [](int priority) {
+    const sched_param how = {priority};
+    CHECK_OK(sched_setscheduler(0, SCHED_FIFO, &how));
+  };
+  auto* state = static_cast<volatile uint32_t*>(mmap(nullptr, kPage, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
+  for (bool sends : {true, false}) {
+    state[0] = 0;
+    state[1] = 0;
+    be_urgent(20);
+    pid_t low = in_child([=] {
+      be_urgent(1);
+      while (state[0] == 0) usleep(1000);
+      const pid_t high = pid_t(state[0]);
+      // Until the middle one is on its way.
+      timespec now, end;
+      CHECK_OK(clock_gettime(CLOCK_MONOTONIC, &end));
+      do CHECK_OK(clock_gettime(CLOCK_MONOTONIC, &now));
+      while ((now.tv_sec - end.tv_sec) * 1000 + (now.tv_nsec - end.tv_nsec) / 1'000'000 < 300);
+      if (sends)
+        take_word(pid_t(high), 1);
+      else
+        CHECK_EQ(send_word(uint32_t(high), 1), 4);
+    });
+    pid_t high = in_child([=] {
+      be_urgent(10);
+      state[0] = uint32_t(getpid());
+      if (sends)
+        CHECK_EQ(send_word(low, 1), 4);
+      else
+        take_word(low, 1);
+      state[1] = 1;
+    });
+    pid_t middle = in_child([=] {
+      be_urgent(5);
+      usleep(100'000);
+      for (int turn = 0; state[1] == 0; turn++) CHECK(turn < 100'000'000);
+    });
+    const sched_param usual = {0};
+    CHECK_OK(sched_setscheduler(0, SCHED_OTHER, &usual));
+    CHECK_EXIT(high, 0);
+    CHECK_EXIT(low, 0);
+    CHECK_EXIT(middle, 0);
+  }
+}
+
 TEST(bad_arguments) {
   uint32_t word = 0;
   CHECK_EQ(msg_send(getppid(), &word, 4, 8, nullptr), -EINVAL);

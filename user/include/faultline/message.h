@@ -8,7 +8,7 @@
 //                                                              send to the thread that asked for it
 //
 // Nothing is buffered: the bytes go once, from the sender's pages to the receiver's. `to` and `from` are the number of a thread (gettid();
-// that of a process means its first thread) or the identity that msg_recv told: bit 31 is set, and no later thread ever has the same.
+// that of a process means its first thread) or the identity that msg_recv told: bit 31 is set, and no later process or thread has the same.
 // A message that is longer than the buffer is cut, and the sender told by the number of bytes; msg_sender::length says how long it was.
 //
 // Errors, as -errno: ESRCH (no such thread, or it ended), EPERM (who may not kill() it), EDEADLK (to wait would close a circle of threads of
@@ -25,7 +25,7 @@
 enum : uint32_t {
   MSG_ANY = 0,   // as `from`
   MSG_TRY = 1,   // EAGAIN rather than to wait
-  MSG_MOVE = 2,  // hand the pages of a large, page-aligned buffer over: the sender's are zero afterwards
+  MSG_MOVE = 2,  // not yet (EINVAL): hand the pages of a large, page-aligned buffer over, so that the sender's are zero afterwards
 };
 constexpr uint32_t kMessageLongest = 16u << 20;
 
